@@ -1,0 +1,88 @@
+"""How a request differs from a recorded one: which setting, which message, which words."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from convtest.wire.canonical import Canonical, message_texts
+
+_MOST_LINES = 12
+_CONTEXT_WORDS = 6
+
+
+def difference(recorded: Canonical, sent: Canonical) -> list[str]:
+    """One line or two for each difference, recorded first; empty if there is none."""
+    lines = list(_differences(recorded, sent))
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[:_MOST_LINES], f"… and {len(lines) - _MOST_LINES} lines more"]
+    return lines
+
+
+def _differences(recorded: Canonical, sent: Canonical) -> Iterator[str]:
+    if (recorded.method, recorded.url) != (sent.method, sent.url):
+        yield f"address: recorded {recorded.method} {recorded.url}"
+        yield f"         sent     {sent.method} {sent.url}"
+    before, after = recorded.settings(), sent.settings()
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            yield f"{key}: recorded {_short(before.get(key))}"
+            yield f"{' ' * len(key)}  sent     {_short(after.get(key))}"
+    yield from _messages(recorded.messages, sent.messages)
+
+
+def _messages(recorded: list[dict[str, Any]], sent: list[dict[str, Any]]) -> Iterator[str]:
+    matcher = difflib.SequenceMatcher(
+        None, [_encoded(m) for m in recorded], [_encoded(m) for m in sent], autojunk=False
+    )
+    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        paired = min(i2 - i1, j2 - j1)
+        for offset in range(paired):
+            yield from _changed(j1 + offset + 1, recorded[i1 + offset], sent[j1 + offset])
+        for index in range(i1 + paired, i2):
+            yield f"- message {index + 1} is not sent: {_said(recorded[index])}"
+        for index in range(j1 + paired, j2):
+            yield f"+ message {index + 1} is new: {_said(sent[index])}"
+
+
+def _changed(number: int, recorded: dict[str, Any], sent: dict[str, Any]) -> Iterator[str]:
+    if recorded.get("role") != sent.get("role"):
+        yield f"- message {number} was {_said(recorded)}"
+        yield f"+ message {number} is {_said(sent)}"
+        return
+    yield f"message {number} ({sent.get('role')}) differs:"
+    before, after = " ".join(message_texts(recorded)), " ".join(message_texts(sent))
+    if before == after:
+        yield f"    - {_short(recorded.get('content'))}"
+        yield f"    + {_short(sent.get('content'))}"
+        return
+    yield from _words(before, after)
+
+
+def _words(before: str, after: str) -> Iterator[str]:
+    old, new = re.findall(r"\S+", before), re.findall(r"\S+", after)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        lead = " ".join(old[max(0, i1 - _CONTEXT_WORDS) : i1])
+        tail = " ".join(old[i2 : i2 + _CONTEXT_WORDS])
+        yield f"    - {lead} [{' '.join(old[i1:i2])}] {tail}"
+        yield f"    + {lead} [{' '.join(new[j1:j2])}] {tail}"
+
+
+def _said(message: dict[str, Any]) -> str:
+    return f"{message.get('role')}: {_short(' '.join(message_texts(message)))}"
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else "nothing" if value is None else _encoded(value)
+    return text if len(text) <= 160 else f"{text[:157]}…"
+
+
+def _encoded(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()

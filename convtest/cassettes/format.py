@@ -1,0 +1,157 @@
+"""Interactions as a cassette: vcrpy's format, with what it has no place for under `response["x-convtest"]`."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+import msgspec
+
+from convtest.cassettes.scrubbing import scrubbed_headers
+from convtest.cassettes.yaml_text import dump
+from convtest.events import kinds_of_runs, runs_of_kinds
+from convtest.wire.canonical import canonical
+from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
+
+KEY = "x-convtest"
+NO_RESPONSE = 599
+"""The status of an interaction that had no response at all."""
+
+
+class NotACassette(ValueError):
+    """The data is YAML, and not a cassette."""
+
+
+def to_text(interactions: Iterable[Interaction]) -> str:
+    """The cassette's text; what must not be stored is scrubbed."""
+    return dump({"interactions": [_to_plain(one) for one in interactions], "version": 1})
+
+
+def from_plain(data: Any) -> list[Interaction]:
+    """Interactions in the order of sending. Raises NotACassette."""
+    if not isinstance(data, dict) or not isinstance(data.get("interactions"), list):
+        raise NotACassette("it has no list of interactions")
+    if "version" not in data:
+        raise NotACassette("its last line, version, is missing: the file was cut off")
+    found = []
+    for index, one in enumerate(data["interactions"], 1):
+        try:
+            found.append(_from_plain(one, index))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise NotACassette(f"interaction {index}: {type(error).__name__}: {error}") from None
+    return sorted(found, key=lambda one: one.number)
+
+
+def _to_plain(one: Interaction) -> dict[str, Any]:
+    return {
+        "request": {
+            "method": one.request.method,
+            "uri": one.request.url,
+            "body": _request_body(one),
+            "headers": _grouped(scrubbed_headers(one.request.headers)),
+        },
+        "response": {
+            "status": {"code": one.status or NO_RESPONSE, "message": one.reason},
+            "headers": _grouped(scrubbed_headers(one.headers)),
+            "body": {"string": _text_or_bytes(one.body)},
+            KEY: _extra(one),
+        },
+    }
+
+
+def _extra(one: Interaction) -> dict[str, Any]:
+    extra: dict[str, Any] = {"sent": one.number, "ended": one.ended or "closed_by_client"}
+    if one.lane is not None:
+        extra["lane"] = one.lane
+    if one.turn is not None:
+        extra["turn"] = one.turn
+    if one.first_byte is not None:
+        extra["first_byte"] = _ms(one.first_byte)
+    extra["chunks"] = " ".join(f"{_ms(chunk.ms)}:{len(chunk.data)}" for chunk in one.chunks)
+    extra["events"] = runs_of_kinds(one.yielded)
+    if one.digest:
+        extra["digest"] = one.digest
+    return extra
+
+
+def _ms(value: float) -> str:
+    return f"{round(value, 1):g}" if value < 100_000 else str(round(value))
+
+
+def _request_body(one: Interaction) -> str | bytes:
+    """Indented, with real letters, where that changes nothing in canonical form."""
+    body = one.request.body
+    try:
+        pretty = msgspec.json.format(msgspec.json.encode(msgspec.json.decode(body)), indent=1)
+        if canonical(one.request.method, one.request.url, pretty) == one.canonical:
+            body = pretty
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        pass
+    return _text_or_bytes(body)
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+def _grouped(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, value in headers:
+        grouped.setdefault(name, []).append(value)
+    return grouped
+
+
+def _from_plain(one: Mapping[str, Any], index: int) -> Interaction:
+    request, response = one["request"], one["response"]
+    extra: Mapping[str, Any] = response.get(KEY) or {}
+    body = _bytes(response.get("body", {}).get("string"))
+    ended = str(extra.get("ended", "complete"))
+    if ended not in get_args(StreamEnd):
+        raise ValueError(f"unknown end {ended!r}")
+    return Interaction(
+        number=int(extra.get("sent", index)),
+        lane=extra.get("lane"),
+        turn=extra.get("turn"),
+        request=Request(
+            method=request["method"],
+            url=request["uri"],
+            headers=_flat(request.get("headers")),
+            body=_bytes(request.get("body")),
+        ),
+        status=int(response["status"]["code"]),
+        reason=str(response["status"].get("message") or ""),
+        headers=_flat(response.get("headers")),
+        first_byte=float(extra["first_byte"]) if "first_byte" in extra else None,
+        chunks=_chunks(body, str(extra.get("chunks", ""))),
+        ended=ended,  # type: ignore[arg-type]
+        yielded=kinds_of_runs(str(extra.get("events", ""))),
+        digest=str(extra.get("digest", "")),
+        origin="replayed",
+    )
+
+
+def _bytes(value: Any) -> bytes:
+    if value is None:
+        return b""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _flat(headers: Any) -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    for name, values in (headers or {}).items():
+        found += [(name.lower(), str(value)) for value in (values if isinstance(values, list) else [values])]
+    return tuple(found)
+
+
+def _chunks(body: bytes, spelled: str) -> list[Chunk]:
+    """The recorded cut; at event boundaries and without times where there is none, or where it does not add up."""
+    pairs = [part.partition(":") for part in spelled.split()]
+    if pairs and sum(int(size) for _, _, size in pairs) == len(body):
+        chunks, start = [], 0
+        for ms, _, size in pairs:
+            chunks.append(Chunk(float(ms), body[start : start + int(size)]))
+            start += int(size)
+        return chunks
+    return [Chunk(0.0, part) for part in re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", body) if part]

@@ -1,0 +1,173 @@
+"""Plays a cassette: each request is answered by the earliest unplayed interaction of its lane that is equal to it."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+
+import anyio
+import msgspec
+
+from convtest.clock import Clock
+from convtest.errors import RecordingEnds
+from convtest.wire.interaction import Interaction
+from convtest.wire.tap import Answer, OpenTurn, Source, WireFailure
+
+MISS_STATUS = 418
+"""The answer to a request that nothing recorded answers: SDKs do not retry it, and its text is kept."""
+
+
+class Player:
+    """A source that answers from recorded interactions.
+
+    With `beyond`, a lane that asks for something unrecorded goes on there from then on (`new_episodes`).
+    """
+
+    def __init__(
+        self, recorded: Iterable[Interaction], clock: Clock, *, command: str, beyond: Source | None = None
+    ) -> None:
+        self._recorded = list(recorded)
+        self._clock = clock
+        self._command = command
+        self._beyond = beyond
+        self._left: set[str | None] = set()
+        self._played: set[int] = set()
+        self._index: dict[tuple[str | None, str], deque[int]] = defaultdict(deque)
+        for position, one in enumerate(self._recorded):
+            self._index[one.lane, one.canonical.key].append(position)
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+        found = None if interaction.lane in self._left else self._take(interaction)
+        if found is not None:
+            return await self._play(found, interaction, turn)
+        if self._beyond is not None:
+            self._left.add(interaction.lane)
+            return await self._beyond.answer(interaction, turn)
+        return self._miss(interaction)
+
+    async def aclose(self) -> None:
+        if self._beyond is not None:
+            await self._beyond.aclose()
+
+    def unplayed(self) -> list[Interaction]:
+        """What was recorded and not asked for; what the client had cancelled before its first byte does not count."""
+        return [
+            one
+            for position, one in enumerate(self._recorded)
+            if position not in self._played and (one.chunks or one.ended != "closed_by_client")
+        ]
+
+    def nearest(self, missed: Interaction) -> Interaction | None:
+        """The recorded interaction of the lane that shares the most of the conversation, unplayed ones first."""
+        lane = [(p, one) for p, one in enumerate(self._recorded) if one.lane in (missed.lane, None)]
+        candidates = [(p, one) for p, one in lane if p not in self._played] or lane
+        return max(candidates, key=lambda c: (_shared(c[1], missed), -c[0]), default=(0, None))[1]
+
+    def elsewhere(self, missed: Interaction) -> str | None:
+        """The lane that was recorded to send just this."""
+        key = missed.canonical.key
+        return next((one.lane for one in self._recorded if one.lane and one.canonical.key == key), None)
+
+    def _take(self, interaction: Interaction) -> Interaction | None:
+        key = interaction.canonical.key
+        lanes = (interaction.lane, None) if interaction.lane is not None else {one.lane for one in self._recorded}
+        queues = [queue for lane in lanes if (queue := self._index.get((lane, key)))]
+        if not queues:
+            return None
+        position = min(queues, key=lambda queue: queue[0]).popleft()
+        self._played.add(position)
+        return self._recorded[position]
+
+    async def _play(self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+        interaction.origin, interaction.recorded = "replayed", recorded
+        await self._clock.sleep(recorded.first_byte or 0.0)
+        if recorded.ended in {"refused", "timeout", "no_response"}:
+            raise WireFailure(recorded.ended, f"as recorded: {recorded.ended}")
+        stream = _Recorded(recorded, interaction, turn, self._clock, self._command)
+        if not recorded.chunks and recorded.ended == "closed_by_client" and recorded.first_byte is None:
+            await stream.cut()
+        return Answer(
+            status=recorded.status, reason=recorded.reason, headers=_playable(recorded.headers), chunks=stream
+        )
+
+    def _miss(self, interaction: Interaction) -> Answer:
+        interaction.missed = True
+        error = {
+            "type": "convtest_miss",
+            "message": "no recorded interaction answers this request; the report of the test says how they differ",
+        }
+        body = msgspec.json.encode({"type": "error", "error": error})
+        return Answer(
+            status=MISS_STATUS,
+            reason="Not Recorded",
+            headers=(("content-type", "application/json"), ("x-should-retry", "false")),
+            chunks=_Once(body),
+        )
+
+
+class _Once:
+    def __init__(self, body: bytes) -> None:
+        self._bodies = [body]
+
+    def __aiter__(self) -> "_Once":
+        return self
+
+    async def __anext__(self) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        if not self._bodies:
+            raise StopAsyncIteration
+        return self._bodies.pop()
+
+
+class _Recorded:
+    """The recorded chunks, each its own step, at the recorded pace of the clock, up to the recorded end."""
+
+    def __init__(
+        self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, clock: Clock, command: str
+    ) -> None:
+        self._recorded = recorded
+        self._interaction = interaction
+        self._turn = turn
+        self._before = list(turn.yielded) if turn else []
+        self._clock = clock
+        self._command = command
+        self._chunks = iter(recorded.chunks)
+        self._at = recorded.first_byte or 0.0
+
+    def __aiter__(self) -> "_Recorded":
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = next(self._chunks, None)
+        if chunk is not None:
+            await self._clock.sleep(max(0.0, chunk.ms - self._at))
+            self._at = chunk.ms
+            return chunk.data
+        await anyio.lowlevel.checkpoint()
+        match self._recorded.ended:
+            case "closed_by_client":
+                await self.cut()
+            case "reset" | "truncated":
+                raise WireFailure(self._recorded.ended, f"as recorded: {self._recorded.ended}")
+        raise StopAsyncIteration
+
+    async def cut(self) -> None:
+        """Here the recorded client closed: wait for this one's interrupt if it is due, else the recording is over."""
+        turn, kinds = self._turn, [*self._before, *self._recorded.yielded]
+        if turn is not None and turn.due() and turn.reachable(kinds):
+            await anyio.sleep_forever()
+        goes_on = f"this run interrupts {turn.describe_due}" if turn and turn.due() else "this run goes on"
+        detail = f"the recording ends after event {len(kinds)}, {goes_on}"
+        self._interaction.trouble = RecordingEnds(detail=detail, command=self._command)
+        raise WireFailure("truncated", detail)
+
+
+def _playable(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    left_out = {"content-length", "content-encoding", "transfer-encoding"}
+    return tuple((name, value) for name, value in headers if name not in left_out)
+
+
+def _shared(recorded: Interaction, missed: Interaction) -> int:
+    """How many messages two requests share: from the start, then from the end, then anywhere."""
+    one, other = recorded.canonical.messages, missed.canonical.messages
+    same = sum(1 for a, b in zip(one, other, strict=False) if a == b)
+    ends_alike = int(bool(one and other) and one[-1] == other[-1])
+    return 10 * same + 5 * ends_alike - abs(len(one) - len(other))

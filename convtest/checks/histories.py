@@ -1,0 +1,223 @@
+"""What each session's next request must extend: followed through turns, forks, restores and clears."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from convtest.scenario.model import Act
+from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
+from convtest.wire.canonical import Canonical
+from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import text_of_content
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One piece of a history: who, what kind, and its words with white space collapsed."""
+
+    role: str
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        words = self.text if len(self.text) <= 100 else f"{self.text[:99]}…"
+        return f"{self.role}{'' if self.kind == 'text' else f' ({self.kind})'}: {words!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt the history should hold; it may be gone if its turn was cut short or a boundary was declared."""
+
+    text: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a session's next request must begin with; `blocks` is None where nothing is known."""
+
+    blocks: tuple[Block, ...] | None = None
+    prompts: tuple[Prompt, ...] = ()
+    system: str = ""
+    mass: float | None = None
+    settings: str = ""
+    quiet: bool = False
+    """The last turn was cut short or used what the prompt's size does not follow: `mass` is silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One main request with what it had to extend."""
+
+    record: TurnRecord
+    before: State
+    interaction: Interaction
+    is_first: bool
+    """The turn's first request; later ones bring tool results."""
+
+    @property
+    def sent(self) -> Canonical:
+        return self.interaction.canonical
+
+
+@dataclass(slots=True)
+class _Sessions:
+    states: dict[str, State] = field(default_factory=dict)
+    after_turn: dict[str, list[State]] = field(default_factory=dict)
+    saved: dict[str, State] = field(default_factory=dict)
+    last: str | None = None
+
+
+def follow(transcript: Transcript) -> Iterator[Seen]:
+    """Every main request of every session whose wire is seen, in order."""
+    sessions = _Sessions()
+    for record in transcript.records:
+        if isinstance(record, TurnRecord):
+            yield from _turn(record, sessions, transcript)
+        elif isinstance(record, ActRecord) and record.error is None:
+            _act(record.act, record, sessions)
+
+
+def _turn(record: TurnRecord, sessions: _Sessions, transcript: Transcript) -> Iterator[Seen]:
+    if record.wire != "history":
+        return
+    state = sessions.states.get(record.session, State())
+    if record.turn.boundary or (record.end is not None and record.end.boundary):
+        state = State(prompts=tuple(Prompt(p.text, False) for p in state.prompts))
+    state = _with_prompt(state, record)
+    main = record.main()
+    for index, one in enumerate(main):
+        yield Seen(record=record, before=state, interaction=one, is_first=index == 0)
+        state = _after_request(state, one, transcript)
+    if main:
+        state = _after_turn(state, record, main[-1])
+    sessions.states[record.session] = state
+    sessions.after_turn.setdefault(record.session, []).append(state)
+    sessions.last = record.session
+
+
+def _with_prompt(state: State, record: TurnRecord) -> State:
+    return _replaced(state, prompts=(*state.prompts, Prompt(record.turn.prompt, True)))
+
+
+def _after_request(state: State, one: Interaction, transcript: Transcript) -> State:
+    sent = one.canonical
+    reply = blocks_of({"role": "assistant", "content": one.reply().get("content") or []})
+    return _replaced(
+        state,
+        blocks=merged([*request_blocks(sent), *reply]),
+        system=sent.system,
+        mass=mass_of(one, transcript),
+        settings=settings_of(sent),
+        quiet=any(block.kind not in {"text", "tool_use"} for block in reply) or _thought(one),
+    )
+
+
+def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
+    """A turn that was cut short binds nothing but what was there before its prompt."""
+    if not record.disturbed:
+        return state
+    blocks = list(request_blocks(last.canonical))
+    while blocks and not (blocks[-1].kind == "text" and record.turn.prompt.strip() in blocks[-1].text):
+        blocks.pop()
+    prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, False))
+    return _replaced(state, blocks=tuple(blocks[:-1]), prompts=prompts, quiet=True)
+
+
+def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
+    states, name = sessions.states, act.session
+    match act.kind:
+        case "save":
+            sessions.saved[act.target] = states.get(act.target, State())
+        case "restore":
+            states[name] = _unbound_mass(sessions.saved.get(act.target, State()))
+        case "fork" | "resume":
+            states[name] = _resumed(act, sessions)
+        case "continue":
+            states[name] = states.get(sessions.last or name, State())
+        case "clear" | "delete" | "connect":
+            states[name] = State()
+        case _:
+            return
+    if act.kind == "fork" or act.new is not None:
+        sessions.after_turn[name] = list(sessions.after_turn.get(act.target, []))[: act.at]
+
+
+def _resumed(act: Act, sessions: _Sessions) -> State:
+    if act.session_id is not None:
+        return State()
+    turns = sessions.after_turn.get(act.target, [])
+    if act.at is not None and act.at <= len(turns):
+        return turns[act.at - 1]
+    return sessions.states.get(act.target, State())
+
+
+def _unbound_mass(state: State) -> State:
+    return _replaced(state, mass=None)
+
+
+def _replaced(state: State, **changes: Any) -> State:
+    fields = {name: getattr(state, name) for name in State.__slots__}
+    return State(**{**fields, **changes})
+
+
+def request_blocks(sent: Canonical) -> tuple[Block, ...]:
+    """The history in a request as blocks; neighbouring texts of the assistant count as one."""
+    return merged([block for message in sent.messages for block in blocks_of(message)])
+
+
+def blocks_of(message: Mapping[str, Any]) -> list[Block]:
+    """The blocks of one message; thinking is left out, clients may drop it."""
+    role, content = str(message.get("role")), message.get("content")
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    found: list[Block] = []
+    for block in blocks:
+        kind = block.get("type", "text")
+        if kind == "text" and str(block.get("text", "")).strip():
+            found.append(Block(role, "text", _collapsed(block["text"])))
+        elif kind == "tool_use":
+            found.append(Block(role, kind, f"{block.get('name')} {_encoded(block.get('input') or {})}"))
+        elif kind == "tool_result":
+            found.append(Block(role, kind, _collapsed(text_of_content(block.get("content")))))
+    return found
+
+
+def merged(blocks: list[Block]) -> tuple[Block, ...]:
+    found: list[Block] = []
+    for block in blocks:
+        last = found[-1] if found else None
+        if last and last.role == block.role == "assistant" and last.kind == block.kind == "text":
+            found[-1] = Block("assistant", "text", _collapsed(f"{last.text} {block.text}"))
+        else:
+            found.append(block)
+    return tuple(found)
+
+
+def mass_of(one: Interaction, transcript: Transcript) -> float:
+    """Prompt tokens as reported live and simulated; on replay the size of the canonical request in bytes."""
+    usage = one.reply().get("usage") or {}
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    tokens = sum(usage.get(name) or 0 for name in names)
+    if one.origin == "replayed" or transcript.source == "replayed" or not tokens:
+        return float(len(_encoded(one.canonical.messages)))
+    return float(tokens)
+
+
+def settings_of(sent: Canonical) -> str:
+    return _encoded({key: value for key, value in sent.settings().items() if key != "stream"})
+
+
+def _thought(one: Interaction) -> bool:
+    """Thinking, server tools and compaction change what the next prompt weighs."""
+    plain = {"text", "tool_use"}
+    return any(block.get("type") not in plain for block in one.reply().get("content") or [])
+
+
+def _collapsed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _encoded(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()

@@ -1,0 +1,235 @@
+"""What must hold in every conversation; each has a way to fail and a name that `invariants: skip` takes."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from typing import Any
+
+from convtest.checks.histories import Block, Prompt, Seen, follow, mass_of, request_blocks, settings_of
+from convtest.checks.isolation import isolation
+from convtest.checks.result import Finding, at_step
+from convtest.transcript import ActRecord, Transcript, TurnRecord
+
+
+def history(transcript: Transcript) -> Iterator[Finding]:
+    """Each request extends the last one and what was answered to it."""
+    for seen in follow(transcript):
+        before, found = seen.before.blocks, request_blocks(seen.sent)
+        if before is not None and found[: len(before)] != before:
+            yield _broken(seen, before, found)
+        elif seen.before.system and not seen.sent.system:
+            yield at_step(
+                seen.record,
+                "history",
+                "wire",
+                "the system prompt is gone",
+                expected=repr(seen.before.system[:200]),
+                seen="no system prompt",
+                key="user",
+            )
+
+
+def _broken(seen: Seen, before: tuple[Block, ...], found: tuple[Block, ...]) -> Finding:
+    pairs = enumerate(zip_longest(before, found[: len(before)]), 1)
+    position, (wanted, got) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+    lost = [block for block in before if block not in found]
+    what = "reorders" if not lost else "does not extend"
+    return at_step(
+        seen.record,
+        "history",
+        "wire",
+        f"the request {what} the conversation so far: part {position} of {len(before)} differs",
+        expected=str(wanted) if wanted else "nothing more",
+        seen=str(got) if got else f"nothing: the request has {len(found)} parts",
+        advice="the client lost or changed history; if it means to, declare boundary: on this turn",
+        key="user",
+    )
+
+
+def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
+    """Every tool use in the history has exactly one result, in the next user message; no orphans."""
+    for seen in follow(transcript):
+        problem = _pair_problem(seen.sent.messages)
+        if problem:
+            yield at_step(
+                seen.record,
+                "tool_pairs",
+                "wire",
+                problem,
+                expected="one tool_result for each tool_use, in the next user message",
+                seen=_tool_line(seen.sent.messages),
+                key="user",
+            )
+
+
+def _pair_problem(messages: list[dict[str, Any]]) -> str:
+    opened: dict[str, str] = {}
+    for message in messages:
+        blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
+        results = Counter(b.get("tool_use_id") for b in blocks if b.get("type") == "tool_result")
+        for id, name in opened.items():
+            if results[id] == 0:
+                return f"the tool use {name} has no result"
+            if results[id] > 1:
+                return f"the tool use {name} has {results[id]} results"
+        orphan = next((id for id in results if id not in opened), None)
+        if orphan is not None:
+            return "a tool result answers no tool use of the message before it"
+        opened = {b["id"]: str(b.get("name")) for b in blocks if b.get("type") == "tool_use"}
+    return f"the tool use {next(iter(opened.values()))} has no result" if opened else ""
+
+
+def _tool_line(messages: list[dict[str, Any]]) -> str:
+    kinds = [
+        f"{message.get('role')}[{', '.join(str(b.get('type')) for b in message.get('content') or [])}]"
+        for message in messages[-6:]
+    ]
+    return " ".join(kinds)
+
+
+def one_end(transcript: Transcript) -> Iterator[Finding]:
+    """One turn end per turn, nothing after it, nothing of an earlier turn."""
+    for record in transcript.turns():
+        if record.hung or record.crash or record.error:
+            continue
+        if record.end is None:
+            seen = f"{len(record.events)} events and no turn end"
+            yield at_step(
+                record, "one_end", None, "the turn has no end", expected="one turn end", seen=seen, key="user"
+            )
+        if record.late:
+            kinds = ", ".join(type(event).__name__ for event in record.late[:5])
+            message = f"{len(record.late)} events came after the turn end"
+            yield at_step(record, "one_end", None, message, expected="nothing", seen=kinds, key="user")
+        yield from _stale(transcript, record)
+
+
+def _stale(transcript: Transcript, record: TurnRecord) -> Iterator[Finding]:
+    """The text belongs to an earlier turn: nobody read that one to its end."""
+    text = record.text.strip()
+    if not text or record.wire != "history":
+        return
+    if any(_holds(one.reply(), text) for one in record.interactions or record.borrowed):
+        return
+    for earlier in transcript.turns(record.session):
+        if earlier is record:
+            return
+        if any(_holds(one.reply(), text) for one in earlier.interactions):
+            yield at_step(
+                record,
+                "one_end",
+                None,
+                f"the reply belongs to an earlier turn: {earlier.turn.prompt!r}",
+                expected="an answer to this turn's request",
+                seen=repr(text[:200]),
+                advice="the client is a turn behind: read each turn to its end, also after an interrupt",
+                key="user",
+            )
+            return
+
+
+def _holds(reply: dict[str, Any], text: str) -> bool:
+    said = "".join(b.get("text") or "" for b in reply.get("content") or [] if b.get("type") == "text").strip()
+    return bool(said) and (text in said or said in text)
+
+
+def prompts_once(transcript: Transcript) -> Iterator[Finding]:
+    """Each prompt stands exactly once in the history, in order."""
+    for seen in follow(transcript):
+        if not seen.is_first:
+            continue
+        problem = _prompt_problem(seen.before.prompts, request_blocks(seen.sent))
+        if problem:
+            message, expected, found = problem
+            yield at_step(seen.record, "prompts_once", "wire", message, expected=expected, seen=found, key="user")
+
+
+def _prompt_problem(prompts: tuple[Prompt, ...], blocks: tuple[Block, ...]) -> tuple[str, str, str] | None:
+    wanted = [Prompt(" ".join(prompt.text.split()), prompt.required) for prompt in prompts]
+    found = _found_prompts([prompt.text for prompt in wanted], blocks)
+    counts = Counter(found)
+    for text, most in Counter(prompt.text for prompt in wanted).items():
+        if counts[text] > most:
+            return f"a prompt stands {counts[text]} times in the request", f"{most} × {text!r}", " | ".join(found)
+    current = wanted[-1].text
+    if counts[current] == 0:
+        return "the turn's own prompt is not in the request", repr(current), " | ".join(found) or "no prompts"
+    missing = [prompt.text for prompt in wanted if prompt.required and counts[prompt.text] == 0]
+    if missing:
+        return "an earlier prompt is gone from the request", repr(missing[0]), " | ".join(found)
+    if not _in_order(found, [prompt.text for prompt in wanted]):
+        return "the prompts stand in another order", " | ".join(p.text for p in wanted), " | ".join(found)
+    return None
+
+
+def _found_prompts(prompts: list[str], blocks: tuple[Block, ...]) -> list[str]:
+    """The prompts that user texts are, or hold beside a client's own words."""
+    found: list[str] = []
+    for block in blocks:
+        if block.role != "user" or block.kind != "text":
+            continue
+        if block.text in prompts:
+            found.append(block.text)
+        else:
+            held = [(block.text.index(p), p) for p in dict.fromkeys(prompts) if p in block.text]
+            found += [p for _, p in sorted(held)]
+    return found
+
+
+def _in_order(found: list[str], wanted: list[str]) -> bool:
+    rest = iter(wanted)
+    return all(any(text == other for other in rest) for text in found)
+
+
+def session_id(transcript: Transcript) -> Iterator[Finding]:
+    """The id changes on fork, clear or a fresh session, never otherwise."""
+    for record in transcript.records:
+        before, after = record.session_id_before, record.session_id
+        if before is None or after is None or record.error:
+            continue
+        kind = record.act.kind if isinstance(record, ActRecord) else "turn"
+        explicit = isinstance(record, ActRecord) and record.act.session_id is not None
+        if kind == "fork" and before == after:
+            message = "the fork has the id of the session it was forked from"
+            yield at_step(record, "session_id", None, message, expected="a new id", seen=after, key=kind)
+        elif kind in {"turn", "resume", "save", "set", "disconnect", "kill"} and not explicit and before != after:
+            key = "user" if kind == "turn" else kind
+            yield at_step(record, "session_id", None, "the session's id changed", expected=before, seen=after, key=key)
+
+
+def mass(transcript: Transcript) -> Iterator[Finding]:
+    """The prompt does not shrink without a declared boundary."""
+    for seen in follow(transcript):
+        before, now = seen.before, mass_of(seen.interaction, transcript)
+        if before.mass is None or before.blocks is None or before.quiet or now >= before.mass:
+            continue
+        if _unlike(seen):
+            continue
+        unit = "bytes of messages" if transcript.source == "replayed" else "prompt tokens"
+        yield at_step(
+            seen.record,
+            "mass",
+            "mass",
+            "the prompt shrank with no declared boundary",
+            expected=f"at least {before.mass:g} {unit}",
+            seen=f"{now:g} {unit}",
+            advice="the client dropped history; if it means to, declare boundary: on this turn",
+            key="user",
+        )
+
+
+def _unlike(seen: Seen) -> bool:
+    """Tools, system or settings changed: sizes cannot be compared."""
+    return settings_of(seen.sent) != seen.before.settings
+
+
+INVARIANTS: dict[str, Callable[[Transcript], Iterator[Finding]]] = {
+    "history": history,
+    "tool_pairs": tool_pairs,
+    "one_end": one_end,
+    "prompts_once": prompts_once,
+    "session_id": session_id,
+    "isolation": isolation,
+    "mass": mass,
+}
+NEED_THE_WIRE = ("history", "tool_pairs", "prompts_once", "isolation", "mass")

@@ -1,0 +1,108 @@
+"""Expectations about what went over the wire: `sent`, and the wire half of `knows`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from convtest.checks.facts import outcome, values_for
+from convtest.checks.replies import listed, shown
+from convtest.checks.result import Finding, NotSeen, at_step
+from convtest.scenario.grammar import SentShape
+from convtest.textmatch import contains_value
+from convtest.transcript import Transcript, TurnRecord
+from convtest.wire.canonical import Canonical
+
+_PLAIN = ("model", "temperature", "max_tokens", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice")
+
+
+def unseen(record: TurnRecord, check: str) -> NotSeen | None:
+    """Why the requests of this client cannot be looked at, if they cannot."""
+    if record.wire == "history":
+        return None
+    return NotSeen(check=check, why=f"client {record.client!r} declares wire: {record.wire}")
+
+
+def sent_findings(record: TurnRecord, expect: SentShape) -> Iterator[Finding]:
+    """What the turn's last main request fails of `sent`."""
+    sent = record.sent()
+    if sent is None:
+        yield at_step(record, "sent", "wire", "no request was sent in this turn", expected="a request", seen="none")
+        return
+    for name, wanted, found in _fields(expect, sent):
+        if wanted is not None and wanted != found:
+            yield _wire(record, f"{name} is not as expected", repr(wanted), repr(found), name)
+    text = "\n".join(sent.texts())
+    for wanted in listed(expect.contains):
+        if wanted not in text:
+            yield _wire(record, "the request does not contain the text", wanted, summary(sent), "contains")
+    for unwanted in listed(expect.lacks):
+        if unwanted in text:
+            yield _wire(record, "the request contains what it must not", f"no {unwanted!r}", summary(sent), "lacks")
+
+
+def _fields(expect: SentShape, sent: Canonical) -> Iterator[tuple[str, Any, Any]]:
+    for name in _PLAIN:
+        yield name, getattr(expect, name), sent.fields.get(name)
+    yield "system", expect.system, sent.system
+    yield "messages", expect.messages, len(sent.messages)
+    yield "roles", expect.roles, [message.get("role") for message in sent.messages]
+    yield "tools", expect.tools, sent.tool_names
+
+
+def _wire(record: TurnRecord, message: str, expected: str, seen: str, key: str) -> Finding:
+    return at_step(record, "sent", "wire", message, expected=expected, seen=seen, key=f"expect sent {key}")
+
+
+def summary(sent: Canonical) -> str:
+    """The request in one line: how many messages, and the last of them."""
+    roles = [str(message.get("role")) for message in sent.messages]
+    last = " ".join(sent.texts()[-1:])
+    return f"{len(roles)} message{'s' * (len(roles) != 1)} ({', '.join(roles[-6:])}), the last: {shown(last, 120)!r}"
+
+
+def knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wire_only: bool) -> Iterator[Finding]:
+    """`knows: f`: the current value is in the request and in the reply."""
+    fact = transcript.scenario.facts[name]
+    values = values_for(transcript, record, fact)
+    found = outcome(record.text, values)
+    said = f"reply ({found}): {shown(record.text, 200)!r}"
+    sent = record.sent()
+    if record.wire == "history":
+        if sent is None:
+            message = f"no request was sent, so {values.current!r} cannot be known"
+            yield _knows(record, "wire", message, f"a request that holds {values.current!r}", "none")
+            return
+        if not any(contains_value(text, values.current) for text in sent.texts()):
+            yield _knows(
+                record,
+                "wire",
+                f"the request does not hold {values.current!r}, the current value of {name}",
+                f"{values.current!r} in the request",
+                f"{summary(sent)}; {said}",
+                advice="the client lost it: look at the history that it sends",
+            )
+            return
+    if found != "hit" and not wire_only:
+        intact = "the request holds it: the model did not use it" if sent and record.wire == "history" else ""
+        message = f"the reply does not give {values.current!r}, the current value of {name}: {found}"
+        yield _knows(record, "reply", message, values.current, shown(record.text), advice=intact)
+
+
+def not_knows_findings(transcript: Transcript, record: TurnRecord, name: str) -> Iterator[Finding]:
+    """`not: {knows: f}`: no value of the slot is in the request, nor in the reply."""
+    fact = transcript.scenario.facts[name]
+    sent = record.sent()
+    for value in fact.answers:
+        if record.wire == "history" and sent and any(contains_value(text, value) for text in sent.texts()):
+            message = f"the request still holds {value!r}, a value of {name}"
+            yield _not_knows(record, "wire", message, f"no {value!r}", summary(sent))
+        if contains_value(record.text, value):
+            message = f"the reply gives {value!r}, a value of {name}"
+            yield _not_knows(record, "reply", message, f"no {value!r}", shown(record.text))
+
+
+def _knows(record: TurnRecord, layer: Any, message: str, expected: str, seen: str, advice: str = "") -> Finding:
+    return at_step(record, "knows", layer, message, expected=expected, seen=seen, advice=advice)
+
+
+def _not_knows(record: TurnRecord, layer: Any, message: str, expected: str, seen: str) -> Finding:
+    return at_step(record, "not", layer, message, expected=expected, seen=seen)

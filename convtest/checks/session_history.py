@@ -1,0 +1,67 @@
+"""`history`: what the session's next request carries."""
+
+from collections.abc import Iterator
+
+from convtest.checks.histories import Seen, follow, request_blocks
+from convtest.checks.replies import listed
+from convtest.checks.result import Finding, at_step
+from convtest.checks.sent import summary
+from convtest.scenario.grammar import ExpectShape, HistoryShape
+from convtest.transcript import StepRecord, Transcript
+
+
+def history_findings(transcript: Transcript, record: StepRecord, expect: ExpectShape) -> Iterator[Finding]:
+    """Judged on the step's own request for a turn, else on the next request of the session."""
+    if expect.history is None or record.error:
+        return
+    seen = _next_request(transcript, record)
+    if seen is None:
+        if record.wire == "history" and transcript.missed() is None:
+            message = "no request follows in which the history could be seen"
+            yield at_step(record, "history", "wire", message, expected=str(expect.history), seen="no request")
+        return
+    if isinstance(expect.history, HistoryShape):
+        yield from _details(record, expect.history, seen)
+    elif expect.history == "intact":
+        yield from _intact(transcript, record, seen)
+    else:
+        earlier = [block for block in request_blocks(seen.sent) if seen.record.turn.prompt.strip() not in block.text]
+        if earlier:
+            yield _wire(record, "the history is not empty", "only the turn's own prompt", summary(seen.sent))
+
+
+def _next_request(transcript: Transcript, record: StepRecord) -> Seen | None:
+    start = next(i for i, one in enumerate(transcript.records) if one is record)
+    later = {id(one) for one in transcript.records[start:]}
+    return next((s for s in follow(transcript) if id(s.record) in later and s.record.session == record.session), None)
+
+
+def _intact(transcript: Transcript, record: StepRecord, seen: Seen) -> Iterator[Finding]:
+    before, found = seen.before.blocks, request_blocks(seen.sent)
+    if before is not None and found[: len(before)] != before:
+        lost = next((block for block in before if block not in found), None)
+        wanted = str(lost) if lost else "the same order"
+        yield _wire(record, "the history is not intact", wanted, summary(seen.sent))
+    elif before is None and transcript.heard(seen.record):
+        texts = [block.text for block in found]
+        for turn in transcript.heard(seen.record):
+            if not any(turn.turn.prompt.strip() in text for text in texts):
+                yield _wire(record, "the history is not intact", repr(turn.turn.prompt), summary(seen.sent))
+                return
+
+
+def _details(record: StepRecord, wanted: HistoryShape, seen: Seen) -> Iterator[Finding]:
+    earlier = seen.sent.messages[:-1]
+    roles = [message.get("role") for message in earlier]
+    if wanted.messages is not None and wanted.messages != len(earlier):
+        yield _wire(record, "another number of messages", str(wanted.messages), str(len(earlier)))
+    if wanted.roles is not None and wanted.roles != roles:
+        yield _wire(record, "other roles", ", ".join(wanted.roles), ", ".join(map(str, roles)))
+    text = "\n".join(block.text for block in request_blocks(seen.sent))
+    for one in listed(wanted.contains):
+        if one not in text:
+            yield _wire(record, "the history does not contain the text", one, summary(seen.sent))
+
+
+def _wire(record: StepRecord, message: str, expected: str, seen: str) -> Finding:
+    return at_step(record, "history", "wire", message, expected=expected, seen=seen)

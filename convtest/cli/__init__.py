@@ -1,0 +1,52 @@
+"""convtest's command line: each command a thin face on the same core. Exit 0 passed, 1 failures, 2 errors."""
+
+import importlib
+import sys
+
+import click
+
+from convtest import __version__
+from convtest.errors import ConvtestError
+
+_COMMANDS = ("init", "check", "record", "show", "schema")
+
+
+class _Lazy(click.Group):
+    """Imports a command's module only when it is called: `convtest --help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"convtest.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from convtest.errors import did_you_mean
+
+            raise click.UsageError(f"{error.message} {did_you_mean(args[0], _COMMANDS)}", ctx) from None
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="convtest")
+def group() -> None:
+    """Test that conversations hold together.
+
+    Scenarios run under plain pytest; these commands help to write, record and read them.
+    """
+
+
+def main() -> None:
+    """The console script: errors of the set-up are text on stderr and exit 2, never a traceback."""
+    try:
+        group(standalone_mode=True)
+    except ConvtestError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)

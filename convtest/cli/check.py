@@ -1,0 +1,62 @@
+"""`convtest check`: lint scenario files without playing them."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from convtest.cli.project import project, scenario_files
+from convtest.clients.registry import make
+from convtest.config import Config
+from convtest.errors import ConvtestError, ScenarioError
+from convtest.scenario.loader import load
+
+
+@click.command(name="check")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(paths: tuple[Path, ...], strict: bool, as_json: bool) -> None:
+    """Check scenario files: syntax, names, clients, and what would never fail.
+
+    Without PATHS all scenarios of the project are checked. Exits 2 if something is wrong.
+    """
+    config = project()
+    errors, warnings, count = _checked(config, paths)
+    if as_json:
+        click.echo(json.dumps({"items": count, "errors": errors, "warnings": warnings}, indent=2))
+    else:
+        for text in errors:
+            click.echo(f"error: {text}", err=True)
+        for text in warnings:
+            click.echo(f"warning: {text}", err=True)
+        click.echo(f"items: {count}, errors: {len(errors)}, warnings: {len(warnings)}")
+    sys.exit(2 if errors else 1 if warnings and strict else 0)
+
+
+def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[str], int]:
+    errors: list[str] = []
+    warnings: list[str] = []
+    clients: set[str] = set()
+    count = 0
+    for path in scenario_files(config, paths):
+        try:
+            scenarios = load(
+                path,
+                shown=config.shown(path.resolve()),
+                default_client=config.client,
+                clients=config.clients,
+            )
+        except ScenarioError as error:
+            errors += [str(problem) for problem in error.problems]
+            continue
+        count += len(scenarios)
+        clients |= {spec.client for scenario in scenarios for spec in scenario.sessions.values()}
+        warnings += [text for scenario in scenarios for text in scenario.warnings]
+    for client in sorted(clients):
+        try:
+            make(config, client)
+        except ConvtestError as error:
+            errors.append(str(error))
+    return errors, list(dict.fromkeys(warnings)), count

@@ -1,0 +1,63 @@
+"""`convtest init`: configuration and a first scenario that passes offline and explains itself."""
+
+from pathlib import Path
+
+import click
+
+from convtest.config import load_config
+
+_SECTION = """\
+[tool.convtest]
+scenarios = ["scenarios"]
+cassettes = "cassettes"
+client = "assistant"
+
+[tool.convtest.clients.assistant]
+kind = "messages"                 # our client of the Anthropic Messages API; "python" takes your own
+model = "claude-haiku-4-5"
+upstream = "simulator"            # no key, no network; for a real model: "https://api.anthropic.com"
+"""
+
+_SCENARIO = """\
+# A scenario is one conversation test; pytest shows it as one item.
+# Play it:    pytest scenarios
+# Check it:   convtest check
+# Record it:  convtest record      (then replays come from cassettes/, offline)
+scenario: remembers the name
+tags: [memory]                      # pytest -m memory
+
+facts:                              # something told now and asked for later
+  who:
+    tell: My name is Ada.
+    ask: What is my name?
+    answer: Ada
+
+steps:
+  - tell: who
+  - user: What is 15 * 7?           # something else in between
+    expect:
+      contains: "105"
+  - ask: who                        # expects the name in the request that is sent *and* in the reply
+"""
+
+
+@click.command(name="init")
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+def command(folder: Path) -> None:
+    """Add [tool.convtest] to pyproject.toml and a first scenario; nothing that exists is changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pyproject, scenario = folder / "pyproject.toml", folder / "scenarios" / "first.yaml"
+    if load_config(folder.resolve()) is not None:
+        click.echo("kept     pyproject.toml: it has [tool.convtest]")
+    else:
+        text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
+        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+        pyproject.write_text(text + gap + _SECTION, encoding="utf-8")
+        click.echo("written  pyproject.toml: [tool.convtest]")
+    if scenario.exists():
+        click.echo("kept     scenarios/first.yaml")
+    else:
+        scenario.parent.mkdir(exist_ok=True)
+        scenario.write_text(_SCENARIO, encoding="utf-8")
+        click.echo("written  scenarios/first.yaml")
+    click.echo("next:    pytest scenarios")

@@ -1,0 +1,1 @@
+"""Session clients: the port, its conformance suite, and one module per kind."""

@@ -1,0 +1,81 @@
+"""How a turn of the Messages API ended, and what its history may hold."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import msgspec
+
+from convtest.clients.port import Opening, Tool
+from convtest.clients.tools import python_tool
+from convtest.events import Ended, ErrorCode, ToolUse, TurnEnd
+from convtest.wire.messages_api import MessageStream
+
+_ERRORS: Mapping[int, tuple[Ended, ErrorCode | None]] = {
+    400: ("error", "bad_request"),
+    401: ("error", "not_authenticated"),
+    403: ("error", "not_authenticated"),
+    404: ("error", "model_not_found"),
+    413: ("error", "context_overflow"),
+    429: ("rate_limited", None),
+    529: ("overloaded", None),
+}
+_STOPS: Mapping[str, Ended] = {"max_tokens": "max_tokens", "refusal": "refusal"}
+
+
+def all_tools(opening: Opening) -> list[Tool]:
+    targets = opening.options.get("python_tools") or []
+    return [*opening.tools, *(python_tool(target, client=opening.session) for target in targets)]
+
+
+def unsendable(block: Mapping[str, Any]) -> bool:
+    """Blocks that the API streams but does not take back: blank text, tool input that was cut off."""
+    return "incomplete" in block or (block.get("type") == "text" and not str(block.get("text", "")).strip())
+
+
+def starts_turn(message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    blocks = content if isinstance(content, list) else []
+    return message.get("role") == "user" and not any(block.get("type") == "tool_result" for block in blocks)
+
+
+def tool_result(id: str, text: str, is_error: bool) -> dict[str, Any]:
+    result: dict[str, Any] = {"type": "tool_result", "tool_use_id": id, "content": text}
+    return {**result, "is_error": True} if is_error else result
+
+
+async def unknown_tool(name: str) -> tuple[str, bool]:
+    return f"there is no tool {name!r}", True
+
+
+def end_of(stream: MessageStream, calls: Sequence[ToolUse]) -> TurnEnd | None:
+    """How the turn ended, or None where tools are to be run and it goes on."""
+    if stream.error is not None:
+        ended: Ended = "overloaded" if stream.error.get("type") == "overloaded_error" else "error"
+        return TurnEnd(ended=ended, message=str(stream.error.get("message", "")))
+    if not stream.complete:
+        return TurnEnd(ended="connection_lost", message="the stream ended before message_stop")
+    stop = stream.message.get("stop_reason") or "end_turn"
+    return None if stop == "tool_use" and calls else TurnEnd(ended=_STOPS.get(stop, "complete"))
+
+
+def refused(status: int, body: bytes) -> TurnEnd:
+    try:
+        error = msgspec.json.decode(body)["error"]
+        message = f"{error.get('type', status)}: {error.get('message', '')}"
+    except (msgspec.DecodeError, KeyError, TypeError):
+        message = body.decode("utf-8", "replace")[:500]
+    ended, code = _ERRORS.get(status, ("error", None))
+    if code == "bad_request" and "prompt is too long" in message:
+        code = "context_overflow"
+    return TurnEnd(ended=ended, error=code, message=f"HTTP {status}: {message}")
+
+
+def lost(error: httpx.TransportError) -> Ended:
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout():
+            return "refused"
+        case httpx.TimeoutException():
+            return "timeout"
+        case _:
+            return "connection_lost"

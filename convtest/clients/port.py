@@ -1,0 +1,126 @@
+"""The session client port: what convtest asks of the adapter for what is under test."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from convtest.events import ErrorCode, Event
+
+
+class SessionError(Exception):
+    """A client's named refusal, from connect or query: `session_not_found`, `not_connected` …"""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        self.code: ErrorCode = code
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A tool to offer to the model. `call` returns (text for the model, whether it is an error)."""
+
+    name: str
+    description: str
+    input_schema: Mapping[str, Any]
+    call: Callable[[Mapping[str, Any]], Awaitable[tuple[str, bool]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """Everything that a client is given when a session is opened; a new client is made for each opening."""
+
+    session: str
+    """The session's name in the scenario."""
+    options: Mapping[str, Any]
+    """The profile's keys, with the scenario's, the session's and the step's options over them."""
+    base_url: str
+    """Where the model answers; requests to it must go through `transport`."""
+    api_key: str
+    transport: Any
+    """An httpx.AsyncBaseTransport; what is sent through it belongs to this session's lane."""
+    workspace: Path
+    store: Path
+    """A folder that outlives the client: sessions saved here can be resumed."""
+    tools: tuple[Tool, ...] = ()
+    resume: str | None = None
+    """The id of a session to go on with."""
+    fork: bool = False
+    """With `resume`: under a new id, the resumed session left as it is."""
+    fork_at: int | None = None
+    """With `fork`: keep only this many turns."""
+    continue_: bool = False
+    """Go on with the session used last, if there is one."""
+
+
+@runtime_checkable
+class SessionClient(Protocol):
+    """One session with a model, live.
+
+    Optional methods, each a capability that a step may need: `get_messages() -> list[dict]`,
+    `load_history(messages)`, `clear_history()`, `delete()`, `set(options)`; all of them async.
+    """
+
+    @property
+    def session_id(self) -> str | None:
+        """The session's own id, as soon as it is known."""
+        ...
+
+    async def connect(self) -> None:
+        """Open the session. Raises SessionError (`session_not_found`, `session_in_use` …)."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the session; does nothing the second time."""
+        ...
+
+    async def query(self, text: str) -> None:
+        """Take one user message. Raises SessionError(`not_connected`)."""
+        ...
+
+    def receive_response(self) -> AsyncIterator[Event]:
+        """The events of the turn that `query` began, up to and including its one TurnEnd."""
+        ...
+
+    async def interrupt(self) -> None:
+        """End the turn in progress. May be called between two events by the task that reads them, and must not wait
+        for it; does nothing while no turn is in progress."""
+        ...
+
+
+CAPABILITIES = ("get_messages", "load_history", "clear_history", "delete", "set")
+
+Message = Mapping[str, Any]
+Factory = Callable[[Opening], SessionClient | AbstractAsyncContextManager[SessionClient]]
+"""Called once per opening, inside the item's event loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of session client. `options` are the keys it takes, None for any."""
+
+    name: str
+    factory: Factory
+    options: frozenset[str] | None
+    wire: str = "history"
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A kind with its profile: what the runner opens sessions with."""
+
+    profile: str
+    factory: Factory
+    options: Mapping[str, Any]
+    wire: str
+    base_url: str
+    upstream: str
+    api_key_env: str = ""
+    prices: Mapping[str, Any] = field(default_factory=dict)
+
+
+def lacks(client: object) -> Sequence[str]:
+    """The capabilities that a client does not have."""
+    return [name for name in CAPABILITIES if not callable(getattr(client, name, None))]

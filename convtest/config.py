@@ -1,0 +1,142 @@
+"""`[tool.convtest]` of pyproject.toml."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from convtest.errors import ConfigError, did_you_mean
+
+_KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts")
+_PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process")
+_WIRES = ("history", "reference", "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One client profile."""
+
+    name: str
+    kind: str
+    upstream: str = ""
+    wire: str = ""
+    target: str | None = None
+    api_key_env: str = "ANTHROPIC_API_KEY"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        return f"[tool.convtest.clients.{self.name}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Paths are absolute; `root` is the folder of pyproject.toml."""
+
+    root: Path
+    scenarios: tuple[Path, ...]
+    cassettes: Path
+    client: str
+    clients: Mapping[str, Profile]
+    prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    allow_hosts: tuple[str, ...] = ()
+
+    def profile(self, name: str) -> Profile:
+        """Raises ConfigError for a name that has no profile."""
+        if name not in self.clients:
+            raise ConfigError(
+                f"unknown client {name!r}",
+                where="[tool.convtest.clients]",
+                help=did_you_mean(name, self.clients) or "add a profile, or run convtest init",
+            )
+        return self.clients[name]
+
+    def shown(self, path: Path) -> str:
+        """The path as messages give it."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+    def root_of(self, path: Path) -> Path:
+        """The scenario root that holds the file, or its folder."""
+        return next((root for root in self.scenarios if path.is_relative_to(root)), path.parent)
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder upwards whose pyproject.toml has `[tool.convtest]`."""
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file() and _section(folder) is not None:
+            return folder
+    return None
+
+
+def load_config(root: Path) -> Config | None:
+    """The configuration in this folder, or None where there is none. Raises ConfigError."""
+    section = _section(root)
+    if section is None:
+        return None
+    _known_keys(section, _KEYS, "[tool.convtest]")
+    clients = {name: _profile(name, table) for name, table in section.get("clients", {}).items()}
+    scenarios = section.get("scenarios", ["scenarios"])
+    return Config(
+        root=root,
+        scenarios=tuple((root / folder).resolve() for folder in _texts(scenarios, "scenarios")),
+        cassettes=(root / section.get("cassettes", "cassettes")).resolve(),
+        client=section.get("client") or next(iter(clients), ""),
+        clients=clients,
+        prices=_prices(section.get("prices", {})),
+        allow_hosts=tuple(_texts(section.get("allow_hosts", []), "allow_hosts")),
+    )
+
+
+def _section(root: Path) -> dict[str, Any] | None:
+    path = root / "pyproject.toml"
+    if not path.is_file():
+        return None
+    try:
+        section = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("convtest")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where="the file") from None
+    return section if isinstance(section, dict) else None
+
+
+def _profile(name: str, table: Mapping[str, Any]) -> Profile:
+    where = f"[tool.convtest.clients.{name}]"
+    if "kind" not in table:
+        raise ConfigError("kind is missing", where=where, help='such as kind = "messages"')
+    if table.get("process") == "own":
+        raise ConfigError('process = "own" is not supported yet', where=where)
+    wire = table.get("wire", "")
+    if wire and wire not in _WIRES:
+        raise ConfigError(f"wire {wire!r} is not known", where=where, help=did_you_mean(wire, _WIRES))
+    return Profile(
+        name=name,
+        kind=table["kind"],
+        upstream=table.get("upstream", ""),
+        wire=wire,
+        target=table.get("target"),
+        api_key_env=table.get("api_key_env", "ANTHROPIC_API_KEY"),
+        options={key: value for key, value in table.items() if key not in _PROFILE_KEYS},
+    )
+
+
+def _prices(table: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
+    for model, price in table.items():
+        if not isinstance(price, dict) or not {"input", "output"} <= price.keys():
+            raise ConfigError(
+                f"the price of {model!r} needs input and output",
+                where="[tool.convtest.prices]",
+                help=f'"{model}" = {{input = 1.0, output = 5.0}}  # USD per million tokens',
+            )
+    return table
+
+
+def _texts(value: Any, key: str) -> list[str]:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return value
+    raise ConfigError(f"{key} is a list of texts", where="[tool.convtest]")
+
+
+def _known_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"unknown key {key!r}", where=where, help=did_you_mean(key, known))

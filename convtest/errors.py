@@ -1,0 +1,153 @@
+"""Every exception of convtest. Errors mean that the set-up was wrong; failures are values, not exceptions.
+
+ConvtestError
+├── ScenarioError       a scenario file cannot be read or means nothing
+├── ConfigError         [tool.convtest] in pyproject.toml is wrong
+├── ClientError         a client cannot be made or lacks what a step needs
+│   └── MissingCapability
+├── CassetteError       a cassette is missing, unreadable or does not fit
+│   ├── NoCassette
+│   ├── UnreadableCassette
+│   ├── ScenarioChanged
+│   └── RecordingEnds
+├── NetworkBlocked      something reached for the network while replaying or simulating
+├── CheckError          a user's own check could not be run
+└── ConversationFailed  carries a finished report; raised only to tell pytest
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A position in a file; lines and columns count from 1, 0 means the whole file."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        parts = [self.file, *(str(n) for n in (self.line, self.column) if n)]
+        return ":".join(parts)
+
+    @property
+    def line_only(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a scenario file, where it is, and the one thing to do."""
+
+    what: str
+    place: Place
+    help: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}" + (f"\n    {self.help}" if self.help else "")
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or the list of what is known, or nothing if nothing is."""
+    choices = sorted(known)
+    lowered = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(wrong.lower(), list(lowered), n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {lowered[close[0]]!r}?"
+    return f"known: {', '.join(choices)}" if choices else ""
+
+
+class ConvtestError(Exception):
+    """Anything that stops a conversation from being tested; pytest shows it as ERROR, the CLI exits 2."""
+
+
+class ScenarioError(ConvtestError):
+    """A scenario file is wrong; `problems` holds everything found, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConfigError(ConvtestError):
+    """`[tool.convtest]` is wrong."""
+
+    def __init__(self, what: str, *, where: str, help: str = "") -> None:
+        super().__init__(f"{what} — pyproject.toml, {where}" + (f"\n    {help}" if help else ""))
+
+
+class ClientError(ConvtestError):
+    """A session client cannot be made."""
+
+    def __init__(self, what: str, *, client: str, help: str = "") -> None:
+        super().__init__(f"{what} — client {client!r}" + (f"\n    {help}" if help else ""))
+
+
+class MissingCapability(ClientError):
+    """A step needs something that the client does not offer."""
+
+    def __init__(self, *, client: str, capability: str, place: Place) -> None:
+        super().__init__(
+            f"{place}: this step needs {capability}(), which the client does not have",
+            client=client,
+            help=f"add {capability}() to the client, or run the scenario with one that has it",
+        )
+
+
+class CassetteError(ConvtestError):
+    """A cassette cannot be used."""
+
+
+class NoCassette(CassetteError):
+    """Nothing is recorded and the upstream is a real model."""
+
+    def __init__(self, *, cassette: Path | str, command: str) -> None:
+        super().__init__(f"no cassette — {cassette}\n    record it: {command}")
+
+
+class UnreadableCassette(CassetteError):
+    """The file is there and is not a cassette; it is never taken for an empty one."""
+
+    def __init__(self, what: str, *, place: Place, command: str = "") -> None:
+        help = f"\n    restore it from version control, or record again: {command}" if command else ""
+        super().__init__(f"unreadable cassette — {place}\n    {what}{help}")
+
+
+class ScenarioChanged(CassetteError):
+    """A request was not recorded because the scenario now asks for something else."""
+
+    def __init__(self, *, cassette: Path | str, detail: str, command: str) -> None:
+        super().__init__(
+            f"the scenario changed since it was recorded — {cassette}\n{detail}\n    record it again: {command}"
+        )
+
+
+class RecordingEnds(CassetteError):
+    """This run goes on where the recording was cut."""
+
+    def __init__(self, *, detail: str, command: str) -> None:
+        super().__init__(f"{detail}\n    record again: {command}")
+
+
+class NetworkBlocked(ConvtestError, OSError):
+    """Raised at a connection that would leave this machine while an item replays or simulates."""
+
+    def __init__(self, *, host: str, item: str) -> None:
+        super().__init__(
+            f"network blocked: {item} tried to reach {host!r} while it replays or simulates\n"
+            "    list the host under allow_hosts in [tool.convtest], or run with --convtest-live"
+        )
+
+
+class CheckError(ConvtestError):
+    """A user's own check could not be found or raised something other than AssertionError."""
+
+    def __init__(self, what: str, *, place: Place) -> None:
+        super().__init__(f"{place}: {what}")
+
+
+class ConversationFailed(Exception):
+    """The conversation did not hold together; the text is the report."""

@@ -1,0 +1,224 @@
+"""One live session: its client lives in a task of its own, so that no time limit of a step reaches into its scopes."""
+
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+from anyio.abc import TaskGroup
+
+from convtest.clients.port import Factory, Opening, SessionClient, SessionError
+from convtest.errors import ConvtestError
+from convtest.events import Event, TurnEnd, kind_of
+from convtest.scenario.model import Interrupt, Turn
+from convtest.transcript import Refusal, StepRecord, TurnRecord
+from convtest.wire.tap import OpenTurn, Tap
+
+
+class LiveSession:
+    """A client with the task that makes all its calls; one call runs at a time."""
+
+    def __init__(self, name: str, factory: Factory, opening: Opening, tap: Tap) -> None:
+        self.name = name
+        self._factory = factory
+        self._opening = opening
+        self._tap = tap
+        self._send, self._receive = anyio.create_memory_object_stream[tuple[Callable[[], Awaitable[Any]], "_Call"]](8)
+        self._scope = anyio.CancelScope()
+        self._stack = AsyncExitStack()
+        self.client: SessionClient | None = None
+        self.last_seen = "nothing yet"
+        """The last thing that came from the client, for the report of a hang."""
+        self.dead = False
+        """Its task was cancelled and takes no more calls."""
+
+    def start(self, tasks: TaskGroup) -> None:
+        tasks.start_soon(self._run)
+
+    async def _run(self) -> None:
+        with self._scope:
+            async with self._receive:
+                async for call, result in self._receive:
+                    await result.make(call)
+        result = _Call()
+        with anyio.CancelScope(shield=True):
+            await result.make(self._stack.aclose)
+
+    async def perform(self, call: Callable[[], Awaitable[Any]], record: StepRecord, timeout: float) -> Any:
+        """Have the session's task make the call; what goes wrong is put down in the record, None is returned then."""
+        result = _Call()
+        await self._send.send((call, result))
+        with anyio.move_on_after(timeout):
+            await result.done.wait()
+        if not result.done.is_set():
+            record.hung = self.last_seen
+            self.dead = True
+            self._scope.cancel()
+            with anyio.move_on_after(1, shield=True):
+                await result.done.wait()
+            return None
+        result.describe(record)
+        if self.client is not None:
+            record.session_id = self.client.session_id
+        return result.value
+
+    async def open(self) -> None:
+        made = self._factory(self._opening)
+        if hasattr(made, "__aenter__") and not hasattr(made, "receive_response"):
+            made = await self._stack.enter_async_context(made)
+        self.client = cast("SessionClient", made)
+        await self.client.connect()
+
+    async def close(self) -> None:
+        if self.client is not None:
+            await self.client.disconnect()
+
+    def stop(self) -> None:
+        self._send.close()
+
+    def drop(self) -> None:
+        """What a kill is where client and test share a process: the transport is gone, nobody says goodbye."""
+        self._opening.transport.drop()
+
+    async def turn(self, step: Turn, record: TurnRecord) -> None:
+        """Play one turn to its end, interrupting where the step says so."""
+        assert self.client is not None
+        plan = _Plan(step.interrupts)
+        turn = OpenTurn(number=step.index, due=plan.due, reachable=plan.reachable, describe_due=plan.description)
+        self._tap.begin_turn(self.name, turn)
+        started = self._tap.clock.now()
+        self.last_seen = "the prompt"
+        try:
+            await self.client.query(step.prompt)
+            await plan.interrupt_at("before_request", self.client)
+            async with anyio.create_task_group() as tasks:
+                if plan.wants_request():
+                    tasks.start_soon(plan.interrupt_when_out, turn, self.client)
+                await self._read(record, plan, started)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._tap.end_turn(self.name)
+            record.total_ms = self._tap.clock.now() - started
+            record.unreached = plan.pending
+
+    async def _read(self, record: TurnRecord, plan: "_Plan", started: float) -> None:
+        assert self.client is not None
+        async with aclosing(_closable(self.client.receive_response())) as events:
+            async for event in events:
+                if record.end is not None:
+                    record.late.append(event)
+                    continue
+                record.events.append(event)
+                self.last_seen = _seen(event)
+                self._tap.note_yield(self.name, kind_of(event))
+                if record.first_event_ms is None:
+                    record.first_event_ms = self._tap.clock.now() - started
+                await plan.interrupt_after(record.events, self.client)
+
+
+class _Call:
+    """The outcome of one call made in the session's task."""
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.value: Any = None
+        self._error: BaseException | None = None
+
+    async def make(self, call: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            self.value = await call()
+        except Exception as error:
+            self._error = error
+        finally:
+            self.done.set()
+
+    def describe(self, record: StepRecord) -> None:
+        match _single(self._error):
+            case None:
+                pass
+            case ConvtestError() as error:
+                raise error
+            case SessionError() as error:
+                record.error = Refusal(code=error.code, message=str(error))
+            case error:
+                record.crash = _where(error)
+
+
+def _single(error: BaseException | None) -> BaseException | None:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" — {Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name}" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def _seen(event: Event) -> str:
+    if isinstance(event, TurnEnd):
+        return f"turn end ({event.ended})"
+    words = getattr(event, "text", None) or getattr(event, "name", "")
+    return f"{kind_of(event).replace('_', ' ')} {str(words)[:60]!r}"
+
+
+class _Closing:
+    def __init__(self, events: Any) -> None:
+        self._events = events
+
+    def __aiter__(self) -> Any:
+        return aiter(self._events)
+
+    async def aclose(self) -> None:
+        if hasattr(self._events, "aclose"):
+            await self._events.aclose()
+
+
+def _closable(events: Any) -> _Closing:
+    return _Closing(events)
+
+
+class _Plan:
+    """The interrupts of one turn that are still to come."""
+
+    def __init__(self, interrupts: tuple[Interrupt, ...]) -> None:
+        self.pending = list(interrupts)
+
+    def due(self) -> bool:
+        return bool(self.pending)
+
+    @property
+    def description(self) -> str:
+        return " and ".join(str(one) for one in self.pending)
+
+    def reachable(self, kinds: list[str]) -> bool:
+        return any(_reached(one, kinds) for one in self.pending)
+
+    def wants_request(self) -> bool:
+        return any(one.after == 0 for one in self.pending)
+
+    async def interrupt_at(self, point: str, client: SessionClient) -> None:
+        for one in [one for one in self.pending if one.at == point]:
+            self.pending.remove(one)
+            await client.interrupt()
+
+    async def interrupt_when_out(self, turn: OpenTurn, client: SessionClient) -> None:
+        await turn.request_out.wait()
+        for one in [one for one in self.pending if one.after == 0]:
+            self.pending.remove(one)
+            await client.interrupt()
+
+    async def interrupt_after(self, events: list[Event], client: SessionClient) -> None:
+        kinds = [kind_of(event) for event in events]
+        for one in [one for one in self.pending if one.after != 0 and _reached(one, kinds)]:
+            self.pending.remove(one)
+            await client.interrupt()
+
+
+def _reached(one: Interrupt, kinds: list[str]) -> bool:
+    if one.after is not None:
+        return len(kinds) >= one.after
+    return bool(kinds) if one.at == "first_event" else one.at in kinds

@@ -1,0 +1,295 @@
+"""One item from its scenario to its outcome: chooses the source, plays, judges, and keeps what was recorded."""
+
+import contextvars
+import shlex
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import anyio
+
+from convtest.cassettes import store
+from convtest.cassettes.difference import difference
+from convtest.cassettes.player import Player
+from convtest.checks.judge import judge
+from convtest.checks.result import Verdict
+from convtest.clients.port import Made
+from convtest.clients.registry import KINDS, SIMULATOR, make, unknown_options
+from convtest.clock import Clock, RealClock, VirtualClock
+from convtest.config import Config
+from convtest.errors import ClientError, NoCassette, ScenarioChanged, did_you_mean
+from convtest.network import blocked
+from convtest.runner import Runner
+from convtest.scenario.digest import digest
+from convtest.scenario.model import Scenario
+from convtest.simulator.source import Simulator, scripts_of, slots_of
+from convtest.transcript import SourceName, Transcript
+from convtest.wire.interaction import Interaction
+from convtest.wire.tap import Answer, OpenTurn, Source, Tap
+from convtest.wire.transports import Upstream
+
+RecordMode = Literal["none", "once", "new_episodes", "all"]
+RECORD_MODES: tuple[RecordMode, ...] = ("once", "new_episodes", "all")
+_GRACE = 5.0
+"""Seconds that a step may overstay its own time limit before the watchdog gives the item up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """How items are to be played; `speed` 0 waits for nothing, 1 is the recorded pace."""
+
+    record: RecordMode = "none"
+    live: bool = False
+    speed: float = 0.0
+    backend: str = "asyncio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An item whose clients and cassette have been found."""
+
+    scenario: Scenario
+    config: Config
+    mode: Mode
+    source: SourceName
+    make: Callable[[str], Made]
+    cassette: Path
+    recorded: tuple[Interaction, ...]
+    simulated: bool
+    """All upstreams are the simulator."""
+
+    @property
+    def node(self) -> str:
+        """The item's id for pytest and for convtest record."""
+        return f"{self.config.shown(self.scenario.file)}::{self.scenario.name}"
+
+    @property
+    def record_command(self) -> str:
+        return f"convtest record --mode all {shlex.quote(self.node)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    transcript: Transcript
+    verdict: Verdict
+    written: Path | None = None
+    """The cassette, or what was recorded for review beside it."""
+
+
+def cassette_path(config: Config, scenario: Scenario) -> Path:
+    """`cassettes/<the scenario file's path under its root>/<item>.yaml`."""
+    file = scenario.file.resolve()
+    below = file.relative_to(config.root_of(file)).with_suffix("")
+    return config.cassettes / below / f"{scenario.name}.yaml"
+
+
+def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
+    """Resolve clients and cassette. Raises ConfigError, ClientError, NoCassette or UnreadableCassette."""
+    making = cache(lambda name: make(config, name))
+    names = {spec.client for spec in scenario.sessions.values()} | {scenario.client}
+    made = [making(name) for name in sorted(names)]
+    _check_options(config, scenario)
+    _check_visible(scenario, making)
+    simulated = all(one.upstream == SIMULATOR for one in made)
+    path = cassette_path(config, scenario)
+    command = f"convtest record {shlex.quote(f'{config.shown(scenario.file)}::{scenario.name}')}"
+    source, read = _source(mode, path, simulated)
+    if source == "replayed" and not path.is_file():
+        raise NoCassette(cassette=config.shown(path), command=command)
+    recorded = store.load(path, shown=config.shown(path), command=command) if read else []
+    return Prepared(
+        scenario=scenario,
+        config=config,
+        mode=mode,
+        source=source,
+        make=making,
+        cassette=path,
+        recorded=tuple(recorded),
+        simulated=simulated,
+    )
+
+
+def _source(mode: Mode, path: Path, simulated: bool) -> tuple[SourceName, bool]:
+    """Who answers, and whether the cassette is read."""
+    there = path.is_file()
+    if mode.live:
+        return ("simulated" if simulated else "live"), False
+    match mode.record:
+        case "none":
+            return ("replayed", there) if there or not simulated else ("simulated", False)
+        case "once":
+            return ("replayed", True) if there else ("recorded", False)
+        case "new_episodes":
+            return "recorded", there
+        case "all":
+            return "recorded", False
+
+
+def _check_options(config: Config, scenario: Scenario) -> None:
+    for spec in scenario.sessions.values():
+        for option in unknown_options(config, spec.client, dict(spec.options)):
+            kind = config.profile(spec.client).kind
+            raise ClientError(
+                f"{scenario.place_of('options')}: a {kind} client takes no option {option!r}",
+                client=spec.client,
+                help=did_you_mean(option, _taken(kind)),
+            )
+
+
+def _check_visible(scenario: Scenario, making: Callable[[str], Made]) -> None:
+    """`sent` on a client whose requests are not seen would never fail."""
+    for step in scenario.steps:
+        spec = scenario.sessions.get(step.session)
+        client = spec.client if spec else scenario.client
+        if step.expect is not None and step.expect.sent is not None and making(client).wire != "history":
+            raise ClientError(
+                f"{step.place_of('expect', 'sent')}: sent cannot be looked at: wire is {making(client).wire!r}",
+                client=client,
+                help='remove sent:, or declare wire = "history" if its requests go through the transport',
+            )
+
+
+def _taken(kind: str) -> frozenset[str]:
+    return KINDS[kind].options or frozenset()
+
+
+def perform(prepared: Prepared, folder: Path) -> Outcome:
+    """Play the item in `folder`, judge it and keep what was recorded. Raises ConvtestError for a wrong set-up."""
+    scenario, offline = prepared.scenario, prepared.source in {"replayed", "simulated"} or prepared.simulated
+    source, clock = _answering(prepared)
+    tap = Tap(source, clock)
+    runner = Runner(scenario, make=prepared.make, tap=tap, folder=folder, source=prepared.source)
+    if offline:
+        with blocked(prepared.node, prepared.config.allow_hosts) as attempts:
+            transcript = _watched(runner, prepared.mode.backend)
+        if attempts:
+            raise attempts[0]
+    else:
+        transcript = _watched(runner, prepared.mode.backend)
+    _after_play(prepared, transcript, source)
+    if transcript.trouble is not None:
+        raise transcript.trouble
+    verdict = judge(transcript)
+    return Outcome(transcript=transcript, verdict=verdict, written=_keep(prepared, transcript, verdict))
+
+
+def _answering(prepared: Prepared) -> tuple[Source, Clock]:
+    """Who answers, and the clock it goes by: virtual unless somebody wants to see time pass or it really does."""
+    speed = prepared.mode.speed
+    paced: Clock = RealClock(speed) if speed else VirtualClock()
+    if prepared.source == "replayed":
+        return Player(prepared.recorded, paced, command=prepared.record_command), paced
+    clock = paced if prepared.simulated else RealClock()
+    upstream = _Upstreams(prepared, clock)
+    if prepared.recorded:
+        return Player(prepared.recorded, paced, command=prepared.record_command, beyond=upstream), clock
+    return upstream, clock
+
+
+class _Upstreams:
+    """The real upstream or the simulator, as the client of each lane has it."""
+
+    def __init__(self, prepared: Prepared, clock: Clock) -> None:
+        self._simulator = Simulator(clock, slots_of(prepared.scenario), scripts_of(prepared.scenario))
+        self._upstream = Upstream()
+        self._prepared = prepared
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+        spec = self._prepared.scenario.sessions.get(interaction.lane or "")
+        made = self._prepared.make(spec.client if spec else self._prepared.scenario.client)
+        chosen: Source = self._simulator if made.upstream == SIMULATOR else self._upstream
+        return await chosen.answer(interaction, turn)
+
+    async def aclose(self) -> None:
+        await self._upstream.aclose()
+
+
+def _watched(runner: Runner, backend: str) -> Transcript:
+    """Play in a thread of its own: a client may swallow a cancellation, or block, and must not take pytest with it."""
+    done, outcome = threading.Event(), _Box()
+    context = contextvars.copy_context()
+
+    def body() -> None:
+        try:
+            outcome.value = anyio.run(runner.play, backend=backend)
+        except BaseException as error:
+            outcome.error = error
+        finally:
+            done.set()
+
+    threading.Thread(target=context.run, args=(body,), name="convtest-item", daemon=True).start()
+    while not done.wait(0.5):
+        if time.monotonic() > runner.watch.deadline + _GRACE:
+            return _given_up(runner)
+    if outcome.error is not None:
+        raise _unwrapped(outcome.error)
+    assert outcome.value is not None
+    return outcome.value
+
+
+@dataclass(slots=True)
+class _Box:
+    value: Transcript | None = None
+    error: BaseException | None = None
+
+
+def _given_up(runner: Runner) -> Transcript:
+    transcript = runner.transcript
+    transcript.records[-1].hung = f"{runner.watch.last_seen()}; the client does not let itself be cancelled"
+    played = len(transcript.records)
+    transcript.not_run = transcript.scenario.steps[played:]
+    return transcript
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _after_play(prepared: Prepared, transcript: Transcript, source: Source) -> None:
+    """What the player knows of the play: leftovers, and what a missed request comes nearest to."""
+    if not isinstance(source, Player):
+        return
+    if prepared.source == "replayed":
+        transcript.unplayed = source.unplayed()
+    missed = transcript.missed()
+    if missed is None:
+        return
+    transcript.nearest, transcript.elsewhere = source.nearest(missed), source.elsewhere(missed)
+    recorded = prepared.recorded[0].digest if prepared.recorded else ""
+    if recorded and recorded != digest(prepared.scenario):
+        lines = difference(transcript.nearest.canonical, missed.canonical) if transcript.nearest else []
+        detail = "\n".join(f"    {line}" for line in lines)
+        shown = prepared.config.shown(prepared.cassette)
+        transcript.trouble = ScenarioChanged(cassette=shown, detail=detail, command=prepared.record_command)
+
+
+def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path | None:
+    """Passed: the cassette. Failed: the cassette if there was none, else `.new` beside it. Broken off: nothing."""
+    if prepared.source != "recorded" or transcript.not_run or any(r.hung or r.crash for r in transcript.records):
+        return None
+    if not any(200 <= one.status < 300 for one in transcript.interactions):
+        return None
+    unchanged = len(transcript.interactions) == len(prepared.recorded) and all(
+        one.recorded is not None for one in transcript.interactions
+    )
+    if prepared.recorded and unchanged:
+        return None
+    there = prepared.cassette.is_file()
+    path = prepared.cassette if verdict.passed or not there else prepared.cassette.with_suffix(".yaml.new")
+    for one in transcript.interactions:
+        _as_recorded(one)
+    transcript.interactions[0].digest = digest(prepared.scenario)
+    store.save(path, transcript.interactions)
+    return path
+
+
+def _as_recorded(one: Interaction) -> None:
+    """What was replayed on the way keeps the times of its recording."""
+    if one.recorded is not None:
+        one.first_byte, one.chunks = one.recorded.first_byte, one.recorded.chunks

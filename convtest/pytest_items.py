@@ -1,0 +1,223 @@
+"""Scenario files and items for pytest; a ScenarioItem is a pytest.Function, so that every plugin knows it."""
+
+import difflib
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from convtest.config import Config
+from convtest.errors import ConversationFailed, ConvtestError, NoCassette, ScenarioError
+from convtest.pytest_plugin import PROPERTY, STATE, register_tags
+from convtest.scenario.loader import load
+from convtest.scenario.model import Scenario
+
+if TYPE_CHECKING:
+    from convtest.play import Mode, Outcome, Prepared
+
+
+class ScenarioFile(pytest.File):
+    """A YAML file of scenarios."""
+
+    def collect(self) -> Iterator["ScenarioItem"]:
+        state = self.config.stash[STATE]
+        try:
+            scenarios = load_file(self.path, state.config, self.config.getoption("--convtest-client"))
+        except ScenarioError as error:
+            raise self.CollectError(str(error)) from None
+        for scenario in scenarios:
+            register_tags(self.config, scenario.tags)
+            yield ScenarioItem.of(self, scenario)
+
+
+def load_file(path: Path, config: Config, client: str | None = None) -> list[Scenario]:
+    """The scenarios of a file, with one client for all of them where one is named."""
+    return load(
+        path,
+        shown=config.shown(path.resolve()),
+        default_client=config.client,
+        clients=config.clients,
+        only_client=client,
+    )
+
+
+def tags_of(path: Path, config: Config) -> tuple[str, ...]:
+    """The tags in a file; none if it cannot be loaded, which collection will report."""
+    try:
+        return tuple(tag for scenario in load_file(path, config) for tag in scenario.tags)
+    except ScenarioError:
+        return ()
+
+
+class ScenarioSnapshots(SingleFileSnapshotExtension):
+    """One readable text file per item."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "txt"
+
+
+class ScenarioItem(pytest.Function):
+    """One scenario with one row and one client."""
+
+    scenario: Scenario
+    prepared: "Prepared"
+    outcome: "Outcome | None"
+
+    @classmethod
+    def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
+        item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
+        item.scenario, item.outcome = scenario, None
+        item.extra_keyword_matches.add(scenario.title)
+        for tag in scenario.tags:
+            item.add_marker(getattr(pytest.mark, tag))
+        if scenario.skip:
+            item.add_marker(pytest.mark.skip(reason=scenario.skip))
+        if item.config.getoption("--convtest-live"):
+            item.add_marker(pytest.mark.live)
+        return item
+
+    def setup(self) -> None:
+        """Clients and cassette are resolved here, so that what is wrong with them shows as ERROR."""
+        from convtest.play import prepare
+
+        state = self.config.stash[STATE]
+        if str(state.config.root) not in sys.path:
+            # Last, so that it hides nothing: `target = "module:attr"` is looked for beside pyproject.toml.
+            sys.path.append(str(state.config.root))
+        self._progress("started")
+        self.prepared = prepare(state.config, self.scenario, self._mode())
+        if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
+            raise NoCassette(cassette=state.config.shown(self.prepared.cassette), command=self._record_command())
+        super().setup()
+
+    def _is_unrecorded(self) -> bool:
+        return self.prepared.source == "simulated" and not self.config.getoption("--convtest-live")
+
+    def _record_command(self) -> str:
+        return self.prepared.record_command.replace(" --mode all", "")
+
+    def _mode(self) -> "Mode":
+        from convtest.play import Mode
+
+        option = self.config.getoption
+        return Mode(
+            record=option("--convtest-record") or "none",
+            live=option("--convtest-live"),
+            speed=option("--convtest-speed"),
+            backend=option("--convtest-backend"),
+        )
+
+    def play(self, snapshot: SnapshotAssertion | None) -> None:
+        """Play, judge, compare. Raises ConversationFailed with the report, or the ConvtestError that stopped it."""
+        __tracebackhide__ = True
+        from convtest.play import perform
+        from convtest.reporting.failure import failure_text
+
+        with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
+            self.outcome = outcome = perform(self.prepared, Path(folder))
+        self._note(outcome)
+        if not outcome.verdict.passed:
+            text = failure_text(
+                outcome.transcript,
+                outcome.verdict,
+                node=self.prepared.node,
+                record_command=self.prepared.record_command,
+            )
+            if outcome.written is not None:
+                text += f"\n  recorded for review: {self.prepared.config.shown(outcome.written)}"
+            raise ConversationFailed(text)
+        if snapshot is not None:
+            self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
+
+    def _note(self, outcome: "Outcome") -> None:
+        usage = outcome.transcript.usage()
+        facts = {
+            "source": outcome.transcript.source,
+            "tokens": usage.prompt_tokens + usage.output_tokens,
+            "usd": outcome.transcript.usd(),
+            "unseen": bool(outcome.verdict.not_seen),
+        }
+        self.user_properties.append((PROPERTY, json.dumps(facts)))
+        for blind in outcome.verdict.not_seen:
+            self.user_properties.append(("convtest_not_seen", f"{blind.check}: {blind.why}"))
+
+    def _compare(self, snapshot: SnapshotAssertion, outcome: "Outcome") -> None:
+        from convtest.reporting.snapshot import snapshot_text, source_of
+
+        text, source = snapshot_text(outcome.transcript), outcome.transcript.source
+        location = Path(snapshot.extension.get_location(test_location=snapshot.test_location, index=0))
+        kept = location.read_text(encoding="utf-8") if location.is_file() else None
+        if source not in {"replayed", "simulated"}:
+            # Live answers differ from run to run: comparing what is kept with itself only marks it as used.
+            comparable, text = kept is not None, kept or ""
+        elif kept is not None and source == "simulated" and source_of(kept) != source_of(text):
+            comparable, text = True, kept
+        else:
+            comparable = True
+        if comparable and not snapshot == text:
+            raise ConversationFailed(self._snapshot_report(kept, text, location))
+
+    def _snapshot_report(self, kept: str | None, text: str, location: Path) -> str:
+        shown = self.prepared.config.shown(location)
+        what = "the snapshot differs" if kept is not None else "there is no snapshot yet"
+        diff = difflib.unified_diff((kept or "").splitlines(), text.splitlines(), "kept", "now", lineterm="", n=2)
+        return "\n".join(
+            [
+                f"{self.scenario.place.line_only}: {self.scenario.title}: {what} — {shown}",
+                *(f"  {line}" for line in diff),
+                f"  if it is meant: pytest --snapshot-update {shlex.quote(self.prepared.node)}",
+            ]
+        )
+
+    def convtest_report(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+        """An error of the set-up that shows only while playing is ERROR, not FAILED; and tell of the progress."""
+        error = call.excinfo.value if call.excinfo else None
+        if report.when == "call" and isinstance(error, ConvtestError):
+            report.when = "setup"
+        if report.when == "call" or report.outcome != "passed":
+            self._progress("finished", outcome=self._outcome_word(report), seconds=round(report.duration, 3))
+
+    def _outcome_word(self, report: pytest.TestReport) -> str:
+        return "error" if report.failed and report.when != "call" else report.outcome
+
+    def _progress(self, what: str, **more: Any) -> None:
+        path = self.config.getoption("--convtest-progress")
+        if not path:
+            return
+        facts = json.loads(dict(self.user_properties).get(PROPERTY, "{}"))  # type: ignore[arg-type]
+        written = self.outcome.written if self.outcome else None
+        line = {"item": self.nodeid, "what": what, **facts, **more, "cassette": str(written) if written else None}
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        if isinstance(excinfo.value, ConversationFailed | ConvtestError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, max(0, self.scenario.place.line - 1), self.name
+
+
+def _body(scenario: Scenario) -> Any:
+    """The item's function; it asks for syrupy's fixture only where the scenario has a snapshot."""
+    if scenario.wants_snapshot:
+
+        def play_with_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> None:
+            __tracebackhide__ = True
+            request.node.play(snapshot)
+
+        return play_with_snapshot
+
+    def play(request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True
+        request.node.play(None)
+
+    return play

@@ -1,0 +1,173 @@
+"""pytest's face: options, marks, collection of scenario files, and one line of summary.
+
+Nothing heavy is imported here: scenarios are loaded when a scenario file is collected, clients when an item runs.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from convtest.config import Config, load_config
+from convtest.errors import ConfigError
+
+if TYPE_CHECKING:
+    from convtest.pytest_items import ScenarioFile
+
+STATE = pytest.StashKey["State"]()
+PROPERTY = "convtest"
+_MARKS = {
+    "live": "a scenario that is played against the real upstream",
+    "sweep": "one point of a sweep",
+    "retention": "one cell of a retention matrix",
+}
+
+
+@dataclass(slots=True)
+class State:
+    """What the plugin knows during one run of pytest."""
+
+    config: Config
+    tags: set[str] = field(default_factory=set)
+    sources: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    unseen: int = 0
+    """Items in which a check could not look at the wire."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("convtest", "conversation tests")
+    group.addoption(
+        "--convtest-record",
+        metavar="MODE",
+        choices=["once", "new_episodes", "all"],
+        help="record cassettes: once (where there is none), new_episodes (what is not recorded yet), all (anew)",
+    )
+    group.addoption("--convtest-client", metavar="NAME", help="play every scenario with this client profile")
+    group.addoption(
+        "--convtest-live", action="store_true", help="ask the upstream; cassettes are neither read nor written"
+    )
+    group.addoption(
+        "--convtest-speed",
+        metavar="N",
+        type=float,
+        default=0.0,
+        help="pace of replay: 0 waits for nothing (default), 1 is the recorded pace",
+    )
+    group.addoption(
+        "--convtest-strict",
+        action="store_true",
+        help="an item that is simulated because it has no cassette is an error",
+    )
+    group.addoption(
+        "--convtest-backend",
+        metavar="NAME",
+        choices=["asyncio", "trio"],
+        default="asyncio",
+        help="the event loop to play on: asyncio (default) or trio",
+    )
+    group.addoption("--convtest-progress", metavar="FILE", help="append one JSON object per started and finished item")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in _MARKS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    try:
+        loaded = load_config(config.rootpath)
+        if loaded is None:
+            return
+        if config.getoption("--convtest-client"):
+            loaded.profile(config.getoption("--convtest-client"))
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[STATE] = State(loaded)
+    config.pluginmanager.register(_Counter(config.stash[STATE]), "convtest-counter")
+    if config.getoption("--convtest-speed") < 0:
+        raise pytest.UsageError("--convtest-speed is 0 or more")
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        # testpaths say where the Python tests are; scenarios stand where [tool.convtest] says.
+        config.args += [str(root) for root in loaded.scenarios if root.is_dir()]
+    if config.getoption("markers", False):
+        _register_all_tags(config)
+
+
+def _register_all_tags(config: pytest.Config) -> None:
+    from convtest.pytest_items import tags_of
+
+    for root in config.stash[STATE].config.scenarios:
+        for path in sorted(root.rglob("*.y*ml")):
+            register_tags(config, tags_of(path, config.stash[STATE].config))
+
+
+def register_tags(config: pytest.Config, tags: tuple[str, ...]) -> None:
+    """Tags are marks like any other: `-m`, `--strict-markers` and `--markers` know them."""
+    known = config.stash[STATE].tags
+    for tag in tags:
+        if tag not in known:
+            known.add(tag)
+            config.addinivalue_line("markers", f"{tag}: a tag of convtest scenarios")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioFile | None":
+    state = parent.config.stash.get(STATE, None)
+    if state is None or file_path.suffix not in {".yaml", ".yml"}:
+        return None
+    path = file_path.resolve()
+    named = parent.session.isinitpath(file_path)
+    inside = any(path.is_relative_to(root) for root in state.config.scenarios)
+    if path.is_relative_to(state.config.cassettes) or not (named or inside):
+        return None
+    from convtest.pytest_items import ScenarioFile
+
+    return ScenarioFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if item.config.stash.get(STATE, None) is not None and hasattr(item, "convtest_report"):
+        item.convtest_report(report, call)
+    return report
+
+
+class _Counter:
+    """Counts what the reports say; registered for one run, so that no state outlives it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Counted where the report is shown: under xdist that is the controller, not the worker."""
+        found: Any = dict(report.user_properties).get(PROPERTY)
+        if report.when != "call" or not found:
+            return
+        facts = json.loads(found)
+        self._state.sources[facts["source"]] += 1
+        self._state.tokens += facts["tokens"]
+        self._state.usd += facts["usd"] or 0.0
+        self._state.unpriced += facts["usd"] is None
+        self._state.unseen += facts["unseen"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    state = config.stash.get(STATE, None)
+    if state is None or not state.sources:
+        return
+    parts = [f"{count} {source}" for source, count in sorted(state.sources.items())]
+    text = f"convtest: {', '.join(parts)}"
+    if state.sources["simulated"] and not config.getoption("--convtest-live"):
+        text += " (no cassette: the simulator answered; record them, or refuse them with --convtest-strict)"
+    if state.sources["recorded"] or state.sources["live"]:
+        cost = f"{state.usd:.4f} USD" + (f", {state.unpriced} items without a price" if state.unpriced else "")
+        text += f"; {state.tokens} tokens, {cost}"
+    if state.unseen:
+        text += f"; wire not seen in {state.unseen}"
+    terminalreporter.write_line(text)

@@ -1,0 +1,1 @@
+"""Results and transcripts as text for people."""

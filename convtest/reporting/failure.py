@@ -1,0 +1,78 @@
+"""What a person reads when an item failed: the conversation, each finding, the one thing to do."""
+
+import shlex
+from collections.abc import Iterator
+
+from convtest.cassettes.difference import difference
+from convtest.checks.result import Finding, Verdict
+from convtest.reporting.conversation import conversation_lines
+from convtest.transcript import Transcript
+
+_MOST = 6
+_SIDES = {
+    "wire": "the client sent something else than it should (layer wire)",
+    "mass": "the client sent less than it should (layer mass)",
+    "reply": "the answer is wrong, what was sent is not to blame (layer reply)",
+}
+
+
+def failure_text(transcript: Transcript, verdict: Verdict, *, node: str, record_command: str) -> str:
+    """The whole report of a failed item, plain text."""
+    return "\n".join(_lines(transcript, verdict, node, record_command))
+
+
+def _lines(transcript: Transcript, verdict: Verdict, node: str, record_command: str) -> Iterator[str]:
+    scenario = transcript.scenario
+    yield f"{scenario.place.line_only}: {scenario.title} ({transcript.source})"
+    yield f"  {headline(verdict)}"
+    yield ""
+    yield from conversation_lines(transcript, {finding.step for finding in verdict.findings if finding.step})
+    missed = transcript.missed()
+    ordered = sorted(verdict.findings, key=lambda finding: finding.check == "miss")
+    for finding in ordered[:_MOST]:
+        yield ""
+        yield from finding_lines(finding)
+        if finding.check == "miss" and missed is not None and transcript.nearest is not None:
+            yield "    against the nearest recorded request of this session:"
+            lines = difference(transcript.nearest.canonical, missed.canonical)
+            yield from (f"      {line}" for line in lines or ["nothing differs: it was played already"])
+    if len(ordered) > _MOST:
+        yield ""
+        yield f"  … and {len(ordered) - _MOST} findings more"
+    for blind in verdict.not_seen:
+        yield f"  not seen: {blind.check} ({blind.why})"
+    yield ""
+    if any(finding.check in {"miss", "unplayed"} for finding in verdict.findings):
+        yield f"  if the change is meant, record it: {record_command}"
+    yield f"  run just this item: pytest {shlex.quote(node)}"
+
+
+def headline(verdict: Verdict) -> str:
+    """Which side broke."""
+    layers = [finding.layer for finding in verdict.findings]
+    for layer in ("wire", "mass", "reply"):
+        if layer in layers:
+            return _SIDES[layer]
+    return f"{verdict.findings[0].check}: {verdict.findings[0].message}" if verdict.findings else "passed"
+
+
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """Layer, check and place in one line; then what, expected, seen, and what to do."""
+    where = [str(finding.place.line_only)]
+    if finding.step:
+        where.append(f"step {finding.step}{f' ({finding.step_id})' if finding.step_id else ''}")
+    if finding.session:
+        where.append(f"session {finding.session}")
+    layer = f"  layer {finding.layer}" if finding.layer else ""
+    yield f"  {finding.check}{layer}  {', '.join(where)}"
+    yield f"    {finding.message}"
+    if finding.expected:
+        yield f"      expected  {_indented(finding.expected)}"
+    if finding.seen:
+        yield f"      seen      {_indented(finding.seen)}"
+    if finding.advice:
+        yield f"    {finding.advice}"
+
+
+def _indented(text: str) -> str:
+    return text.strip().replace("\n", "\n                ")

@@ -1,0 +1,251 @@
+"""Plays a scenario: opens sessions, takes the steps in order and keeps the transcript; it checks nothing."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from convtest.clients.port import Made, Opening, Tool
+from convtest.clients.tools import stand_in
+from convtest.errors import MissingCapability
+from convtest.live import LiveSession
+from convtest.scenario.model import Act, Scenario, Step, Turn
+from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord
+from convtest.wire.tap import Tap
+from convtest.wire.transports import LaneTransport
+
+PLACEHOLDER_KEY = "convtest-placeholder-key"
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a watchdog in another thread looks at: the step in progress and when it should be over."""
+
+    step: Step | None = None
+    deadline: float = float("inf")
+    """By time.monotonic(), in seconds."""
+    last_seen: Callable[[], str] = field(default=lambda: "nothing yet")
+
+
+class Runner:
+    """Plays one scenario against one tap."""
+
+    def __init__(
+        self, scenario: Scenario, *, make: Callable[[str], Made], tap: Tap, folder: Path, source: SourceName
+    ) -> None:
+        self.transcript = Transcript(scenario=scenario, source=source, interactions=tap.interactions)
+        self.watch = Watch()
+        self._scenario = scenario
+        self._make = make
+        self._tap = tap
+        self._workspace = folder / "workspace"
+        self._store = folder / "sessions"
+        self._tools: tuple[Tool, ...] = tuple(stand_in(tool) for tool in scenario.tools)
+        self._open: dict[str, LiveSession] = {}
+        self._ids: dict[str, str] = {}
+        self._clients: dict[str, tuple[str, Mapping[str, Any]]] = {
+            spec.name: (spec.client, spec.options) for spec in scenario.sessions.values()
+        }
+        self._saved: dict[str, list[dict[str, Any]]] = {}
+
+    async def play(self) -> Transcript:
+        """The transcript; a client's exceptions are in it, errors of the set-up as `trouble`."""
+        self._write_files()
+        steps = list(self._scenario.steps)
+        async with anyio.create_task_group() as tasks:
+            while steps and self._goes_on():
+                await self._step(steps.pop(0), tasks)
+            self.transcript.not_run = tuple(steps)
+            await self._close_all()
+        await self._tap.aclose()
+        return self.transcript
+
+    def _write_files(self) -> None:
+        self._workspace.mkdir(parents=True, exist_ok=True)
+        for name, text in self._scenario.files.items():
+            path = self._workspace / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+    def _goes_on(self) -> bool:
+        last = self.transcript.records[-1] if self.transcript.records else None
+        for one in self._tap.interactions:
+            if one.trouble is not None:
+                self.transcript.trouble = one.trouble
+        stopped = self.transcript.trouble is not None or self.transcript.missed() is not None
+        if last is not None:
+            expected = last.step.expect.error if last.step.expect else None
+            lost = isinstance(last, ActRecord) and last.error is not None and last.error.code != expected
+            stopped = stopped or bool(last.crash or last.hung) or lost
+        return not stopped
+
+    async def _step(self, step: Step, tasks: TaskGroup) -> None:
+        record: StepRecord = (
+            TurnRecord(step=step, session=step.session)
+            if isinstance(step, Turn)
+            else ActRecord(step=step, session=step.session)
+        )
+        self.transcript.records.append(record)
+        self.watch.step = step
+        self.watch.deadline = time.monotonic() + self._scenario.timeout
+        record.session_id_before = self._ids.get(step.session)
+        try:
+            if isinstance(record, TurnRecord):
+                await self._turn(record, tasks)
+            else:
+                await self._act(step, record, tasks)  # type: ignore[arg-type]
+        except MissingCapability as error:
+            self.transcript.trouble = error
+        self.watch.deadline = float("inf")
+        self._note(record)
+
+    def _note(self, record: StepRecord) -> None:
+        client, options = self._clients.get(record.session, (self._scenario.client, {}))
+        made = self._make(client)
+        record.client, record.wire = client, str(options.get("wire", made.wire))
+        if record.session_id is not None:
+            self._ids[record.session] = record.session_id
+        wanted = record.step.expect.files if record.step.expect else None
+        record.files = {name: self._read(name) for name in wanted or {}}
+
+    def _read(self, name: str) -> str | None:
+        path = self._workspace / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+    async def _turn(self, record: TurnRecord, tasks: TaskGroup) -> None:
+        step = record.turn
+        live = self._open.get(step.session) or await self._connect(step.session, record, tasks)
+        if live is None:
+            return
+        first = len(self._tap.interactions)
+        self.watch.last_seen = lambda: live.last_seen
+        await live.perform(lambda: live.turn(step, record), record, self._scenario.timeout)
+        during = self._tap.interactions[first:]
+        record.interactions = [one for one in during if one.lane == step.session]
+        if not record.interactions:
+            record.borrowed = [one for one in during if one.turn is None]
+
+    async def _connect(self, session: str, record: StepRecord, tasks: TaskGroup, **how: Any) -> LiveSession | None:
+        """Open the session with a new client; None if the client refused, which the record then says."""
+        client, options = self._clients.setdefault(session, (self._scenario.client, dict(self._scenario.options)))
+        made = self._make(client)
+        opening = Opening(
+            session=session,
+            options={**made.options, **options},
+            base_url=made.base_url,
+            api_key=os.environ.get(made.api_key_env, "") or PLACEHOLDER_KEY,
+            transport=LaneTransport(self._tap, session),
+            workspace=self._workspace,
+            store=self._store,
+            tools=self._tools,
+            **how,
+        )
+        live = LiveSession(session, made.factory, opening, self._tap)
+        live.start(tasks)
+        self.watch.last_seen = lambda: "connecting"
+        await live.perform(live.open, record, self._scenario.timeout)
+        if record.error or record.crash or record.hung:
+            live.stop()
+            return None
+        self._open[session] = live
+        return live
+
+    async def _disconnect(self, session: str, record: StepRecord) -> None:
+        live = self._open.pop(session, None)
+        if live is not None and not live.dead:
+            await live.perform(live.close, record, self._scenario.timeout)
+            live.stop()
+
+    async def _close_all(self) -> None:
+        self.watch.deadline = time.monotonic() + self._scenario.timeout
+        for session in list(self._open):
+            record = ActRecord(step=self._scenario.steps[-1], session=session)
+            await self._disconnect(session, record)
+            if (record.crash or record.hung) and self.transcript.records:
+                last = self.transcript.records[-1]
+                last.crash = last.crash or record.crash
+                last.hung = last.hung or record.hung
+
+    async def _act(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
+        match act.kind:
+            case "resume" | "continue" | "fork":
+                await self._reopen(act, record, tasks)
+            case "restore":
+                await self._restore(act, record, tasks)
+            case "connect":
+                self._override(act)
+                await self._connect(act.target, record, tasks)
+            case "disconnect":
+                live = self._open.get(act.target)
+                if live is not None:
+                    await live.perform(live.close, record, self._scenario.timeout)
+            case "kill":
+                live = self._open.get(act.target)
+                if live is not None:
+                    live.drop()
+            case _:
+                await self._call(act, record, tasks)
+
+    def _override(self, act: Act) -> None:
+        client, options = self._clients.get(act.session) or self._clients.get(
+            act.target, (self._scenario.client, dict(self._scenario.options))
+        )
+        self._clients[act.session] = (client, {**options, **act.options})
+
+    async def _reopen(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
+        known = self._ids.get(act.target)
+        how: dict[str, Any] = (
+            {"continue_": True} if act.kind == "continue" else {"resume": act.session_id or known or ""}
+        )
+        if act.kind == "fork":
+            how |= {"fork": True, "fork_at": act.at}
+        if act.new is None:
+            await self._disconnect(act.target, record)
+        else:
+            self._begins_as(act)
+        if record.session_id_before is None:
+            record.session_id_before = known
+        self._override(act)
+        await self._connect(act.session, record, tasks, **how)
+
+    def _begins_as(self, act: Act) -> None:
+        position = len(self.transcript.records) - 1
+        self.transcript.origins[act.session] = Origin(parent=act.target, position=position, turns=act.at)
+
+    async def _restore(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
+        if act.new is None:
+            await self._disconnect(act.target, record)
+        else:
+            self._begins_as(act)
+        self._override(act)
+        live = await self._connect(act.session, record, tasks)
+        if live is not None:
+            load = self._capability(live, "load_history", act)
+            await live.perform(lambda: load(self._saved[act.target]), record, self._scenario.timeout)
+
+    async def _call(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
+        live = self._open.get(act.target) or await self._connect(act.target, record, tasks)
+        if live is None:
+            return
+        names = {"clear": "clear_history", "save": "get_messages", "delete": "delete", "set": "set"}
+        capability = self._capability(live, names[act.kind], act)
+        arguments = (dict(act.options),) if act.kind == "set" else ()
+        value = await live.perform(lambda: capability(*arguments), record, self._scenario.timeout)
+        if act.kind == "save" and value is not None:
+            self._saved[act.target] = list(value)
+        if act.kind == "set":
+            self._override(act)
+        if act.kind == "delete":
+            await self._disconnect(act.target, record)
+
+    def _capability(self, live: LiveSession, name: str, act: Act) -> Callable[..., Any]:
+        found = getattr(live.client, name, None)
+        if not callable(found):
+            client, _ = self._clients[act.session]
+            raise MissingCapability(client=client, capability=name, place=act.place)
+        return found  # type: ignore[no-any-return]

@@ -1,0 +1,200 @@
+"""Nodes become the shapes of the grammar; everything wrong is collected, each with its place."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec.inspect as mi
+
+from convtest.errors import Problem, did_you_mean
+from convtest.scenario.grammar import NOT_YET
+from convtest.scenario.nodes import Mapping, Node, Scalar, Sequence, is_null, plain_value
+
+_FAILED = object()
+
+
+def decode(node: Node, shape: type[Any]) -> tuple[Any, list[Problem]]:
+    """The shape that the node spells, and the problems found; the shape is None if there are any."""
+    decoder = _Decoder()
+    value = decoder.value(node, mi.type_info(shape))
+    return (None if decoder.problems else value), decoder.problems
+
+
+class _Decoder:
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def value(self, node: Node, expected: mi.Type) -> Any:
+        if isinstance(expected, mi.Metadata):
+            return self.value(node, expected.type)
+        if isinstance(expected, mi.AnyType):
+            return plain_value(node)
+        if isinstance(expected, mi.UnionType):
+            return self._union(node, expected)
+        decoder = self._decoder_for(expected)
+        if not _fits(node, expected):
+            return self._wrong(node, [expected])
+        return decoder(node, expected)
+
+    def _decoder_for(self, expected: mi.Type) -> Callable[[Any, Any], Any]:
+        decoders: dict[type[mi.Type], Callable[[Any, Any], Any]] = {
+            mi.StructType: self._struct,
+            mi.ListType: self._list,
+            mi.DictType: self._dict,
+            mi.LiteralType: self._literal,
+            mi.StrType: self._text,
+            mi.NoneType: lambda node, expected: None,
+        }
+        return decoders.get(type(expected), lambda node, expected: plain_value(node))
+
+    def _union(self, node: Node, expected: mi.UnionType) -> Any:
+        choices = list(_choices(expected))
+        # Text comes last among what fits: a number that may be a number is one.
+        fitting = sorted((c for c in choices if _fits(node, c)), key=lambda c: isinstance(c, mi.StrType))
+        if not fitting:
+            return self._wrong(node, choices)
+        return self.value(node, fitting[0])
+
+    def _struct(self, node: Mapping, expected: mi.StructType) -> Any:
+        fields = {field.encode_name: field for field in expected.fields}
+        values: dict[str, Any] = {}
+        for key, child in node.entries.items():
+            field = fields.get(key)
+            if field is None:
+                self._unknown_key(node, key, child, list(fields))
+            elif key in NOT_YET.get(expected.cls, ()):
+                self.problems.append(Problem(f"{key!r} is not supported yet", node.keys[key], "remove it for now"))
+            else:
+                self._entry(values, field, child)
+        for name, field in fields.items():
+            if field.required and name not in node.entries:
+                self.problems.append(Problem(f"{name!r} is missing", node.place))
+                return _FAILED
+        return _FAILED if self.problems else expected.cls(**values)
+
+    def _entry(self, values: dict[str, Any], field: mi.Field, child: Node) -> None:
+        if is_null(child) and not _accepts_any(field.type):
+            self.problems.append(_empty(field.encode_name, child))
+        else:
+            values[field.name] = self.value(child, field.type)
+
+    def _unknown_key(self, node: Mapping, key: str, child: Node, known: list[str]) -> None:
+        place = node.keys[key]
+        if node.flow and is_null(child):
+            self.problems.append(
+                Problem(
+                    f"the comma before {key!r} ended the text",
+                    place,
+                    'inside {…} put quotes around text with a comma: {user: "Yes, it is"}',
+                )
+            )
+        else:
+            self.problems.append(Problem(f"unknown key {key!r}", place, did_you_mean(key, known)))
+
+    def _list(self, node: Sequence, expected: mi.ListType) -> Any:
+        return [self.value(item, expected.item_type) for item in node.items]
+
+    def _dict(self, node: Mapping, expected: mi.DictType) -> Any:
+        return {key: self.value(child, expected.value_type) for key, child in node.entries.items()}
+
+    def _literal(self, node: Scalar, expected: mi.LiteralType) -> Any:
+        if node.text in expected.values:
+            return node.text
+        known = [str(value) for value in expected.values]
+        self.problems.append(
+            Problem(f"{node.text!r} is not one of the words that fit here", node.place, did_you_mean(node.text, known))
+        )
+        return _FAILED
+
+    def _text(self, node: Scalar, expected: mi.StrType) -> Any:
+        return node.text
+
+    def _wrong(self, node: Node, choices: list[mi.Type]) -> Any:
+        wanted = " or ".join(dict.fromkeys(_named(choice) for choice in choices if not isinstance(choice, mi.NoneType)))
+        self.problems.append(Problem(f"expected {wanted}, got {_seen(node)}", node.place))
+        return _FAILED
+
+
+def _choices(expected: mi.Type) -> Iterator[mi.Type]:
+    match expected:
+        case mi.Metadata():
+            yield from _choices(expected.type)
+        case mi.UnionType(types=types):
+            for one in types:
+                yield from _choices(one)
+        case _:
+            yield expected
+
+
+def _accepts_any(expected: mi.Type) -> bool:
+    if isinstance(expected, mi.UnionType):
+        return any(_accepts_any(choice) for choice in expected.types)
+    return isinstance(expected, mi.AnyType)
+
+
+def _empty(name: str, child: Node) -> Problem:
+    return Problem(
+        f"{name!r} is empty",
+        child.place,
+        "write its value; a # after a space starts a comment, so text with one needs quotes",
+    )
+
+
+def _fits(node: Node, expected: mi.Type) -> bool:
+    match expected:
+        case mi.Metadata():
+            return _fits(node, expected.type)
+        case mi.AnyType():
+            return True
+        case mi.NoneType():
+            return is_null(node)
+        case mi.StructType() | mi.DictType():
+            return isinstance(node, Mapping)
+        case mi.ListType():
+            return isinstance(node, Sequence)
+        case mi.StrType() | mi.LiteralType():
+            return isinstance(node, Scalar) and not is_null(node)
+        case _:
+            return _fits_number(node, expected)
+
+
+def _fits_number(node: Node, expected: mi.Type) -> bool:
+    value = plain_value(node) if isinstance(node, Scalar) else None
+    match expected:
+        case mi.BoolType():
+            return isinstance(value, bool)
+        case mi.IntType():
+            return isinstance(value, int) and not isinstance(value, bool)
+        case mi.FloatType():
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case _:
+            return False
+
+
+def _named(expected: mi.Type) -> str:
+    match expected:
+        case mi.Metadata():
+            return _named(expected.type)
+        case mi.StructType() | mi.DictType():
+            return "a mapping"
+        case mi.ListType():
+            return "a list"
+        case mi.StrType():
+            return "text"
+        case mi.LiteralType(values=values):
+            return "one of " + ", ".join(str(value) for value in values)
+        case mi.BoolType():
+            return "true or false"
+        case mi.IntType():
+            return "a whole number"
+        case _:
+            return "a number"
+
+
+def _seen(node: Node) -> str:
+    match node:
+        case Mapping():
+            return "a mapping"
+        case Sequence():
+            return "a list"
+        case Scalar(text=text):
+            return "nothing" if is_null(node) else repr(text)

@@ -1,0 +1,188 @@
+"""Shapes of the grammar become a Scenario: names resolved, meanings checked, nothing left to guess."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from convtest.errors import Problem, ScenarioError, did_you_mean
+from convtest.scenario.durations import seconds
+from convtest.scenario.grammar import ScenarioShape
+from convtest.scenario.model import (
+    Answer,
+    Fact,
+    Scenario,
+    SessionSpec,
+    StandIn,
+    Step,
+    Turn,
+    Version,
+    place_in,
+)
+from convtest.scenario.nodes import Mapping
+from convtest.scenario.steps import lower_steps
+
+INVARIANTS = ("history", "tool_pairs", "one_end", "prompts_once", "session_id", "isolation", "mass")
+EXPECTATIONS = (
+    "contains",
+    "lacks",
+    "matches",
+    "equals",
+    "one_of",
+    "json",
+    "knows",
+    "not",
+    "sent",
+    "ended",
+    "error",
+    "events",
+    "calls",
+    "denied",
+    "usage",
+    "budget",
+    "session",
+    "history",
+    "retries",
+    "files",
+    "check",
+    "snapshot",
+)
+CHECKS = tuple(dict.fromkeys((*EXPECTATIONS, *INVARIANTS)))
+RESERVED_TAGS = frozenset(
+    {
+        "skip",
+        "skipif",
+        "xfail",
+        "parametrize",
+        "usefixtures",
+        "filterwarnings",
+        "tryfirst",
+        "trylast",
+        "live",
+        "sweep",
+        "retention",
+        "anyio",
+    }
+)
+DEFAULT_TIMEOUT = 60.0
+
+
+def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str, ...], **naming: Any) -> Scenario:
+    """The scenario that a shape means. Raises ScenarioError with all that does not make sense."""
+    problems: list[Problem] = []
+    facts = {name: _fact(name, fact) for name, fact in shape.facts.items()}
+    sessions = _sessions(shape, naming["client"])
+    steps = lower_steps(shape, node, facts, sessions, problems)
+    problems += _wrong_names(shape, node, clients, steps)
+    problems += _paths_outside(shape, node)
+    timeout = DEFAULT_TIMEOUT
+    try:
+        timeout = seconds(shape.timeout) if shape.timeout is not None else DEFAULT_TIMEOUT
+    except ValueError as error:
+        problems.append(Problem(str(error), node.keys["timeout"]))
+    if problems:
+        raise ScenarioError(sorted(problems, key=lambda problem: problem.place))
+    return Scenario(
+        title=shape.scenario,
+        file=path,
+        place=node.place,
+        tags=tuple(shape.tags),
+        timeout=timeout,
+        options=shape.options,
+        files=shape.files,
+        sessions=sessions,
+        facts=facts,
+        tools=_stand_ins(shape),
+        steps=tuple(steps),
+        skipped_invariants=frozenset(_as_list(shape.invariants.skip) if shape.invariants else ()),
+        skip=shape.skip,
+        xfail=shape.xfail,
+        budget=shape.budget,
+        snapshot=shape.snapshot,
+        node=node,
+        warnings=tuple(_warnings(shape, node, steps)),
+        **naming,
+    )
+
+
+def _fact(name: str, fact: Any) -> Fact:
+    newer = tuple(Version(version.tell, version.answer) for version in fact.then)
+    return Fact(name=name, ask=fact.ask, versions=(Version(fact.tell, fact.answer), *newer), unique=fact.unique)
+
+
+def _sessions(shape: ScenarioShape, client: str) -> dict[str, SessionSpec]:
+    declared = shape.sessions or {"main": None}
+    return {
+        name: SessionSpec(
+            name=name,
+            client=(session.client if session and session.client else client),
+            options={**shape.options, **((session.options if session else None) or {})},
+        )
+        for name, session in declared.items()
+    }
+
+
+def _stand_ins(shape: ScenarioShape) -> tuple[StandIn, ...]:
+    return tuple(
+        StandIn(
+            name=name,
+            description=tool.description,
+            input=tool.input,
+            answers=tuple(Answer(when=a.when, value=a.return_, error=a.error) for a in tool.answers),
+        )
+        for name, tool in shape.tools.items()
+    )
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _wrong_names(shape: ScenarioShape, node: Mapping, clients: tuple[str, ...], steps: list[Step]) -> Iterator[Problem]:
+    for tag in shape.tags:
+        if tag in RESERVED_TAGS or not tag.isidentifier():
+            why = "is one of pytest's own marks" if tag in RESERVED_TAGS else "is not a plain word"
+            yield Problem(f"the tag {tag!r} {why}", node.keys["tags"], "use another word for it")
+    for name, session in shape.sessions.items():
+        if session and session.client and clients and session.client not in clients:
+            place = place_in(node, ("sessions", name, "client"))
+            yield Problem(f"unknown client {session.client!r}", place, did_you_mean(session.client, clients))
+    for name in _as_list(shape.invariants.skip) if shape.invariants else ():
+        if name not in INVARIANTS:
+            place = place_in(node, ("invariants", "skip"))
+            yield Problem(f"unknown invariant {name!r}", place, did_you_mean(name, INVARIANTS))
+    if shape.xfail:
+        yield from _wrong_xfail(shape, node, steps)
+
+
+def _wrong_xfail(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[Problem]:
+    assert shape.xfail is not None
+    if shape.xfail.check not in CHECKS:
+        place = place_in(node, ("xfail", "check"))
+        yield Problem(f"unknown check {shape.xfail.check!r}", place, did_you_mean(shape.xfail.check, CHECKS))
+    ids = {step.id for step in steps if step.id}
+    if shape.xfail.at is not None and shape.xfail.at not in ids:
+        place = place_in(node, ("xfail", "at"))
+        yield Problem(f"no step has the id {shape.xfail.at!r}", place, did_you_mean(shape.xfail.at, ids))
+
+
+def _paths_outside(shape: ScenarioShape, node: Mapping) -> Iterator[Problem]:
+    for name in shape.files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            place = place_in(node, ("files", name))
+            yield Problem(f"{name!r} lies outside the workspace", place, "use a path below it, without ..")
+
+
+def _warnings(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[str]:
+    if not any(step.expect for step in steps) and not (shape.snapshot or shape.budget or shape.xfail):
+        yield f"{node.keys['scenario'].line_only}: nothing is expected: add expect: to a step"
+    told = {step.tells[0] for step in steps if isinstance(step, Turn) and step.tells}
+    for step in steps:
+        if isinstance(step, Turn) and step.asks and step.asks not in told and not _told_in_words(shape, steps, step):
+            yield f"{step.place.line_only}: {step.asks!r} is asked for and never told"
+
+
+def _told_in_words(shape: ScenarioShape, steps: list[Step], asking: Turn) -> bool:
+    fact = shape.facts[asking.asks or ""]
+    answers = [fact.answer, *(newer.answer for newer in fact.then)]
+    before = [step for step in steps if isinstance(step, Turn) and step.index < asking.index]
+    return any(answer in step.prompt for step in before for answer in answers)

@@ -1,0 +1,172 @@
+"""A scenario as the runner and the checks see it: everything resolved, every step with its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from convtest.errors import Place
+from convtest.scenario.grammar import BudgetShape, ExpectShape, SimulateShape, XfailShape
+from convtest.scenario.nodes import Mapping as MappingNode
+from convtest.scenario.nodes import Node
+
+Point = Literal["before_request", "first_event", "text", "thinking", "tool_use", "tool_result", "turn_end"]
+ActKind = Literal[
+    "resume", "continue", "fork", "clear", "save", "restore", "delete", "connect", "disconnect", "kill", "set"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One value of a slot, with the words that tell it."""
+
+    tell: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A slot: its values oldest first, and the question that asks for the current one."""
+
+    name: str
+    ask: str
+    versions: tuple[Version, ...]
+    unique: bool = False
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        return tuple(version.answer for version in self.versions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    when: Mapping[str, Any] | None
+    value: Any
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """A stand-in tool: offered to the model, answered from the scenario."""
+
+    name: str
+    description: str
+    input: Mapping[str, Any]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupt:
+    """Interrupt as soon as the client has yielded `after` events of the turn, or at a point."""
+
+    after: int | None = None
+    at: Point | None = None
+
+    def __str__(self) -> str:
+        return f"after {self.after}" if self.at is None else f"at {self.at}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSpec:
+    name: str
+    client: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBase:
+    index: int
+    """Counts from 1 in the order of playing, repeats unrolled."""
+    session: str
+    id: str | None
+    expect: ExpectShape | None
+    options: Mapping[str, Any]
+    place: Place
+    node: MappingNode
+
+    def place_of(self, *keys: str) -> Place:
+        """The place of an entry of this step, or of the nearest thing around it."""
+        return place_in(self.node, keys)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn(StepBase):
+    prompt: str
+    tells: tuple[str, int] | None = None
+    """The fact told and which of its values, counted from 0."""
+    asks: str | None = None
+    interrupts: tuple[Interrupt, ...] = ()
+    simulate: tuple[SimulateShape, ...] = ()
+    boundary: Literal["clear", "compact"] | None = None
+
+    @property
+    def label(self) -> str:
+        return f"user: {self.prompt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act(StepBase):
+    kind: ActKind
+    target: str
+    """The session named behind the step's key."""
+    new: str | None = None
+    """The session that `as` names."""
+    session_id: str | None = None
+    at: int | None = None
+    """Fork here: how many turns of the session to keep."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}: {self.target}" + (f" as {self.new}" if self.new else "")
+
+
+Step = Turn | Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One pytest item: a scenario with one row of its params and one client."""
+
+    title: str
+    id: str
+    name: str
+    """The item's name: the id, with client and row where there are several."""
+    row: str
+    client: str
+    first_client: bool
+    file: Path
+    place: Place
+    tags: tuple[str, ...]
+    timeout: float
+    """Seconds for any one step."""
+    options: Mapping[str, Any]
+    files: Mapping[str, str]
+    sessions: Mapping[str, SessionSpec]
+    facts: Mapping[str, Fact]
+    tools: tuple[StandIn, ...]
+    steps: tuple[Step, ...]
+    skipped_invariants: frozenset[str]
+    skip: str | None
+    xfail: XfailShape | None
+    budget: BudgetShape | None
+    snapshot: bool
+    node: MappingNode
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def wants_snapshot(self) -> bool:
+        return self.snapshot or any(step.expect is not None and step.expect.snapshot for step in self.steps)
+
+    def place_of(self, *keys: str) -> Place:
+        return place_in(self.node, keys)
+
+
+def place_in(node: Node, keys: tuple[str, ...]) -> Place:
+    """The place of the key named by the path, or of the nearest one around it."""
+    place = node.place
+    for key in keys:
+        if not isinstance(node, MappingNode) or key not in node.entries:
+            break
+        place = node.keys[key]
+        node = node.entries[key]
+    return place

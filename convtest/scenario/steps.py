@@ -1,0 +1,306 @@
+"""The steps of a scenario: which session each one acts on, what it tells and asks, and what makes no sense."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from convtest.errors import Problem, did_you_mean
+from convtest.scenario.durations import seconds
+from convtest.scenario.grammar import (
+    NOT_YET_DISTURBANCES,
+    STEP_KEYS,
+    TURN_KEYS,
+    DisturbShape,
+    ExpectShape,
+    ScenarioShape,
+    StepShape,
+)
+from convtest.scenario.model import Act, Fact, Interrupt, SessionSpec, Step, Turn
+from convtest.scenario.nodes import Mapping, Sequence
+
+_FIELDS = {"continue": "continue_"}
+_NEEDS_AS = {"fork"}
+_MAY_NAME_NEW = {"resume", "restore", "fork", "continue"}
+
+
+def lower_steps(
+    shape: ScenarioShape,
+    node: Mapping,
+    facts: dict[str, Fact],
+    sessions: dict[str, SessionSpec],
+    problems: list[Problem],
+) -> list[Step]:
+    """The steps in the order of playing; what is wrong with them is added to `problems`."""
+    lowering = _Steps(facts, sessions, problems)
+    steps_node = node.entries["steps"]
+    assert isinstance(steps_node, Sequence)
+    if not shape.steps:
+        problems.append(Problem("there are no steps", node.keys["steps"]))
+    lowering.walk(shape.steps, steps_node)
+    return lowering.steps
+
+
+class _Steps:
+    def __init__(self, facts: dict[str, Fact], sessions: dict[str, SessionSpec], problems: list[Problem]) -> None:
+        self.steps: list[Step] = []
+        self._facts = facts
+        self._problems = problems
+        self._default = next(iter(sessions))
+        self._known = set(sessions)
+        self._declared = set(sessions)
+        self._told: dict[tuple[str, str], int] = {}
+        self._turns: dict[str, list[str | None]] = {}
+        self._saved: set[str] = set()
+        self._ids: dict[str, Any] = {}
+
+    def walk(self, shapes: list[StepShape], node: Sequence) -> None:
+        for shape, child in zip(shapes, node.items, strict=True):
+            assert isinstance(child, Mapping)
+            if shape.repeat is not None:
+                self._repeat(shape, child)
+            else:
+                self._one(shape, child)
+
+    def _repeat(self, shape: StepShape, node: Mapping) -> None:
+        steps = node.entries.get("steps")
+        if shape.steps is None or not isinstance(steps, Sequence):
+            self._problems.append(Problem("repeat needs steps:", node.keys["repeat"]))
+            return
+        if shape.repeat is not None and shape.repeat < 1:
+            self._problems.append(Problem("repeat needs a number of at least 1", node.keys["repeat"]))
+        self.walk(shape.steps, steps)
+
+    def _one(self, shape: StepShape, node: Mapping) -> None:
+        keys = [key for key in STEP_KEYS if key in node.entries]
+        if len(keys) != 1:
+            found = " and ".join(keys) if keys else "none"
+            help = "a step has exactly one of " + ", ".join(STEP_KEYS)
+            self._problems.append(Problem(f"what does this step do? found {found}", node.place, help))
+            return
+        self._problems += _misplaced(shape, node, keys[0])
+        self._remember_id(shape, node)
+        self._problems += self._expectation(shape.expect, node, ("expect",))
+        if keys[0] in TURN_KEYS:
+            self._turn(shape, node, keys[0])
+        else:
+            self._act(shape, node, keys[0])
+
+    def _remember_id(self, shape: StepShape, node: Mapping) -> None:
+        if shape.id is None:
+            return
+        if shape.id in self._ids:
+            line = self._ids[shape.id].line
+            self._problems.append(Problem(f"another step has the id {shape.id!r}", node.keys["id"], f"at line {line}"))
+        self._ids.setdefault(shape.id, node.keys["id"])
+
+    def _session(self, name: str, node: Mapping, key: str) -> bool:
+        if name in self._known:
+            return True
+        self._problems.append(
+            Problem(f"there is no session {name!r} here", node.keys[key], did_you_mean(name, self._known))
+        )
+        return False
+
+    def _fact(self, name: str, node: Mapping, key: str) -> bool:
+        if name in self._facts:
+            return True
+        help = did_you_mean(name, self._facts) or "declare it under facts:"
+        self._problems.append(Problem(f"unknown fact {name!r}", node.keys[key], help))
+        return False
+
+    def _turn(self, shape: StepShape, node: Mapping, key: str) -> None:
+        session = shape.session or self._default
+        name = str(getattr(shape, key))
+        if shape.session and not self._session(session, node, "session"):
+            return
+        if key != "user" and not self._fact(name, node, key):
+            return
+        expect, tells, prompt = shape.expect, None, name
+        if key == "tell":
+            count = self._told.get((session, name), 0)
+            version = min(count, len(self._facts[name].versions) - 1)
+            self._told[(session, name)] = count + 1
+            tells, prompt = (name, version), self._facts[name].versions[version].tell
+        if key == "ask":
+            prompt, expect = self._facts[name].ask, _asked(expect, name)
+        if not prompt.strip():
+            self._problems.append(Problem("the message is blank", node.keys[key]))
+        self._problems += _simulated_knowledge(shape, expect, node)
+        self._turns.setdefault(session, []).append(shape.id)
+        self.steps.append(
+            Turn(
+                **self._base(shape, node, session, expect),
+                prompt=prompt,
+                tells=tells,
+                asks=name if key == "ask" else None,
+                interrupts=tuple(self._interrupts(shape, node)),
+                simulate=tuple(_listed(shape.simulate)),
+                boundary=shape.boundary,
+            )
+        )
+
+    def _base(self, shape: StepShape, node: Mapping, session: str, expect: ExpectShape | None) -> dict[str, Any]:
+        return {
+            "index": len(self.steps) + 1,
+            "session": session,
+            "id": shape.id,
+            "expect": expect,
+            "options": shape.options or {},
+            "place": node.place,
+            "node": node,
+        }
+
+    def _act(self, shape: StepShape, node: Mapping, key: str) -> None:
+        target = str(getattr(shape, _FIELDS.get(key, key)))
+        if not self._target_exists(shape, node, key, target):
+            return
+        if key in _NEEDS_AS and shape.as_ is None:
+            self._problems.append(Problem(f"{key} needs as: to name the new session", node.keys[key]))
+            return
+        if key == "save":
+            self._saved.add(target)
+        session = shape.as_ or target
+        kept = self._fork_point(shape, node, target)
+        self._inherit(key, target, session, kept)
+        self.steps.append(
+            Act(
+                **self._base(shape, node, session, shape.expect),
+                kind=key,  # type: ignore[arg-type]
+                target=target,
+                new=shape.as_,
+                session_id=shape.session_id,
+                at=kept,
+            )
+        )
+
+    def _target_exists(self, shape: StepShape, node: Mapping, key: str, target: str) -> bool:
+        if key == "restore":
+            if target not in self._saved:
+                help = did_you_mean(target, self._saved) or f"put save: {target} before it"
+                self._problems.append(Problem(f"nothing is saved under {target!r}", node.keys[key], help))
+            return target in self._saved
+        if key == "connect" or (key in {"resume", "continue"} and (shape.session_id or key == "continue")):
+            self._known.add(target)
+            return True
+        return self._session(target, node, key)
+
+    def _fork_point(self, shape: StepShape, node: Mapping, target: str) -> int | None:
+        if shape.at is None:
+            return None
+        ids = self._turns.get(target, [])
+        if shape.at not in ids:
+            known = [step for step in ids if step]
+            self._problems.append(
+                Problem(
+                    f"no turn of {target!r} has the id {shape.at!r}", node.keys["at"], did_you_mean(shape.at, known)
+                )
+            )
+            return None
+        return ids.index(shape.at) + 1
+
+    def _inherit(self, key: str, source: str, session: str, kept: int | None) -> None:
+        """The new session has heard what its source had."""
+        self._known.add(session)
+        if session == source or key not in _MAY_NAME_NEW:
+            return
+        for (name, fact), count in list(self._told.items()):
+            if name == source:
+                self._told[(session, fact)] = count
+        self._turns[session] = list(self._turns.get(source, []))[:kept]
+
+    def _interrupts(self, shape: StepShape, node: Mapping) -> Iterator[Interrupt]:
+        given: list[tuple[str, Any]] = [("disturb", one) for one in _listed(shape.disturb)]
+        if shape.interrupt:
+            given.append(("interrupt", shape.interrupt))
+        for key, one in given:
+            if isinstance(one, DisturbShape) and one.do in NOT_YET_DISTURBANCES:
+                self._problems.append(Problem(f"disturb: {one.do} is not supported yet", node.keys[key]))
+            elif (one.after is None) == (one.at is None):
+                self._problems.append(Problem(f"{key} needs either after: or at:", node.keys[key]))
+            elif one.after is not None and one.after < 0:
+                self._problems.append(Problem("after: counts events, from 0", node.keys[key]))
+            else:
+                yield Interrupt(after=one.after, at=one.at)
+
+    def _expectation(self, expect: ExpectShape | None, node: Mapping, path: tuple[str, ...]) -> Iterator[Problem]:
+        if expect is None:
+            return
+        inner = node.entries[path[-1]]
+        assert isinstance(inner, Mapping)
+        for name in _listed(expect.knows):
+            if name not in self._facts:
+                help = did_you_mean(name, self._facts) or "declare it under facts:"
+                yield Problem(f"unknown fact {name!r}", inner.keys["knows"], help)
+        yield from _bad_values(expect, inner)
+        yield from self._expectation(expect.not_, inner, ("not",))
+
+
+def _asked(expect: ExpectShape | None, fact: str) -> ExpectShape:
+    """`ask: f` expects `knows: f`, unless its own expect names f under knows or not."""
+    if expect is None:
+        return ExpectShape(knows=fact)
+    denied = _listed(expect.not_.knows) if expect.not_ else []
+    if fact in [*_listed(expect.knows), *denied]:
+        return expect
+    fields = {name: getattr(expect, name) for name in expect.__struct_fields__}
+    return ExpectShape(**{**fields, "knows": [*_listed(expect.knows), fact]})
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _simulated_knowledge(shape: StepShape, expect: ExpectShape | None, node: Mapping) -> Iterator[Problem]:
+    if shape.simulate and expect and expect.knows:
+        yield Problem(
+            "simulate on a turn that knows something would answer for the client",
+            node.keys["simulate"],
+            "remove it: the simulator answers facts from what the request holds",
+        )
+
+
+_ALLOWED = {
+    "session": {*TURN_KEYS},
+    "as": {"fork", "resume", "restore", "continue"},
+    "session_id": {"resume", "fork"},
+    "options": {"resume", "continue", "fork", "restore", "connect", "set"},
+    "at": {"fork"},
+    "steps": {"repeat"},
+    "disturb": {*TURN_KEYS},
+    "interrupt": {*TURN_KEYS},
+    "simulate": {*TURN_KEYS},
+    "boundary": {*TURN_KEYS},
+}
+
+
+def _misplaced(shape: StepShape, node: Mapping, key: str) -> Iterator[Problem]:
+    for modifier, allowed in _ALLOWED.items():
+        if modifier in node.entries and key not in allowed:
+            yield Problem(
+                f"{modifier!r} does not belong to {key!r}",
+                node.keys[modifier],
+                "it goes with " + ", ".join(sorted(allowed)),
+            )
+    if key == "set" and not shape.options:
+        yield Problem("set needs options:", node.keys[key])
+
+
+def _bad_values(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
+    for pattern in _listed(expect.matches):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield Problem(f"not a regular expression: {error}", node.keys["matches"])
+    budget = expect.budget
+    if budget:
+        for name in ("first_event", "total"):
+            value = getattr(budget, name)
+            try:
+                seconds(value if value is not None else 0)
+            except ValueError as error:
+                yield Problem(str(error), node.keys["budget"])
+    for name in _listed(expect.check):
+        if ":" not in name:
+            yield Problem(f"check {name!r} is not module:function", node.keys["check"])

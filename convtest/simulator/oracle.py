@@ -1,0 +1,54 @@
+"""What the simulator answers: for the scenario's facts the latest value that the request holds; else everyday talk."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convtest.simulator.conversation import Conversation
+from convtest.simulator.everyday import everyday
+from convtest.textmatch import contains_value, folded
+
+UNKNOWN = "I do not know that; you have not told me."
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A fact of the scenario: its question, and (words that tell it, answer) oldest first."""
+
+    ask: str
+    versions: tuple[tuple[str, str], ...]
+
+
+def answer(conversation: Conversation, slots: Sequence[Slot]) -> str:
+    """The text that the simulator says; it depends on the conversation alone."""
+    if conversation.answers_tools:
+        return "The tool answered: " + "; ".join(_flat(text) for text in conversation.tool_results) + "."
+    prompt = folded(conversation.prompt)
+    asked = [slot for slot in slots if folded(slot.ask) in prompt]
+    if asked:
+        values = [value for slot in asked if (value := _latest(conversation, slot)) is not None]
+        return f"You told me: {values[0]}." if values else UNKNOWN
+    return everyday(conversation) or (UNKNOWN if conversation.prompt.rstrip().endswith("?") else _noted(conversation))
+
+
+def _latest(conversation: Conversation, slot: Slot) -> str | None:
+    """The value told last: by its own words first, else wherever a value stands."""
+    texts = [conversation.system, *(one.text for one in conversation.before())]
+    for text in reversed(texts):
+        for tell, value in reversed(slot.versions):
+            if folded(tell) in folded(text):
+                return value
+    for text in reversed(texts):
+        for _, value in reversed(slot.versions):
+            if contains_value(text, value):
+                return value
+    return None
+
+
+def _flat(text: str) -> str:
+    return re.sub(r"[{}\"\[\]]", "", text).replace(":", " is ").replace("  ", " ").strip()
+
+
+def _noted(conversation: Conversation) -> str:
+    words = conversation.prompt.split()
+    return f"Noted: {' '.join(words[:6])}{' …' if len(words) > 6 else ''}"

@@ -1,0 +1,150 @@
+"""The simulator as a source of answers, in process: it is asked for each chunk when the client reads it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from convtest.clock import Clock
+from convtest.scenario.grammar import SimulateShape
+from convtest.scenario.model import Scenario, Turn
+from convtest.simulator.conversation import conversation_of
+from convtest.simulator.everyday import story
+from convtest.simulator.oracle import Slot, answer
+from convtest.simulator.rendering import Reply, body, chunks, error_body, pieces
+from convtest.simulator.validation import problem_of
+from convtest.wire.interaction import Interaction
+from convtest.wire.tap import Answer, OpenTurn
+
+SERVER = "convtest-simulator"
+_FIRST_MS = 50.0
+_EACH_MS = 10.0
+
+
+class Simulator:
+    """Answers the Messages API from what stands in each request; `scripts` says what is simulated in which turn."""
+
+    def __init__(
+        self, clock: Clock, slots: Sequence[Slot] = (), scripts: Mapping[int, Sequence[SimulateShape]] | None = None
+    ) -> None:
+        self._clock = clock
+        self._slots = slots
+        self._scripts = scripts or {}
+        self._rounds: dict[int, int] = {}
+        self._messages = 0
+        self._calls = 0
+        self.asked = 0
+        """How many chunks have been asked for so far."""
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+        interaction.origin = "simulated"
+        await self._clock.sleep(_FIRST_MS)
+        status, request = self._refusal(interaction)
+        if request is None:
+            kind = "not_found_error" if status[0] == 404 else "invalid_request_error"
+            return self._whole(status[0], error_body(kind, status[1]))
+        reply = self._reply(request, turn.number if turn else None)
+        if not request.get("stream"):
+            return self._whole(200, body(reply))
+        return Answer(
+            status=200,
+            reason="OK",
+            headers=(("content-type", "text/event-stream; charset=utf-8"), ("server", SERVER)),
+            chunks=_Paced(self, chunks(reply)),
+        )
+
+    async def aclose(self) -> None:
+        return None
+
+    def _refusal(self, interaction: Interaction) -> tuple[tuple[int, str], dict[str, Any] | None]:
+        if not interaction.canonical.url.endswith("/v1/messages"):
+            return (404, f"the simulator does not know {interaction.canonical.url}"), None
+        try:
+            request = msgspec.json.decode(interaction.request.body)
+        except msgspec.DecodeError as error:
+            return (400, f"the body is not JSON: {error}"), None
+        problem = problem_of(request)
+        return ((400, problem), None) if problem else ((200, ""), request)
+
+    def _whole(self, status: int, data: bytes) -> Answer:
+        headers = (("content-type", "application/json"), ("server", SERVER))
+        return Answer(status=status, reason="OK" if status == 200 else "", headers=headers, chunks=_Paced(self, [data]))
+
+    def _reply(self, request: dict[str, Any], turn: int | None) -> Reply:
+        scripted = self._scripted(turn)
+        thinking, text = "", ""
+        calls: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
+        if scripted is None:
+            text = answer(conversation_of(request), self._slots)
+        else:
+            thinking, text = scripted.thinking or "", scripted.text or ""
+            if scripted.words:
+                text = story("a place by the sea", scripted.words)
+            calls = tuple(self._call(name, given) for call in scripted.calls or [] for name, given in call.items())
+        stop = (scripted.stop_reason if scripted else None) or ("tool_use" if calls else "end_turn")
+        words = pieces(text)
+        if len(words) > request["max_tokens"]:
+            text, stop = "".join(words[: request["max_tokens"]]), "max_tokens"
+        self._messages += 1
+        usage = {"input_tokens": _tokens(request), "output_tokens": _size(text, thinking, calls)}
+        return Reply(
+            id=f"msg_simulated_{self._messages:04}",
+            model=request["model"],
+            thinking=thinking,
+            text=text,
+            calls=calls,
+            stop_reason=stop,
+            usage={**usage, **((scripted.usage if scripted else None) or {})},
+        )
+
+    def _scripted(self, turn: int | None) -> SimulateShape | None:
+        rounds = self._scripts.get(turn, ()) if turn is not None else ()
+        if turn is None or not rounds:
+            return None
+        played = self._rounds.get(turn, 0)
+        self._rounds[turn] = played + 1
+        return rounds[played] if played < len(rounds) else None
+
+    def _call(self, name: str, given: Mapping[str, Any] | None) -> tuple[str, str, Mapping[str, Any]]:
+        self._calls += 1
+        return f"toolu_simulated_{self._calls:04}", name, given or {}
+
+
+def slots_of(scenario: Scenario) -> list[Slot]:
+    """The scenario's facts as the oracle looks them up."""
+    return [Slot(fact.ask, tuple((v.tell, v.answer) for v in fact.versions)) for fact in scenario.facts.values()]
+
+
+def scripts_of(scenario: Scenario) -> dict[int, Sequence[SimulateShape]]:
+    """What is simulated, by the index of the turn."""
+    return {step.index: step.simulate for step in scenario.steps if isinstance(step, Turn)}
+
+
+class _Paced:
+    """Chunks as they are asked for; the clock passes before each one."""
+
+    def __init__(self, simulator: Simulator, data: list[bytes]) -> None:
+        self._simulator = simulator
+        self._data = iter(data)
+
+    def __aiter__(self) -> "_Paced":
+        return self
+
+    async def __anext__(self) -> bytes:
+        await self._simulator._clock.sleep(_EACH_MS)
+        data = next(self._data, None)
+        if data is None:
+            raise StopAsyncIteration
+        self._simulator.asked += 1
+        return data
+
+
+def _tokens(request: Mapping[str, Any]) -> int:
+    """About four letters a token, and a few for each message, as tokenizers come out on English."""
+    said = msgspec.json.encode([request.get("system") or "", request["messages"], request.get("tools") or []])
+    return len(said) // 4 + 3 * len(request["messages"])
+
+
+def _size(text: str, thinking: str, calls: Sequence[tuple[str, str, Mapping[str, Any]]]) -> int:
+    letters = len(text) + len(thinking) + sum(len(name) + len(msgspec.json.encode(dict(g))) for _, name, g in calls)
+    return max(1, letters // 4)

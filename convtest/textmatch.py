@@ -1,0 +1,68 @@
+"""Finding a value in text: whole tokens, case and width folded, grouped digits as one number."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+_BETWEEN = r"[,\u00a0\u202f'’ ]"
+_GROUPED = rf"\d{{1,3}}(?:{_BETWEEN}\d{{3}})+(?!\d)(?:\.\d+)?"
+_TOKEN = re.compile(rf"{_GROUPED}|\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    text: str
+    start: int
+    end: int
+
+
+def folded(text: str) -> str:
+    """NFKC, case folded, white space collapsed."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+@lru_cache(maxsize=4096)
+def tokens(text: str) -> tuple[Token, ...]:
+    """Words and numbers of the folded text; `8,856` is the number 8856, `3.5` is one number."""
+    return tuple(_tokens(folded(text)))
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    for found in _TOKEN.finditer(text):
+        word = found[0]
+        if re.fullmatch(_GROUPED, word):
+            word = re.sub(_BETWEEN, "", word)
+        yield Token(word.replace("’", "'"), found.start(), found.end())
+
+
+def find_value(text: str, value: str) -> list[tuple[int, int]]:
+    """Where the value stands in the folded text, as whole tokens."""
+    wanted = [token.text for token in tokens(value)]
+    if not wanted:
+        return []
+    have = tokens(text)
+    size = len(wanted)
+    return [
+        (have[i].start, have[i + size - 1].end)
+        for i in range(len(have) - size + 1)
+        if _same(have[i : i + size], wanted)
+    ]
+
+
+def _same(have: tuple[Token, ...], wanted: list[str]) -> bool:
+    return all(
+        token.text == word or (token.text == word + "'s" and i == len(wanted) - 1)
+        for i, (token, word) in enumerate(zip(have, wanted, strict=True))
+    )
+
+
+def contains_value(text: str, value: str) -> bool:
+    return bool(find_value(text, value))
+
+
+def sentences(text: str) -> list[str]:
+    """Whole sentences, folded; a decimal point ends none."""
+    parts = re.split(r"(?<=[.!?…])\s+|\n+", text)
+    return [done for part in parts if (done := folded(part))]

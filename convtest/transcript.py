@@ -1,0 +1,210 @@
+"""The ordered record of all sessions, said and sent: what checks read, snapshots show and reports print."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from convtest.errors import ConvtestError
+from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage, text_of
+from convtest.scenario.model import Act, Interrupt, Scenario, Step, Turn
+from convtest.wire.canonical import Canonical
+from convtest.wire.interaction import Interaction
+
+SourceName = Literal["live", "simulated", "replayed", "recorded"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Refusal:
+    """A client's named error at a step."""
+
+    code: str
+    message: str
+
+
+@dataclass(slots=True, kw_only=True)
+class StepRecord:
+    """What happened at one step."""
+
+    step: Step
+    session: str
+    client: str = ""
+    wire: str = "history"
+    session_id: str | None = None
+    session_id_before: str | None = None
+    error: Refusal | None = None
+    crash: str = ""
+    """An exception that the client should not have let out, with its place."""
+    hung: str = ""
+    """The last thing seen before the step ran out of time."""
+    files: Mapping[str, str | None] = field(default_factory=dict)
+    """Texts of the files that the step expects, None for one that is not there."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ActRecord(StepRecord):
+    """An act on a session."""
+
+    @property
+    def act(self) -> Act:
+        assert isinstance(self.step, Act)
+        return self.step
+
+
+@dataclass(slots=True, kw_only=True)
+class TurnRecord(StepRecord):
+    """One user message and everything streamed back. Times are milliseconds since the message was handed over."""
+
+    events: list[Event] = field(default_factory=list)
+    late: list[Event] = field(default_factory=list)
+    """Events after the turn end."""
+    first_event_ms: float | None = None
+    total_ms: float | None = None
+    unreached: list[Interrupt] = field(default_factory=list)
+    interactions: list[Interaction] = field(default_factory=list)
+    """What was sent in the session's lane during the turn."""
+    borrowed: list[Interaction] = field(default_factory=list)
+    """Where nothing was sent in its own lane: what idle lanes sent while the turn ran."""
+
+    @property
+    def turn(self) -> Turn:
+        assert isinstance(self.step, Turn)
+        return self.step
+
+    @property
+    def text(self) -> str:
+        return text_of(self.events)
+
+    @property
+    def end(self) -> TurnEnd | None:
+        return next((event for event in self.events if isinstance(event, TurnEnd)), None)
+
+    @property
+    def usage(self) -> Usage:
+        return self.end.usage if self.end else Usage()
+
+    @property
+    def calls(self) -> list[ToolUse]:
+        return [event for event in self.events if isinstance(event, ToolUse)]
+
+    @property
+    def results(self) -> list[ToolResult]:
+        return [event for event in self.events if isinstance(event, ToolResult)]
+
+    @property
+    def disturbed(self) -> bool:
+        """The turn did not run to its own end."""
+        return bool(self.turn.interrupts) or self.end is None or self.end.ended != "complete"
+
+    def main(self) -> list[Interaction]:
+        """Requests whose answer the client yielded; if it yielded nothing, those that end in the prompt."""
+        seen = self.interactions or self.borrowed
+        main = [one for one in seen if _was_yielded(one, self)]
+        return main or [one for one in seen if _ends_in(one.canonical, self)]
+
+    def side(self) -> list[Interaction]:
+        """Titles, counts and the like."""
+        main = self.main()
+        return [one for one in self.interactions or self.borrowed if one not in main]
+
+    def sent(self) -> Canonical | None:
+        """The turn's last main request."""
+        main = self.main()
+        return main[-1].canonical if main else None
+
+
+def _was_yielded(one: Interaction, record: TurnRecord) -> bool:
+    content = one.reply().get("content") or []
+    ids = {call.id for call in record.calls}
+    if any(block.get("type") == "tool_use" and block.get("id") in ids for block in content):
+        return True
+    text = "".join(block.get("text") or "" for block in content if block.get("type") == "text").strip()
+    said = record.text.strip()
+    return bool(text and said) and (text in said or said.startswith(text) or text.startswith(said))
+
+
+def _ends_in(sent: Canonical, record: TurnRecord) -> bool:
+    if not sent.messages or not isinstance(sent.messages[-1].get("content"), list):
+        return False
+    last: Sequence[Any] = sent.messages[-1]["content"]
+    if any(isinstance(block, dict) and block.get("type") == "tool_result" for block in last):
+        return True
+    return any(isinstance(b, dict) and record.turn.prompt.strip() in str(b.get("text", "")) for b in last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A session began as another one stood before the record at `position`, cut after `turns` of its turns."""
+
+    parent: str
+    position: int
+    turns: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Transcript:
+    """Everything about one played scenario."""
+
+    scenario: Scenario
+    source: SourceName
+    records: list[StepRecord] = field(default_factory=list)
+    interactions: list[Interaction] = field(default_factory=list)
+    origins: dict[str, "Origin"] = field(default_factory=dict)
+    """For a session made by fork, restore or resume: where it comes from."""
+    not_run: tuple[Step, ...] = ()
+    trouble: ConvtestError | None = None
+    """Why the set-up, not the client, stopped the play."""
+    unplayed: list[Interaction] = field(default_factory=list)
+    nearest: Interaction | None = None
+    """On a miss: the recorded interaction that comes nearest."""
+    elsewhere: str | None = None
+    """On a miss: the lane that was recorded to send just this."""
+
+    def turns(self, session: str | None = None) -> list[TurnRecord]:
+        """Turns in the order of playing, of one session or of all."""
+        return [r for r in self.records if isinstance(r, TurnRecord) and session in (None, r.session)]
+
+    def sessions(self) -> list[str]:
+        """Session names in the order of their first use."""
+        return list(dict.fromkeys(record.session for record in self.records))
+
+    def missed(self) -> Interaction | None:
+        """The request that nothing recorded answered."""
+        return next((one for one in self.interactions if one.missed), None)
+
+    def lineage(self, session: str) -> list[str]:
+        """The session and those it comes from, itself first."""
+        found = [session]
+        while (origin := self.origins.get(found[-1])) is not None and origin.parent not in found:
+            found.append(origin.parent)
+        return found
+
+    def related(self, one: str, other: str) -> bool:
+        return bool(set(self.lineage(one)) & set(self.lineage(other)))
+
+    def usage(self) -> Usage:
+        total = Usage()
+        for turn in self.turns():
+            total += turn.usage
+        return total
+
+    def usd(self) -> float | None:
+        """The cost of all turns, or None if one of them has no known price."""
+        costs = [turn.end.usd for turn in self.turns() if turn.end is not None]
+        return sum(cost for cost in costs if cost is not None) if None not in costs else None
+
+    def heard(self, record: StepRecord) -> list[TurnRecord]:
+        """Turns that the record's session had been through before it, its origin's included, since it was cleared."""
+        position = next((i for i, one in enumerate(self.records) if one is record), len(self.records))
+        return self._heard_before(record.session, position)
+
+    def _heard_before(self, session: str, position: int) -> list[TurnRecord]:
+        origin = self.origins.get(session)
+        found: list[TurnRecord] = []
+        if origin is not None and origin.position < position:
+            found = self._heard_before(origin.parent, origin.position)[: origin.turns]
+        for one in self.records[:position]:
+            if isinstance(one, TurnRecord) and one.session == session:
+                found.append(one)
+            elif isinstance(one, ActRecord) and one.session == session and one.act.kind in {"clear", "delete"}:
+                found = []
+        return found

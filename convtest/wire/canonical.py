@@ -1,0 +1,148 @@
+"""The canonical form of a request: equal for requests that mean the same, different for any word that differs.
+
+What is declared volatile stands in `VOLATILE_KEYS` and `DROPPED_KEYS`; nothing else is normalised, and never
+inside words that people or models said.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from convtest.wire.messages_api import text_of_content
+
+VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container"})
+"""Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ."""
+
+DROPPED_KEYS = frozenset({"cache_control"})
+"""Hints that do not change what the model reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """A request in canonical form; `key` is equal exactly if the requests are."""
+
+    method: str
+    url: str
+    body: Any
+    key: str
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        return self.body if isinstance(self.body, dict) else {}
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        messages = self.fields.get("messages")
+        return messages if isinstance(messages, list) else []
+
+    @property
+    def system(self) -> str:
+        return text_of_content(self.fields.get("system"))
+
+    @property
+    def tool_names(self) -> list[str]:
+        return [tool.get("name", "") for tool in self.fields.get("tools") or []]
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the messages."""
+        return {key: value for key, value in self.fields.items() if key != "messages"}
+
+    def texts(self) -> list[str]:
+        """Every text that the model reads: system, messages, tool input and results."""
+        found = [self.system] if self.system else []
+        return found + [text for message in self.messages for text in message_texts(message)]
+
+
+def message_texts(message: Mapping[str, Any]) -> list[str]:
+    """The texts of one canonical message, block by block."""
+    return [text for block in message.get("content") or [] for text in _block_texts(block)]
+
+
+def _block_texts(block: Any) -> Iterator[str]:
+    match block:
+        case {"type": "text", "text": str(text)}:
+            yield text
+        case {"type": "thinking", "thinking": str(text)}:
+            yield text
+        case {"type": "tool_use", "name": name, **rest}:
+            yield f"{name} {msgspec.json.encode(rest.get('input') or {}).decode()}"
+        case {"type": "tool_result", **rest}:
+            yield text_of_content(rest.get("content"))
+        case {"content": str(text)}:
+            yield text
+
+
+def canonical(method: str, url: str, body: bytes) -> Canonical:
+    """The canonical form; a body that is no JSON stays text."""
+    plain: Any
+    try:
+        plain = _Normaliser().body(msgspec.json.decode(body)) if body else {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        plain = body.decode("utf-8", "replace")
+    shown = _url(url)
+    encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")
+    return Canonical(method.upper(), shown, plain, hashlib.sha256(encoded).hexdigest())
+
+
+def _url(url: str) -> str:
+    parts = urlsplit(url)
+    query = "&".join(sorted(parts.query.split("&"))) if parts.query else ""
+    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), query, ""))
+
+
+class _Normaliser:
+    def __init__(self) -> None:
+        self._ids: dict[str, str] = {}
+
+    def body(self, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        return {key: done for key, value in body.items() if (done := self._field(key, value)) not in (None, [], {})}
+
+    def _field(self, key: str, value: Any) -> Any:
+        if key == "messages" and isinstance(value, list):
+            return [self._message(message) for message in value]
+        if key == "system":
+            return self._blocks(value)
+        if key == "metadata" and isinstance(value, dict):
+            return {name: self._volatile(name, one) for name, one in value.items()}
+        if key == "tools" and isinstance(value, list):
+            return [_without_dropped(tool) for tool in value]
+        return value
+
+    def _message(self, message: Any) -> Any:
+        if not isinstance(message, dict):
+            return message
+        return {**message, "content": self._blocks(message.get("content"))}
+
+    def _blocks(self, content: Any) -> Any:
+        if isinstance(content, str):
+            return [{"type": "text", "text": content}] if content else []
+        if isinstance(content, list):
+            return [self._block(block) for block in content]
+        return content
+
+    def _block(self, block: Any) -> Any:
+        if not isinstance(block, dict):
+            return block
+        done = {key: self._volatile(key, value) for key, value in block.items() if key not in DROPPED_KEYS}
+        if block.get("type") in {"tool_result", "mcp_tool_result"}:
+            done["content"] = self._blocks(block.get("content"))
+            if not done.get("is_error"):
+                done.pop("is_error", None)
+        return done
+
+    def _volatile(self, key: str, value: Any) -> Any:
+        if key not in VOLATILE_KEYS or not isinstance(value, str):
+            return value
+        return self._ids.setdefault(value, f"id{len(self._ids) + 1}")
+
+
+def _without_dropped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: one for key, one in value.items() if key not in DROPPED_KEYS}
+    return value

@@ -1,0 +1,101 @@
+"""One request and what was streamed back, as the tap saw it or the cassette keeps it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import msgspec
+
+from convtest.errors import ConvtestError
+from convtest.wire.canonical import Canonical, canonical
+from convtest.wire.messages_api import MalformedStream, MessageStream
+from convtest.wire.sse import parse
+
+StreamEnd = Literal["complete", "closed_by_client", "reset", "truncated", "refused", "timeout", "no_response"]
+"""How the response ended; the last three had no response at all."""
+
+Origin = Literal["live", "simulated", "replayed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One piece of the body as it arrived, `ms` milliseconds after the request was sent."""
+
+    ms: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(kw_only=True)
+class Interaction:
+    """Filled while the stream runs; numbered in the order of sending."""
+
+    number: int
+    lane: str | None
+    turn: int | None
+    request: Request
+    sent_at: float = 0.0
+    """Milliseconds on the item's clock."""
+    status: int = 0
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    first_byte: float | None = None
+    """Milliseconds from sending to the response's head."""
+    chunks: list[Chunk] = field(default_factory=list)
+    ended: StreamEnd | None = None
+    yielded: list[str] = field(default_factory=list)
+    """Kinds of the events that the client yielded from it."""
+    digest: str = ""
+    """What the scenario asked to be sent when it was recorded; in a cassette's first interaction only."""
+    origin: Origin = "live"
+    missed: bool = False
+    """No recorded interaction answered it."""
+    recorded: "Interaction | None" = None
+    """What it was replayed from."""
+    trouble: ConvtestError | None = None
+    """Why the item cannot go on after it."""
+
+    @cached_property
+    def canonical(self) -> Canonical:
+        return canonical(self.request.method, self.request.url, self.request.body)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(chunk.data for chunk in self.chunks)
+
+    @property
+    def is_stream(self) -> bool:
+        return any(k.lower() == "content-type" and "event-stream" in v for k, v in self.headers)
+
+    def reply(self) -> dict[str, Any]:
+        """The message that was answered, as far as it came; empty if it was none."""
+        return reply_of(self.body, is_stream=self.is_stream)
+
+
+def reply_of(body: bytes, *, is_stream: bool) -> dict[str, Any]:
+    """A Messages API answer, streamed or not, as one message."""
+    if is_stream:
+        stream = MessageStream()
+        try:
+            for event in parse([body]):
+                stream.feed(event)
+        except MalformedStream:
+            pass
+        return stream.message
+    try:
+        message = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {}
+    return message if isinstance(message, dict) and isinstance(message.get("content"), list) else {}
+
+
+def in_order(interactions: Sequence[Interaction]) -> list[Interaction]:
+    return sorted(interactions, key=lambda one: one.number)

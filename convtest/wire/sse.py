@@ -1,0 +1,76 @@
+"""Server-sent events, parsed incrementally (WHATWG HTML, section 9.2.6): the cut into chunks changes nothing."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    event: str
+    data: str
+
+
+class SSEParser:
+    """Feed it bytes as they arrive; it returns the events that became whole."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._started = False
+        self._event = ""
+        self._data: list[str] = []
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        self._rest += data
+        if not self._started:
+            if self._rest in (b"", b"\xef", b"\xef\xbb"):
+                return []
+            self._rest = self._rest.removeprefix(b"\xef\xbb\xbf")
+            self._started = True
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[ServerEvent]:
+        start, rest = 0, self._rest
+        while True:
+            end = _line_end(rest, start)
+            if end is None:
+                break
+            stop, following = end
+            event = self._line(rest[start:stop])
+            start = following
+            if event:
+                yield event
+        self._rest = rest[start:]
+
+    def _line(self, line: bytes) -> ServerEvent | None:
+        if not line:
+            return self._dispatch()
+        name, _, value = line.decode("utf-8", "replace").partition(":")
+        value = value.removeprefix(" ")
+        if name == "event":
+            self._event = value
+        elif name == "data":
+            self._data.append(value)
+        return None
+
+    def _dispatch(self) -> ServerEvent | None:
+        event, data = self._event, self._data
+        self._event, self._data = "", []
+        return ServerEvent(event or "message", "\n".join(data)) if data else None
+
+
+def _line_end(data: bytes, start: int) -> tuple[int, int] | None:
+    """Where the line ends and the next begins; None while a CR at the end may still become a CRLF."""
+    newline = data.find(b"\n", start)
+    carriage = data.find(b"\r", start, newline if newline >= 0 else len(data))
+    if carriage >= 0:
+        if carriage + 1 == len(data):
+            return None
+        return carriage, carriage + (2 if data[carriage + 1 : carriage + 2] == b"\n" else 1)
+    return (newline, newline + 1) if newline >= 0 else None
+
+
+def parse(chunks: Iterable[bytes]) -> list[ServerEvent]:
+    """All events of a whole stream; a last one without its blank line is dropped, as the standard says."""
+    parser = SSEParser()
+    events = [event for chunk in chunks for event in parser.feed(chunk)]
+    return events + parser.feed(b"\n") if parser._rest.endswith(b"\r") else events

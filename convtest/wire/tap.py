@@ -1,0 +1,153 @@
+"""The tap: everything that a session sends passes here, is numbered, answered by a source and noted chunk by chunk."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio
+
+from convtest.clock import Clock
+from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
+
+_TERMINAL = (b'"message_stop"', b"data: [DONE]")
+
+
+class WireFailure(Exception):
+    """The response failed on the wire in the way that `ended` names."""
+
+    def __init__(self, ended: StreamEnd, message: str) -> None:
+        self.ended: StreamEnd = ended
+        super().__init__(message)
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenTurn:
+    """The turn in progress on a lane: what it has yielded, and whether an interrupt is still due."""
+
+    number: int
+    due: Callable[[], bool] = lambda: False
+    reachable: Callable[[list[str]], bool] = lambda kinds: True
+    """Whether the due interrupt would come if the turn yielded events of just these kinds."""
+    describe_due: str = ""
+    yielded: list[str] = field(default_factory=list)
+    request_out: anyio.Event = field(default_factory=anyio.Event)
+
+
+async def _nothing() -> None:
+    return None
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """The head of a response, and its body as it comes."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    chunks: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]] = _nothing
+
+
+class Source(Protocol):
+    """Where answers come from: an upstream, the simulator or a cassette."""
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+        """Answer the interaction's request. Raises WireFailure where there is no response."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Tap:
+    """One per item. `interactions` is in the order of sending."""
+
+    def __init__(self, source: Source, clock: Clock) -> None:
+        self.interactions: list[Interaction] = []
+        self.clock = clock
+        self._source = source
+        self._turns: dict[str, OpenTurn] = {}
+
+    def begin_turn(self, lane: str, turn: OpenTurn) -> None:
+        self._turns[lane] = turn
+
+    def end_turn(self, lane: str) -> None:
+        self._turns.pop(lane, None)
+
+    def note_yield(self, lane: str, kind: str) -> None:
+        """The session yielded an event; it is put down to the lane's latest request that has been answered."""
+        turn = self._turns.get(lane)
+        if turn is None:
+            return
+        turn.yielded.append(kind)
+        for one in reversed(self.interactions):
+            if one.lane == lane and one.turn == turn.number and one.chunks:
+                if kind in {"text", "thinking", "tool_use"}:
+                    one.yielded.append(kind)
+                return
+
+    def misses(self) -> list[Interaction]:
+        return [one for one in self.interactions if one.missed]
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+
+    async def send(self, lane: str | None, request: Request) -> "TappedAnswer":
+        """Number the request and have the source answer it. Raises WireFailure."""
+        turn = self._turns.get(lane) if lane is not None else None
+        interaction = Interaction(
+            number=len(self.interactions) + 1, lane=lane, turn=turn.number if turn else None, request=request
+        )
+        self.interactions.append(interaction)
+        started = interaction.sent_at = self.clock.now()
+        if turn:
+            turn.request_out.set()
+        try:
+            answer = await self._source.answer(interaction, turn)
+        except WireFailure as failure:
+            interaction.ended = failure.ended
+            raise
+        except BaseException:
+            interaction.ended = "closed_by_client"
+            raise
+        interaction.status, interaction.reason = answer.status, answer.reason
+        interaction.headers = answer.headers
+        interaction.first_byte = self.clock.now() - started
+        return TappedAnswer(answer, interaction, self.clock, started)
+
+
+class TappedAnswer:
+    """An answer whose chunks are noted as they pass; nothing is read ahead of the client.
+
+    It is its own iterator, not a generator: one that is dropped half-way leaves nothing to finalise.
+    """
+
+    def __init__(self, answer: Answer, interaction: Interaction, clock: Clock, started: float) -> None:
+        self.answer = answer
+        self.interaction = interaction
+        self._clock = clock
+        self._started = started
+
+    def __aiter__(self) -> "TappedAnswer":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            data = await anext(self.answer.chunks)
+        except StopAsyncIteration:
+            self.interaction.ended = self.interaction.ended or "complete"
+            raise
+        except WireFailure as failure:
+            self.interaction.ended = failure.ended
+            raise
+        self.interaction.chunks.append(Chunk(self._clock.now() - self._started, data))
+        return data
+
+    async def aclose(self) -> None:
+        """A client that closes before the end has cut the stream, unless the last event had come."""
+        if self.interaction.ended is None:
+            tail = b"".join(chunk.data for chunk in self.interaction.chunks[-2:])
+            finished = any(mark in tail for mark in _TERMINAL)
+            self.interaction.ended = "complete" if finished else "closed_by_client"
+        await self.answer.close()
