@@ -42,6 +42,7 @@ class LiveSession:
             async with self._receive:
                 async for call, result in self._receive:
                     await result.make(call)
+        self._send.close()
         result = _Call()
         with anyio.CancelScope(shield=True):
             await result.make(self._stack.aclose)

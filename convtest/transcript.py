@@ -96,9 +96,10 @@ class TurnRecord(StepRecord):
         return bool(self.turn.interrupts) or self.end is None or self.end.ended != "complete"
 
     def main(self) -> list[Interaction]:
-        """Requests whose answer the client yielded; if it yielded nothing, those that end in the prompt."""
+        """Requests whose answer the client yielded, and refused ones that hold the prompt; if there is none, those
+        that end in the prompt."""
         seen = self.interactions or self.borrowed
-        main = [one for one in seen if _was_yielded(one, self)]
+        main = [one for one in seen if _was_yielded(one, self) or (_refused(one) and _holds(one.canonical, self))]
         return main or [one for one in seen if _ends_in(one.canonical, self)]
 
     def side(self) -> list[Interaction]:
@@ -120,6 +121,17 @@ def _was_yielded(one: Interaction, record: TurnRecord) -> bool:
     text = "".join(block.get("text") or "" for block in content if block.get("type") == "text").strip()
     said = record.text.strip()
     return bool(text and said) and (text in said or said.startswith(text) or text.startswith(said))
+
+
+def _refused(one: Interaction) -> bool:
+    return one.missed or not 200 <= one.status < 300
+
+
+def _holds(sent: Canonical, record: TurnRecord) -> bool:
+    """A text block of the user is just the prompt: titles and the like only quote it."""
+    prompt = record.turn.prompt.strip()
+    blocks = [b for m in sent.messages if m.get("role") == "user" for b in m.get("content") or []]
+    return any(isinstance(b, dict) and str(b.get("text", "")).strip() == prompt for b in blocks)
 
 
 def _ends_in(sent: Canonical, record: TurnRecord) -> bool:
