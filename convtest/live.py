@@ -43,9 +43,8 @@ class LiveSession:
                 async for call, result in self._receive:
                     await result.make(call)
         self._send.close()
-        result = _Call()
         with anyio.CancelScope(shield=True):
-            await result.make(self._stack.aclose)
+            await _Call().make(self._stack.aclose)
 
     async def perform(self, call: Callable[[], Awaitable[Any]], record: StepRecord, timeout: float) -> Any:
         """Have the session's task make the call; what goes wrong is put down in the record, None is returned then."""
@@ -87,7 +86,13 @@ class LiveSession:
         """Play one turn to its end, interrupting where the step says so."""
         assert self.client is not None
         plan = _Plan(step.interrupts)
-        turn = OpenTurn(number=step.index, due=plan.due, reachable=plan.reachable, describe_due=plan.description)
+        turn = OpenTurn(
+            number=step.index,
+            due=plan.due,
+            reachable=plan.reachable,
+            describe_due=plan.description,
+            early=anyio.Event() if plan.wants_request() else None,
+        )
         self._tap.begin_turn(self.name, turn)
         started = self._tap.clock.now()
         self.last_seen = "the prompt"
@@ -211,6 +216,8 @@ class _Plan:
         for one in [one for one in self.pending if one.after == 0]:
             self.pending.remove(one)
             await client.interrupt()
+        if turn.early is not None:
+            turn.early.set()
 
     async def interrupt_after(self, events: list[Event], client: SessionClient) -> None:
         kinds = [kind_of(event) for event in events]

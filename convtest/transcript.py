@@ -215,8 +215,20 @@ class Transcript:
         if origin is not None and origin.position < position:
             found = self._heard_before(origin.parent, origin.position)[: origin.turns]
         for one in self.records[:position]:
-            if isinstance(one, TurnRecord) and one.session == session:
+            if one.session != session:
+                continue
+            if isinstance(one, TurnRecord):
                 found.append(one)
-            elif isinstance(one, ActRecord) and one.session == session and one.act.kind in {"clear", "delete"}:
+            elif isinstance(one, ActRecord) and one.act.kind in {"clear", "delete"}:
                 found = []
+            elif isinstance(one, ActRecord) and one.act.kind == "restore" and one.act.new is None:
+                found = self._heard_before(session, self.saved_at(session, position))
         return found
+
+    def saved_at(self, session: str, before: int) -> int:
+        """The position of the session's last `save` before this position."""
+        for index in range(before - 1, -1, -1):
+            one = self.records[index]
+            if isinstance(one, ActRecord) and one.act.kind == "save" and one.act.target == session:
+                return index
+        return before

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import httpx
@@ -87,7 +87,7 @@ def reorders(opening: Opening) -> MessagesClient:
 class _Swapped(MessagesClient):
     """Every session but the first sends the first one's history."""
 
-    first: dict[Path, "MessagesClient"] = {}
+    first: ClassVar[dict[Path, "MessagesClient"]] = {}
 
     async def query(self, text: str) -> None:
         other = self.first.setdefault(self._opening.store, self)
@@ -137,7 +137,7 @@ def changes_a_word(opening: Opening) -> MessagesClient:
 
     def edit(body: dict[str, Any]) -> dict[str, Any]:
         text = msgspec.json.encode(body).decode().replace("fond of hiking", "fond of skiing")
-        return msgspec.json.decode(text) if len(body["messages"]) > 1 else body  # type: ignore[no-any-return]
+        return msgspec.json.decode(text) if len(body["messages"]) > 1 else body
 
     return edited(opening, edit)
 

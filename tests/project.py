@@ -56,6 +56,8 @@ class Result:
 class Project:
     """Files, and the two ways to run them."""
 
+    columns = 120
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.write("pyproject.toml", SECTION)
@@ -85,7 +87,7 @@ class Project:
 
     def _run(self, command: list[str]) -> Result:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
-        environment |= {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "120"}
+        environment |= {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": str(self.columns)}
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=120, check=False
         )

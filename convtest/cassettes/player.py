@@ -78,6 +78,8 @@ class Player:
 
     async def _play(self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None) -> Answer:
         interaction.origin, interaction.recorded = "replayed", recorded
+        if turn is not None:
+            await turn.hold()
         await self._clock.sleep(recorded.first_byte or 0.0)
         if recorded.ended in {"refused", "timeout", "no_response"}:
             raise WireFailure(recorded.ended, f"as recorded: {recorded.ended}")

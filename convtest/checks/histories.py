@@ -34,6 +34,14 @@ class Prompt:
     required: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Mass:
+    """How much a prompt weighs, and in what."""
+
+    value: float
+    unit: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What a session's next request must begin with; `blocks` is None where nothing is known."""
@@ -41,7 +49,7 @@ class State:
     blocks: tuple[Block, ...] | None = None
     prompts: tuple[Prompt, ...] = ()
     system: str = ""
-    mass: float | None = None
+    mass: Mass | None = None
     settings: str = ""
     quiet: bool = False
     """The last turn was cut short or used what the prompt's size does not follow: `mass` is silent."""
@@ -75,12 +83,12 @@ def follow(transcript: Transcript) -> Iterator[Seen]:
     sessions = _Sessions()
     for record in transcript.records:
         if isinstance(record, TurnRecord):
-            yield from _turn(record, sessions, transcript)
+            yield from _turn(record, sessions)
         elif isinstance(record, ActRecord) and record.error is None:
             _act(record.act, record, sessions)
 
 
-def _turn(record: TurnRecord, sessions: _Sessions, transcript: Transcript) -> Iterator[Seen]:
+def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
     if record.wire != "history":
         return
     state = sessions.states.get(record.session, State())
@@ -90,7 +98,7 @@ def _turn(record: TurnRecord, sessions: _Sessions, transcript: Transcript) -> It
     main = record.main()
     for index, one in enumerate(main):
         yield Seen(record=record, before=state, interaction=one, is_first=index == 0)
-        state = _after_request(state, one, transcript)
+        state = _after_request(state, one)
     if main:
         state = _after_turn(state, record, main[-1])
     sessions.states[record.session] = state
@@ -102,14 +110,14 @@ def _with_prompt(state: State, record: TurnRecord) -> State:
     return _replaced(state, prompts=(*state.prompts, Prompt(record.turn.prompt, True)))
 
 
-def _after_request(state: State, one: Interaction, transcript: Transcript) -> State:
+def _after_request(state: State, one: Interaction) -> State:
     sent = one.canonical
     reply = blocks_of({"role": "assistant", "content": one.reply().get("content") or []})
     return _replaced(
         state,
         blocks=merged([*request_blocks(sent), *reply]),
         system=sent.system,
-        mass=mass_of(one, transcript),
+        mass=mass_of(one),
         settings=settings_of(sent),
         quiet=any(block.kind not in {"text", "tool_use"} for block in reply) or _thought(one),
     )
@@ -195,14 +203,14 @@ def merged(blocks: list[Block]) -> tuple[Block, ...]:
     return tuple(found)
 
 
-def mass_of(one: Interaction, transcript: Transcript) -> float:
-    """Prompt tokens as reported live and simulated; on replay the size of the canonical request in bytes."""
+def mass_of(one: Interaction) -> Mass:
+    """Prompt tokens as reported, live and simulated; on replay the size of the canonical request."""
     usage = one.reply().get("usage") or {}
     names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     tokens = sum(usage.get(name) or 0 for name in names)
-    if one.origin == "replayed" or transcript.source == "replayed" or not tokens:
-        return float(len(_encoded(one.canonical.messages)))
-    return float(tokens)
+    if one.origin == "replayed" or not tokens:
+        return Mass(float(len(_encoded(one.canonical.messages))), "bytes of messages")
+    return Mass(float(tokens), "prompt tokens")
 
 
 def settings_of(sent: Canonical) -> str:

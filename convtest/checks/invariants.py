@@ -200,19 +200,18 @@ def session_id(transcript: Transcript) -> Iterator[Finding]:
 def mass(transcript: Transcript) -> Iterator[Finding]:
     """The prompt does not shrink without a declared boundary."""
     for seen in follow(transcript):
-        before, now = seen.before, mass_of(seen.interaction, transcript)
-        if before.mass is None or before.blocks is None or before.quiet or now >= before.mass:
+        before, now = seen.before.mass, mass_of(seen.interaction)
+        if before is None or seen.before.blocks is None or seen.before.quiet or before.unit != now.unit:
             continue
-        if _unlike(seen):
+        if now.value >= before.value or _unlike(seen):
             continue
-        unit = "bytes of messages" if transcript.source == "replayed" else "prompt tokens"
         yield at_step(
             seen.record,
             "mass",
             "mass",
             "the prompt shrank with no declared boundary",
-            expected=f"at least {before.mass:g} {unit}",
-            seen=f"{now:g} {unit}",
+            expected=f"at least {before.value:g} {before.unit}",
+            seen=f"{now.value:g} {now.unit}",
             advice="the client dropped history; if it means to, declare boundary: on this turn",
             key="user",
         )

@@ -11,7 +11,7 @@ from convtest.wire.interaction import Interaction
 def cassette_lines(name: str, interactions: Sequence[Interaction]) -> Iterator[str]:
     """One block of lines per interaction; of each request only what its lane had not sent before."""
     lanes = list(dict.fromkeys(one.lane or "unknown lane" for one in interactions))
-    yield f"{name}: {len(interactions)} interactions, {', '.join(lanes) or 'no lanes'}"
+    yield f"{name}: {len(interactions)} interaction{'s' * (len(interactions) != 1)}, {', '.join(lanes) or 'no lanes'}"
     known: dict[str | None, list[Block]] = {}
     for one in interactions:
         yield ""

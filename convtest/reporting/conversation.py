@@ -64,7 +64,8 @@ def _answer_lines(record: TurnRecord) -> Iterator[str]:
         yield f"tool {'error ' if result.is_error else 'result'}{short(result.text)}"
     if any(one.missed for one in [*record.interactions, *record.borrowed]):
         yield "(no answer: nothing recorded answers this request)"
-    elif record.text.strip():
+        return
+    if record.text.strip():
         yield f"assistant  {short(record.text)}"
     if record.end is not None and record.end.ended != "complete":
         yield f"({record.end.ended}{f': {short(record.end.message)}' if record.end.message else ''})"

@@ -38,6 +38,8 @@ class Simulator:
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
         interaction.origin = "simulated"
+        if turn is not None:
+            await turn.hold()
         await self._clock.sleep(_FIRST_MS)
         status, request = self._refusal(interaction)
         if request is None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 
 from convtest.clock import Clock
 from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
@@ -31,6 +32,14 @@ class OpenTurn:
     describe_due: str = ""
     yielded: list[str] = field(default_factory=list)
     request_out: anyio.Event = field(default_factory=anyio.Event)
+    early: anyio.Event | None = None
+    """Where an interrupt is due as soon as the request is out: set when it has been made."""
+
+    async def hold(self) -> None:
+        """Answers that are not live wait for an early interrupt, so that it comes before them on every event loop."""
+        if self.early is not None:
+            await self.early.wait()
+            await anyio.lowlevel.checkpoint()
 
 
 async def _nothing() -> None:

@@ -1,0 +1,172 @@
+"""Who may import whom, and which third-party package stands in which place; anything else fails here."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "convtest"
+
+GROUND = {"errors", "clock", "events", "textmatch"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "clock": set(),
+    "events": set(),
+    "textmatch": set(),
+    "network": {"errors"},
+    "config": {"errors"},
+    "scenario": {"errors"},
+    "wire": {*GROUND},
+    "clients": {*GROUND, "config", "scenario", "wire"},
+    "simulator": {*GROUND, "scenario", "wire"},
+    "cassettes": {*GROUND, "wire"},
+    "transcript": {*GROUND, "scenario", "wire"},
+    "live": {*GROUND, "scenario", "wire", "clients", "transcript"},
+    "runner": {*GROUND, "scenario", "wire", "clients", "transcript", "live"},
+    "checks": {*GROUND, "scenario", "wire", "transcript"},
+    "reporting": {*GROUND, "scenario", "wire", "transcript", "checks", "cassettes"},
+    "play": {
+        *GROUND, "config", "network", "scenario", "wire", "clients", "simulator", "cassettes", "transcript", "runner",
+        "checks",
+    },
+    "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
+    "pytest_plugin": {"errors", "config", "pytest_items"},
+    "pytest_items": {"errors", "config", "scenario", "play", "reporting", "pytest_plugin"},
+    "cli": {"__init__", "errors", "config", "scenario", "clients", "cassettes", "reporting"},
+}  # fmt: skip
+"""A room and the rooms it may import; data flows one way, nothing below imports a face, faces import no other face."""
+
+ONLY_IN: dict[str, set[str]] = {
+    "anyio": {"clock", "wire/tap", "live", "runner", "play", "clients/messages", "cassettes/player"},
+    "click": {"cli"},
+    "httpx": {"wire/transports", "clients/messages", "clients/messages_turns"},
+    "msgspec": {"scenario", "wire", "clients", "simulator", "cassettes", "checks"},
+    "pytest": {"pytest_plugin", "pytest_items"},
+    "rich": {"cli/record"},
+    "ruamel": {"scenario/nodes"},
+    "syrupy": {"pytest_items"},
+    "yaml": {"scenario/nodes", "cassettes/store"},
+}
+
+FACES_THAT_ARE_ONE = {("pytest_plugin", "pytest_items")}
+"""The plugin and its items are one face in two modules, so that nothing heavy is imported before it is needed."""
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module or ""
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for name in imports(path):
+        if name == "convtest":
+            found.add("__init__")
+        elif name.startswith("convtest."):
+            found.add(name.split(".")[1])
+    return found
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert {room_of(path) for path in modules()} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    room = room_of(path)
+
+    assert imported_rooms(path) - {room} <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_third_party_package_stands_in_its_place(path: Path) -> None:
+    for name in imports(path):
+        places = ONLY_IN.get(name.split(".")[0])
+        if places is not None:
+            assert name_of(path) in places or room_of(path) in places, f"{name} in {name_of(path)}"
+
+
+def test_no_place_in_the_table_is_out_of_date() -> None:
+    used = {(name.split(".")[0], place) for path in modules() for name in imports(path)
+            for place in (name_of(path), room_of(path))}  # fmt: skip
+
+    assert {(package, place) for package, places in ONLY_IN.items() for place in places} <= used
+
+
+def test_only_known_packages_are_imported() -> None:
+    import sys
+
+    found = {name.split(".")[0] for path in modules() for name in imports(path)}
+
+    assert found - set(sys.stdlib_module_names) - {"convtest"} == set(ONLY_IN)
+
+
+def graph() -> dict[str, set[str]]:
+    names = {f"convtest.{name_of(path)}".replace("/", ".").removesuffix(".__init__"): path for path in modules()}
+    return {name: {one for one in imports(path) if one in names and one != name} for name, path in names.items()}
+
+
+def test_there_is_no_import_cycle() -> None:
+    edges = graph()
+    for one, other in FACES_THAT_ARE_ONE:
+        edges[f"convtest.{one}"].discard(f"convtest.{other}")
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path, name))
+        if name not in done:
+            for other in edges[name]:
+                visit(other, (*path, name))
+            done.add(name)
+
+    for name in edges:
+        visit(name, ())
+
+
+def test_commands_do_not_import_each_other() -> None:
+    commands = {"init", "check", "record", "show", "schema"}
+    for path in (PACKAGE / "cli").glob("*.py"):
+        found = {name.split(".")[2] for name in imports(path) if name.startswith("convtest.cli.")}
+        assert not found & commands, path
+
+
+def test_a_planted_import_would_be_found(tmp_path: Path) -> None:
+    planted = tmp_path / "planted.py"
+    planted.write_text("from convtest.pytest_plugin import STATE\nimport convtest.runner\n")
+
+    assert imported_rooms(planted) == {"pytest_plugin", "runner"}
+    assert not imported_rooms(planted) <= MAY_IMPORT["checks"]
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_modules_are_small_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text()
+    limit = 420 if name_of(path) == "scenario/grammar" else 330
+
+    assert ast.get_docstring(ast.parse(text))
+    assert text.count("\n") <= limit
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_functions_are_small(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 55, f"{node.name} in {name_of(path)}"

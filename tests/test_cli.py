@@ -1,0 +1,237 @@
+"""The command line from outside: what it prints, what it writes, how it exits."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.project import NAME, SECTION, Project
+
+
+@pytest.fixture
+def named(project: Project) -> Project:
+    project.write("scenarios/name.yaml", NAME)
+    return project
+
+
+def test_help_names_every_command(project: Project) -> None:
+    out = project.convtest("--help").out
+
+    for command in ("init", "check", "record", "show", "schema"):
+        assert f"  {command} " in out
+
+
+def test_a_misspelt_command_gets_a_hint(project: Project) -> None:
+    done = project.convtest("chekc")
+
+    assert done.code == 2
+    assert "did you mean 'check'?" in done.err
+
+
+def test_init_writes_what_passes_at_once(project: Project) -> None:
+    (project.root / "pyproject.toml").unlink()
+
+    done = project.convtest("init")
+
+    assert done.code == 0
+    assert "next:    pytest scenarios" in done.out
+    assert project.pytest("-p", "no:cacheprovider").counts() == {"passed": 1}
+    assert project.convtest("check").code == 0
+    assert "# expects the name in the request" in project.read("scenarios/first.yaml")
+
+
+def test_init_keeps_what_is_there(project: Project) -> None:
+    project.write("pyproject.toml", '[project]\nname = "mine"')
+
+    project.convtest("init")
+    before = project.files()
+    again = project.convtest("init")
+
+    assert project.read("pyproject.toml").startswith('[project]\nname = "mine"\n\n[tool.convtest]\n')
+    assert "kept     pyproject.toml" in again.out
+    assert project.files() == before
+
+
+def test_check_counts_items(named: Project) -> None:
+    done = named.convtest("check")
+
+    assert (done.code, done.out) == (0, "items: 1, errors: 0, warnings: 0\n")
+
+
+def test_check_tells_everything_that_is_wrong_and_exits_2(named: Project) -> None:
+    named.write("scenarios/one.yaml", "scenario: x\nsteps:\n  - usr: a\n")
+    named.write("scenarios/two.yaml", "scenario: x\n")
+
+    done = named.convtest("check")
+
+    assert done.code == 2
+    assert "error: scenarios/one.yaml:3:5: unknown key 'usr'" in done.err
+    assert "error: scenarios/two.yaml:1:1: 'steps' is missing" in done.err
+    assert done.out == "items: 1, errors: 2, warnings: 0\n"
+
+
+def test_check_warns_of_what_can_never_fail(named: Project) -> None:
+    named.write("scenarios/one.yaml", "scenario: x\nsteps: [{user: hello}]\n")
+
+    assert named.convtest("check").code == 0
+    strict = named.convtest("check", "--strict", "--json")
+
+    assert strict.code == 1
+    assert json.loads(strict.out)["warnings"] == ["scenarios/one.yaml:1: nothing is expected: add expect: to a step"]
+
+
+def test_check_finds_a_client_that_cannot_be_made(named: Project) -> None:
+    named.write("pyproject.toml", SECTION.replace('kind = "messages"', 'kind = "python"\ntarget = "nowhere:x"'))
+
+    done = named.convtest("check")
+
+    assert done.code == 2
+    assert "cannot import 'nowhere:x'" in done.err
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["record"]])
+def test_without_a_section_it_says_how_to_start(project: Project, arguments: list[str]) -> None:
+    project.write("pyproject.toml", "")
+
+    done = project.convtest(*arguments)
+
+    assert done.code == 2
+    assert "start with: convtest init" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_commands_work_in_a_folder_below(named: Project) -> None:
+    (named.root / "deep").mkdir()
+    below = Project.__new__(Project)
+    below.root = named.root / "deep"
+
+    assert below.convtest("check").out == "items: 1, errors: 0, warnings: 0\n"
+
+
+def test_record_records_once_and_then_keeps(named: Project) -> None:
+    first, again = named.convtest("record"), named.convtest("record")
+
+    assert first.code == again.code == 0
+    assert first.out.startswith("recorded  scenarios/name.yaml::remembers-the-name  ")
+    assert "97 tokens, 0.0001 USD" in first.out
+    assert first.out.endswith("\n1 recorded\n")
+    assert again.out.endswith("\n1 kept\n")
+    assert "\x1b" not in first.out
+    assert named.pytest("--convtest-strict").counts() == {"passed": 1}
+
+
+def test_record_takes_items_and_expressions(named: Project) -> None:
+    named.write("scenarios/other.yaml", NAME.replace("the name", "another name"))
+
+    assert named.convtest("record", "-k", "another").out.endswith("\n1 recorded\n")
+    assert named.convtest("record", "scenarios/name.yaml::remembers-the-name").out.endswith("\n1 recorded\n")
+    assert named.convtest("record", "-k", "nothing").out == "nothing to record\n"
+
+
+def test_record_tells_a_failure_and_exits_1(named: Project) -> None:
+    named.write("scenarios/name.yaml", NAME.replace("answer: Ada", "answer: Grace"))
+
+    done = named.convtest("record")
+
+    assert done.code == 1
+    assert "failed    scenarios/name.yaml::remembers-the-name" in done.out
+    assert "does not hold 'Grace'" in done.out
+
+
+def test_record_never_harms_a_good_cassette(named: Project) -> None:
+    named.convtest("record")
+    cassette = "cassettes/name/remembers-the-name.yaml"
+    before = named.read(cassette)
+    named.write("scenarios/name.yaml", NAME.replace("answer: Ada", "answer: Grace"))
+
+    done = named.convtest("record", "--mode", "all")
+
+    assert done.code == 1
+    assert named.read(cassette) == before
+    assert "recorded for review: cassettes/name/remembers-the-name.yaml.new" in done.out
+
+
+def test_record_of_a_broken_scenario_exits_2(named: Project) -> None:
+    named.write("scenarios/name.yaml", "scenario: x\n")
+
+    done = named.convtest("record")
+
+    assert done.code == 2
+    assert "'steps' is missing" in done.out
+
+
+def test_show_is_a_readable_conversation(named: Project) -> None:
+    named.convtest("record")
+
+    done = named.convtest("show", "cassettes/name/remembers-the-name.yaml")
+
+    assert done.out == (
+        "cassettes/name/remembers-the-name.yaml: 2 interactions, main\n"
+        "\n"
+        "  1. main, step 1  POST https://api.anthropic.com/v1/messages\n"
+        "     user         My name is Ada.\n"
+        "     -> assistant    Nice to meet you, Ada.\n"
+        "        status 200, complete; 7 chunks, 1228 bytes, 50 to 120 ms, events: text*5\n"
+        "\n"
+        "  2. main, step 2  POST https://api.anthropic.com/v1/messages\n"
+        "     … as before: 2\n"
+        "     user         What is my name?\n"
+        "     -> assistant    You told me: Ada.\n"
+        "        status 200, complete; 6 chunks, 1108 bytes, 50 to 110 ms, events: text*4\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["interactions: [", "a: 1\n", "interactions: [!!python/object/apply:os.getcwd []]\n"]
+)
+def test_show_of_a_broken_cassette_exits_2(project: Project, content: str) -> None:
+    project.write("broken.yaml", content)
+
+    done = project.convtest("show", "broken.yaml")
+
+    assert done.code == 2
+    assert "error: unreadable cassette — broken.yaml" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_schema_is_json_schema(project: Project) -> None:
+    schema = json.loads(project.convtest("schema").out)
+
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "steps" in schema["properties"]
+
+
+BAD_INPUT: list[tuple[str, str | bytes]] = [
+    ("malformed", "scenario: [x\n"),
+    ("a key twice", "scenario: x\nscenario: y\n"),
+    ("an alias bomb", "\n".join(["a: &a [x,x,x,x,x,x,x,x,x,x]", *(
+        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join([f'*{chr(97 + i)}'] * 10)}]" for i in range(8))])),
+    ("fifty megabytes", b"#" * 50_000_000),
+    ("not UTF-8", b"scenario: \xff\n"),
+    ("empty", ""),
+    ("a trap", "scenario: x\nsteps:\n  - user: Note: this\n"),
+    ("a climbing name", "scenario: x\nid: ../../up\nsteps: [{user: a}]\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [text for _, text in BAD_INPUT], ids=[name for name, _ in BAD_INPUT])
+def test_bad_input_is_one_clear_error_in_pytest_and_in_the_cli(project: Project, content: str | bytes) -> None:
+    project.write("scenarios/bad.yaml", content)
+    before = project.files()
+
+    linted, played = project.convtest("check"), project.pytest("-p", "no:cacheprovider")
+
+    assert linted.code == played.code == 2
+    assert linted.err.count("error: ") == 1
+    assert "error: scenarios/bad.yaml" in linted.err
+    assert played.counts() == {"error": 1}
+    assert "Traceback" not in linted.err + played.out
+    assert project.files() == before
+
+
+def test_the_console_script_is_installed() -> None:
+    from importlib.metadata import entry_points
+
+    (script,) = [one for one in entry_points(group="console_scripts") if one.name == "convtest"]
+    assert script.value == "convtest.cli:main"
+    assert Path(__file__).exists()

@@ -1,0 +1,375 @@
+"""Scenarios under real pytest, from outside: collection, outcomes, options, other plugins."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from tests.project import NAME, SECTION, Project
+
+TWO = """\
+scenario: adds
+id: adds
+tags: [maths]
+steps:
+  - user: What is 1 + 1?
+    expect: {contains: "2"}
+---
+scenario: greets
+id: greets
+params: {who: [Ada, Björn]}
+tags: [smoke]
+steps:
+  - user: My name is ${who}.
+    expect: {contains: "${who}"}
+"""
+REAL = SECTION.replace('upstream = "simulator"', 'upstream = "https://api.anthropic.com"')
+
+
+@pytest.fixture
+def two(project: Project) -> Project:
+    project.write("scenarios/two.yaml", TWO)
+    return project
+
+
+def test_items_have_readable_ids(two: Project) -> None:
+    out = two.pytest("--collect-only", "-q").out
+
+    assert out.splitlines()[:3] == [
+        "scenarios/two.yaml::adds",
+        "scenarios/two.yaml::greets[Ada]",
+        "scenarios/two.yaml::greets[Björn]",
+    ]
+
+
+def test_scenarios_are_collected_beside_testpaths(two: Project) -> None:
+    two.write("pyproject.toml", SECTION + 'testpaths = ["tests"]\n')
+    two.write("tests/test_x.py", "def test_x(): pass\n")
+
+    assert two.pytest().counts() == {"passed": 4}
+    assert two.pytest("tests").counts() == {"passed": 1}
+    assert two.pytest("scenarios/two.yaml").counts() == {"passed": 3}
+
+
+def test_other_yaml_files_are_left_alone(two: Project) -> None:
+    two.write("docs/other.yaml", "not: a scenario\n")
+    two.write("cassettes/kept.yaml", "interactions: []\n")
+
+    assert two.pytest().counts() == {"passed": 3}
+
+
+def test_a_file_outside_the_scenario_root_is_collected_when_it_is_named(two: Project) -> None:
+    two.write("elsewhere/more.yaml", NAME)
+
+    assert two.pytest("elsewhere/more.yaml").counts() == {"passed": 1}
+
+
+def test_without_a_section_nothing_is_collected(two: Project) -> None:
+    two.write("pyproject.toml", "[tool.pytest.ini_options]\n")
+
+    assert two.pytest("scenarios").code == 5
+
+
+def test_k_and_m_and_node_ids_select(two: Project) -> None:
+    assert two.pytest("-k", "adds").counts() == {"passed": 1, "deselected": 2}
+    assert two.pytest("-k", "greets and Ada").counts() == {"passed": 1, "deselected": 2}
+    assert two.pytest("-m", "smoke", "--strict-markers").counts() == {"passed": 2, "deselected": 1}
+    assert two.pytest("scenarios/two.yaml::greets[Björn]").counts() == {"passed": 1}
+
+
+def test_tags_are_registered_marks(two: Project) -> None:
+    out = two.pytest("--markers").out
+
+    assert "@pytest.mark.smoke: a tag of convtest scenarios" in out
+    assert "@pytest.mark.live:" in out
+
+
+def test_xdist_plays_items_in_parallel_and_counts_them_once(two: Project) -> None:
+    done = two.pytest("-n", "2")
+
+    assert done.counts() == {"passed": 3}
+    assert "convtest: 3 simulated" in done.out
+
+
+def test_junit_tells_failures_from_errors(two: Project) -> None:
+    two.write("scenarios/bad.yaml", 'scenario: wrong\nsteps: [{user: hello, expect: {contains: "nowhere"}}]\n')
+    two.write("scenarios/err.yaml", "scenario: broken\noptions: {modell: x}\nsteps: [{user: hello}]\n")
+
+    done = two.pytest("--junitxml=out.xml")
+
+    suite = next(ElementTree.fromstring(two.read("out.xml")).iter("testsuite"))
+    assert done.counts() == {"passed": 3, "failed": 1, "error": 1}
+    assert (suite.get("failures"), suite.get("errors"), suite.get("tests")) == ("1", "1", "5")
+    properties = {one.get("name"): one.get("value") for one in suite.iter("property")}
+    assert json.loads(properties["convtest"] or "")["source"] == "simulated"
+
+
+def test_lf_runs_what_failed(project: Project) -> None:
+    project.write("pyproject.toml", SECTION.replace('"-p", "no:cacheprovider"', ""))
+    project.write("scenarios/two.yaml", TWO.replace('contains: "2"', 'contains: "3"'))
+
+    project.pytest()
+
+    done = project.pytest("--lf")
+    assert done.counts() == {"failed": 1}
+
+
+def test_a_failure_shows_the_conversation_and_what_to_do(project: Project) -> None:
+    project.write("scenarios/name.yaml", NAME.replace("answer: Ada", "answer: Grace"))
+
+    out = project.pytest().out
+
+    assert "scenarios/name.yaml:1: remembers the name (simulated)" in out
+    assert "the client sent something else than it should (layer wire)" in out
+    assert "     1  user       My name is Ada." in out
+    assert " >   2  user       What is my name?" in out
+    assert "knows  layer wire  scenarios/name.yaml:10, step 2, session main" in out
+    assert "expected  'Grace' in the request" in out
+    assert "run just this item: pytest scenarios/name.yaml::remembers-the-name" in out
+    assert "Traceback" not in out
+    assert "pytest_items.py" not in out
+
+
+def test_the_command_in_a_failure_runs_just_that_item(project: Project) -> None:
+    project.write("scenarios/two.yaml", TWO.replace('contains: "${who}"', 'contains: "Nobody"'))
+    line = next(line for line in project.pytest().out.splitlines() if "run just this item" in line and "Björn" in line)
+
+    node = line.split("pytest ")[1].strip("'")
+
+    assert project.pytest(node).counts() == {"failed": 1}
+
+
+def test_a_broken_scenario_is_an_error_at_collection(project: Project) -> None:
+    project.write("scenarios/name.yaml", "scenario: x\nsteps:\n  - usr: hello\n")
+
+    done = project.pytest()
+
+    assert done.code == 2
+    assert "scenarios/name.yaml:3:5: unknown key 'usr'" in done.out
+    assert "did you mean 'user'?" in done.out
+    assert "Traceback" not in done.out
+
+
+def test_no_cassette_and_a_real_upstream_is_an_error_with_the_command(project: Project) -> None:
+    project.write("pyproject.toml", REAL)
+    project.write("scenarios/name.yaml", NAME)
+
+    done = project.pytest()
+
+    assert done.counts() == {"error": 1}
+    assert "no cassette — cassettes/name/remembers-the-name.yaml" in done.out
+    assert "record it: convtest record scenarios/name.yaml::remembers-the-name" in done.out
+
+
+def test_strict_refuses_what_is_only_simulated(two: Project) -> None:
+    assert two.pytest("--convtest-strict").counts() == {"error": 3}
+
+    assert two.pytest("--convtest-record=once").counts() == {"passed": 3}
+    assert two.pytest("--convtest-strict").counts() == {"passed": 3}
+
+
+def test_the_table_of_what_plain_pytest_plays(project: Project) -> None:
+    project.write("scenarios/name.yaml", NAME)
+    cassette = project.root / "cassettes" / "name" / "remembers-the-name.yaml"
+
+    assert "convtest: 1 simulated (no cassette" in project.pytest().out
+    assert "convtest: 1 simulated" in project.pytest("--convtest-live").out
+    assert not cassette.exists()
+    assert "convtest: 1 recorded; 97 tokens, 0.0001 USD" in project.pytest("--convtest-record=once").out
+    first = cassette.read_bytes()
+    assert "convtest: 1 replayed" in project.pytest().out
+    assert "convtest: 1 replayed" in project.pytest("--convtest-record=once").out
+    assert "convtest: 1 simulated" in project.pytest("--convtest-live").out
+    assert "convtest: 1 recorded" in project.pytest("--convtest-record=new_episodes").out
+    assert "convtest: 1 recorded" in project.pytest("--convtest-record=all").out
+    assert cassette.read_bytes() == first
+    cassette.unlink()
+    assert "convtest: 1 recorded" in project.pytest("--convtest-record=new_episodes").out
+    assert cassette.read_bytes() == first
+    project.write("pyproject.toml", REAL)
+    assert "convtest: 1 replayed" in project.pytest().out
+
+
+def test_live_items_carry_the_mark(two: Project) -> None:
+    assert two.pytest("-m", "live").counts() == {"deselected": 3}
+    assert two.pytest("-m", "live", "--convtest-live").counts() == {"passed": 3}
+
+
+def test_a_changed_scenario_is_an_error_while_playing(project: Project) -> None:
+    project.write("scenarios/name.yaml", NAME)
+    project.pytest("--convtest-record=once")
+    project.write("scenarios/name.yaml", NAME.replace("My name is Ada.", "My name is Ada, by the way."))
+
+    done = project.pytest()
+
+    assert done.counts() == {"error": 1}
+    assert "the scenario changed since it was recorded — cassettes/name/remembers-the-name.yaml" in done.out
+    assert "[Ada, by the way.]" in done.out
+
+
+def test_a_broken_cassette_is_an_error_and_nothing_is_written(project: Project) -> None:
+    project.write("scenarios/name.yaml", NAME)
+    project.pytest("--convtest-record=once")
+    path = "cassettes/name/remembers-the-name.yaml"
+    project.write(path, project.read(path)[:1500])
+    before = project.files()
+
+    for mode in ([], ["--convtest-record=once"]):
+        done = project.pytest(*mode)
+        assert done.counts() == {"error": 1}
+        assert "unreadable cassette — cassettes/name/remembers-the-name.yaml" in done.out
+    assert project.files() == before
+
+
+def test_tags_that_are_pytests_own_marks_are_refused(project: Project) -> None:
+    project.write("scenarios/name.yaml", NAME.replace("[memory]", "[skip]"))
+
+    assert "the tag 'skip' is one of pytest's own marks" in project.pytest().out
+
+
+def test_skip_takes_a_reason(project: Project) -> None:
+    project.write("scenarios/name.yaml", NAME + "skip: the model is away\n")
+
+    done = project.pytest("-rs")
+
+    assert done.counts() == {"skipped": 1}
+    assert "the model is away" in done.out
+
+
+def test_another_client_plays_every_scenario_under_its_own_name(project: Project) -> None:
+    project.write(
+        "pyproject.toml",
+        SECTION + '[tool.convtest.clients.other]\nkind = "messages"\nmodel = "x"\nupstream = "simulator"\n',
+    )
+    project.write("scenarios/name.yaml", NAME)
+
+    out = project.pytest("--convtest-client=other", "--collect-only", "-q").out
+
+    assert out.startswith("scenarios/name.yaml::remembers-the-name@other\n")
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (SECTION.replace("client =", "clint ="), "unknown key 'clint'"),
+        (SECTION.replace('kind = "messages"\n', ""), "kind is missing"),
+        (SECTION + "[tool.convtest.prices]\nm = 3\n", "the price of 'm' needs input and output"),
+        (SECTION.replace("[tool.convtest]", "[tool.convtest]\nscenarios = 'x'"), "scenarios is a list of texts"),
+        (SECTION + "[broken", "not valid TOML"),
+    ],
+)
+def test_a_wrong_section_is_a_usage_error(project: Project, section: str, message: str) -> None:
+    project.write("pyproject.toml", section)
+    project.write("scenarios/name.yaml", NAME)
+
+    done = project.pytest("-c", "/dev/null", "--rootdir=.") if "broken" in section else project.pytest()
+
+    assert done.code == 4
+    assert message in done.text
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ('kind = "mesages"', "unknown kind 'mesages'\n    did you mean 'messages'?"),
+        ('kind = "sse"', "kind 'sse' is not supported yet"),
+        ('kind = "messages"\nmodell = "x"', "unknown option 'modell'"),
+        ('kind = "python"', "target is missing"),
+        ('kind = "python"\ntarget = "nowhere:x"', "cannot import 'nowhere:x'"),
+    ],
+)
+def test_a_wrong_profile_is_an_error_of_the_item(project: Project, profile: str, message: str) -> None:
+    text = (
+        f'[tool.convtest]\nclient = "assistant"\n[tool.convtest.clients.assistant]\nupstream = "simulator"\n{profile}\n'
+    )
+    project.write("pyproject.toml", text)
+    project.write("scenarios/name.yaml", NAME)
+
+    done = project.pytest("-p", "no:cacheprovider")
+
+    assert done.counts() == {"error": 1}
+    assert message.split("\n")[0] in done.out
+
+
+def test_unknown_client_on_the_command_line(two: Project) -> None:
+    done = two.pytest("--convtest-client=asistant")
+
+    assert done.code == 4
+    assert "did you mean 'assistant'?" in done.text
+
+
+def test_the_network_is_blocked_while_an_item_simulates_or_replays(project: Project) -> None:
+    project.write("pyproject.toml", SECTION.replace('kind = "messages"', 'kind = "python"\ntarget = "mine:client"'))
+    project.write(
+        "mine.py",
+        """
+        import httpx
+        from convtest.clients.messages import MessagesClient
+
+        class client(MessagesClient):
+            async def query(self, text):
+                try:
+                    async with httpx.AsyncClient() as http:
+                        await http.get("http://telemetry.example.com/ping")
+                except Exception:
+                    pass
+                await super().query(text)
+        """,
+    )
+    project.write("scenarios/name.yaml", NAME)
+
+    done = project.pytest()
+
+    assert done.counts() == {"error": 1}
+    message = "network blocked: scenarios/name.yaml::remembers-the-name tried to reach 'telemetry.example.com'"
+    assert message in done.out
+
+
+def test_loopback_and_allowed_hosts_are_not_blocked(project: Project) -> None:
+    project.write("scenarios/name.yaml", NAME)
+    project.write("conftest.py", "")
+    section = SECTION.replace('kind = "messages"', 'kind = "python"\ntarget = "mine:client"')
+    project.write(
+        "pyproject.toml", section.replace("[tool.convtest]", '[tool.convtest]\nallow_hosts = ["ok.example.com"]')
+    )
+    project.write(
+        "mine.py",
+        """
+        import socket
+        from convtest.clients.messages import MessagesClient
+
+        class client(MessagesClient):
+            async def query(self, text):
+                for host in ("127.0.0.1", "ok.example.com"):
+                    try:
+                        socket.create_connection((host, 9), timeout=0.2).close()
+                    except OSError:
+                        pass
+                await super().query(text)
+        """,
+    )
+
+    assert project.pytest().counts() == {"passed": 1}
+
+
+def test_items_are_played_on_trio_too(two: Project) -> None:
+    assert two.pytest("--convtest-backend=trio").counts() == {"passed": 3}
+
+
+def test_nothing_heavy_is_imported_before_a_scenario_runs(two: Project) -> None:
+    two.write(
+        "conftest.py",
+        """
+        import sys
+
+        def pytest_collection_finish(session):
+            heavy = {"httpx", "vcr", "rich", "hypothesis", "anthropic", "openai", "click"} & set(sys.modules)
+            print("HEAVY", sorted(heavy))
+        """,
+    )
+
+    assert "HEAVY []" in two.pytest("--collect-only", "-s", "-p", "no:hypothesispytest").out
+
+
+def test_a_negative_speed_is_a_usage_error(two: Project) -> None:
+    assert two.pytest("--convtest-speed=-1").code == 4

@@ -1,0 +1,62 @@
+"""The JSON Schema takes what the loader takes, and knows the whole language."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from convtest.scenario import nodes
+from convtest.scenario.grammar import STEP_KEYS
+from convtest.scenario.schema import schema
+
+REPOSITORY = Path(__file__).parent.parent
+VALIDATOR = jsonschema.Draft202012Validator(schema())
+
+
+def shipped() -> list[tuple[str, object]]:
+    paths = [*sorted((REPOSITORY / "scenarios").glob("*.yaml")), REPOSITORY / "convtest" / "conformance.yaml"]
+    return [
+        (f"{path.stem}-{index}", nodes.plain_value(node))
+        for path in paths
+        for index, node in enumerate(nodes.documents(path.read_text(), path.name))
+    ]
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("document", [one for _, one in shipped()], ids=[name for name, _ in shipped()])
+def test_every_shipped_scenario_is_valid(document: object) -> None:
+    VALIDATOR.validate(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"scenario": "x"},
+        {"scenario": "x", "steps": [{"usr": "a"}]},
+        {"scenario": "x", "steps": [{"user": "a", "tell": "b"}]},
+        {"scenario": "x", "steps": [{"user": "a", "expect": {"ended": "completed"}}]},
+        {"scenario": "x", "steps": [{"user": "a"}], "extra": 1},
+    ],
+)
+def test_what_the_loader_refuses_is_invalid(document: object) -> None:
+    assert not VALIDATOR.is_valid(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"scenario": "x", "timeout": "30s", "steps": [{"user": "a", "expect": {"contains": 18}}]},
+        {"scenario": "x", "timeout": 30, "steps": [{"user": 12, "expect": {"contains": ["a", "b"]}}]},
+        {"scenario": "x", "steps": [{"together": [[{"user": "a"}], [{"user": "b"}]]}]},
+        {"scenario": "x", "steps": [{"user": "a"}], "sweep": {"turn": "t", "disturb": ["kill"], "at": "every event"}},
+    ],
+)
+def test_the_whole_language_is_known(document: object) -> None:
+    VALIDATOR.validate(document)
+
+
+def test_every_step_key_is_in_it() -> None:
+    assert set(STEP_KEYS) <= set(schema()["$defs"]["StepShape"]["properties"])
