@@ -150,4 +150,8 @@ class CheckError(ConvtestError):
 
 
 class ConversationFailed(Exception):
-    """The conversation did not hold together; the text is the report."""
+    """The conversation did not hold together; the text is the report, `headline` its one line."""
+
+    def __init__(self, report: str, *, headline: str) -> None:
+        self.headline = headline
+        super().__init__(report)

@@ -15,7 +15,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from convtest.config import Config
 from convtest.errors import ConversationFailed, ConvtestError, NoCassette, ScenarioError
-from convtest.pytest_plugin import PROPERTY, STATE, register_tags
+from convtest.pytest_plugin import HEADLINE, PROPERTY, STATE, Crash, Shown, register_tags
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 
@@ -118,7 +118,7 @@ class ScenarioItem(pytest.Function):
         """Play, judge, compare. Raises ConversationFailed with the report, or the ConvtestError that stopped it."""
         __tracebackhide__ = True
         from convtest.play import perform
-        from convtest.reporting.failure import failure_text
+        from convtest.reporting.failure import failure_text, headline
 
         with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
             self.outcome = outcome = perform(self.prepared, Path(folder))
@@ -132,7 +132,7 @@ class ScenarioItem(pytest.Function):
             )
             if outcome.written is not None:
                 text += f"\n  recorded for review: {self.prepared.config.shown(outcome.written)}"
-            raise ConversationFailed(text)
+            raise ConversationFailed(text, headline=headline(outcome.verdict))
         if snapshot is not None:
             self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
 
@@ -162,7 +162,7 @@ class ScenarioItem(pytest.Function):
         else:
             comparable = True
         if comparable and not snapshot == text:
-            raise ConversationFailed(self._snapshot_report(kept, text, location))
+            raise ConversationFailed(self._snapshot_report(kept, text, location), headline="snapshot: it differs")
 
     def _snapshot_report(self, kept: str | None, text: str, location: Path) -> str:
         shown = self.prepared.config.shown(location)
@@ -198,9 +198,14 @@ class ScenarioItem(pytest.Function):
             file.write(json.dumps(line) + "\n")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
-        if isinstance(excinfo.value, ConversationFailed | ConvtestError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo)
+        error = excinfo.value
+        if not isinstance(error, ConversationFailed | ConvtestError):
+            return super().repr_failure(excinfo)
+        headline = error.headline if isinstance(error, ConversationFailed) else str(error).splitlines()[0]
+        shown = self.config.stash[STATE].config.shown(self.path)
+        crash = (shown, self.scenario.place.line, headline)
+        self.user_properties.append((HEADLINE, json.dumps(crash)))
+        return Shown(str(error), Crash(*crash))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, max(0, self.scenario.place.line - 1), self.name

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STATE = pytest.StashKey["State"]()
 PROPERTY = "convtest"
+HEADLINE = "convtest_headline"
 _MARKS = {
     "live": "a scenario that is played against the real upstream",
     "sweep": "one point of a sweep",
@@ -39,6 +40,38 @@ class State:
     unpriced: int = 0
     unseen: int = 0
     """Items in which a check could not look at the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Where and what, in one line: what pytest's short summary shows."""
+
+    path: str
+    lineno: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.lineno}: {self.message}"
+
+
+class Shown:
+    """The report of a failed item: whole in the terminal, one line in the summary."""
+
+    def __init__(self, text: str, crash: Crash) -> None:
+        self._text = text
+        self.reprcrash = crash
+
+    def toterminal(self, tw: Any) -> None:
+        for line in self._text.splitlines():
+            tw.line(line, **_markup(line))
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def _markup(line: str) -> dict[str, bool]:
+    first = line.split(maxsplit=1)[0] if line.strip() else ""
+    return {"bold": first == ">", "green": first == "expected", "red": first == "seen"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -144,9 +177,14 @@ class _Counter:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Counted where the report is shown: under xdist that is the controller, not the worker."""
-        found: Any = dict(report.user_properties).get(PROPERTY)
+        properties = dict(report.user_properties)
+        if HEADLINE in properties and isinstance(report.longrepr, str):
+            # xdist sends text; make it again what the worker had.
+            report.longrepr = Shown(report.longrepr, Crash(*json.loads(str(properties[HEADLINE]))))  # type: ignore[assignment]
+        found: Any = properties.get(PROPERTY)
         if report.when != "call" or not found:
             return
         facts = json.loads(found)

@@ -60,6 +60,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.environment: dict[str, str] = {}
         self.write("pyproject.toml", SECTION)
 
     def write(self, name: str, text: str | bytes) -> Path:
@@ -86,8 +87,15 @@ class Project:
         return self._run([sys.executable, "-c", "from convtest.cli import main; main()", *arguments])
 
     def _run(self, command: list[str]) -> Result:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
-        environment |= {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": str(self.columns)}
+        # pytest prints longer summaries where it finds one of these.
+        ours = ("PYTEST", "COV", "CI", "BUILD_NUMBER")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+        environment |= {
+            **self.environment,
+            "NO_COLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "COLUMNS": str(self.columns),
+        }
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=120, check=False
         )

@@ -102,10 +102,9 @@ def test_without_a_section_it_says_how_to_start(project: Project, arguments: lis
 
 def test_commands_work_in_a_folder_below(named: Project) -> None:
     (named.root / "deep").mkdir()
-    below = Project.__new__(Project)
-    below.root = named.root / "deep"
+    named.root /= "deep"
 
-    assert below.convtest("check").out == "items: 1, errors: 0, warnings: 0\n"
+    assert named.convtest("check").out == "items: 1, errors: 0, warnings: 0\n"
 
 
 def test_record_records_once_and_then_keeps(named: Project) -> None:

@@ -130,6 +130,18 @@ def test_a_failure_shows_the_conversation_and_what_to_do(project: Project) -> No
     assert "pytest_items.py" not in out
 
 
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"], ["--tb=line"], ["-v"], ["--tb=short"]])
+def test_the_summary_has_one_line_for_a_failure_even_on_ci(project: Project, arguments: list[str]) -> None:
+    project.write("scenarios/name.yaml", NAME.replace("answer: Ada", "answer: Grace"))
+    project.environment = {"CI": "true"}
+
+    out = project.pytest("-rA", *arguments).out
+
+    line = "knows (layer wire): the request does not hold 'Grace', the current value of who"
+    assert f"FAILED scenarios/name.yaml::remembers-the-name - {line}\n" in out
+    assert out.count("run just this item") == 1
+
+
 def test_the_command_in_a_failure_runs_just_that_item(project: Project) -> None:
     project.write("scenarios/two.yaml", TWO.replace('contains: "${who}"', 'contains: "Nobody"'))
     line = next(line for line in project.pytest().out.splitlines() if "run just this item" in line and "Björn" in line)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -171,6 +172,7 @@ def _replaced(state: State, **changes: Any) -> State:
     return State(**{**fields, **changes})
 
 
+@lru_cache(maxsize=1024)
 def request_blocks(sent: Canonical) -> tuple[Block, ...]:
     """The history in a request as blocks; neighbouring texts of the assistant count as one."""
     return merged([block for message in sent.messages for block in blocks_of(message)])

@@ -9,6 +9,7 @@ from convtest.reporting.conversation import conversation_lines
 from convtest.transcript import Transcript
 
 _MOST = 6
+_CONSEQUENCES = ("miss", "unplayed")
 _SIDES = {
     "wire": "the client sent something else than it should (layer wire)",
     "mass": "the client sent less than it should (layer mass)",
@@ -24,7 +25,7 @@ def failure_text(transcript: Transcript, verdict: Verdict, *, node: str, record_
 def _lines(transcript: Transcript, verdict: Verdict, node: str, record_command: str) -> Iterator[str]:
     scenario = transcript.scenario
     yield f"{scenario.place.line_only}: {scenario.title} ({transcript.source})"
-    yield f"  {headline(verdict)}"
+    yield f"  {side(verdict)}"
     yield ""
     yield from conversation_lines(transcript, {finding.step for finding in verdict.findings if finding.step})
     missed = transcript.missed()
@@ -48,12 +49,17 @@ def _lines(transcript: Transcript, verdict: Verdict, node: str, record_command: 
 
 
 def headline(verdict: Verdict) -> str:
+    """The finding that says most, in one line: the wire first, then mass, then the reply."""
+    order = {layer: rank for rank, layer in enumerate(("wire", "mass", "reply", None))}
+    first = min(verdict.findings, key=lambda one: (one.check in _CONSEQUENCES, order[one.layer]))
+    layer = f" (layer {first.layer})" if first.layer else ""
+    return f"{first.check}{layer}: {first.message}"
+
+
+def side(verdict: Verdict) -> str:
     """Which side broke."""
     layers = [finding.layer for finding in verdict.findings]
-    for layer in ("wire", "mass", "reply"):
-        if layer in layers:
-            return _SIDES[layer]
-    return f"{verdict.findings[0].check}: {verdict.findings[0].message}" if verdict.findings else "passed"
+    return next((_SIDES[layer] for layer in ("wire", "mass", "reply") if layer in layers), headline(verdict))
 
 
 def finding_lines(finding: Finding) -> Iterator[str]:

@@ -21,14 +21,20 @@ DROPPED_KEYS = frozenset({"cache_control"})
 """Hints that do not change what the model reads."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Canonical:
-    """A request in canonical form; `key` is equal exactly if the requests are."""
+    """A request in canonical form; `key` is equal exactly if the requests are, and stands for it in comparisons."""
 
     method: str
     url: str
     body: Any
     key: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Canonical) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @property
     def fields(self) -> Mapping[str, Any]:

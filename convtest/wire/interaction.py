@@ -77,6 +77,12 @@ class Interaction:
 
     def reply(self) -> dict[str, Any]:
         """The message that was answered, as far as it came; empty if it was none."""
+        if self.ended is None:
+            return reply_of(self.body, is_stream=self.is_stream)
+        return self._whole_reply
+
+    @cached_property
+    def _whole_reply(self) -> dict[str, Any]:
         return reply_of(self.body, is_stream=self.is_stream)
 
 
