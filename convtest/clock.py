@@ -1,14 +1,15 @@
-"""Time as something that is handed in, so that no test has to wait for it."""
+"""Time as something that is handed in, so that no test has to wait for it; every suspension of ours goes through it."""
 
 import time
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
 
 
 class Clock(Protocol):
-    """Milliseconds since an arbitrary start, and a way to let them pass."""
+    """Milliseconds since an arbitrary start, and ways to let them pass."""
 
     def now(self) -> float:
         """Milliseconds."""
@@ -18,22 +19,42 @@ class Clock(Protocol):
         """Let `ms` milliseconds pass; always a checkpoint, even for 0."""
         ...
 
+    async def checkpoint(self) -> None:
+        """Let others run."""
+        ...
 
-class RealClock:
+    async def forever(self) -> None:
+        """Wait to be cancelled. Raises CannotWait where nobody could."""
+        ...
+
+
+class CannotWait(Exception):
+    """A synchronous caller was asked to wait for a cancellation."""
+
+
+class _Async:
+    async def checkpoint(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def forever(self) -> None:
+        await anyio.sleep_forever()
+
+
+class RealClock(_Async):
     """Wall time, played `speed` times as fast as recorded (1 is the recorded pace)."""
 
     def __init__(self, speed: float = 1.0) -> None:
-        self._speed = speed
+        self.speed = speed
         self._start = time.perf_counter()
 
     def now(self) -> float:
-        return (time.perf_counter() - self._start) * 1000 * self._speed
+        return (time.perf_counter() - self._start) * 1000 * self.speed
 
     async def sleep(self, ms: float) -> None:
-        await anyio.sleep(max(0.0, ms) / 1000 / self._speed)
+        await anyio.sleep(max(0.0, ms) / 1000 / self.speed)
 
 
-class VirtualClock:
+class VirtualClock(_Async):
     """Time that passes only when somebody sleeps: each sleep is one checkpoint and no waiting."""
 
     def __init__(self) -> None:
@@ -42,6 +63,41 @@ class VirtualClock:
     def now(self) -> float:
         return self._now
 
-    async def sleep(self, ms: float) -> None:
+    def advance(self, ms: float) -> None:
         self._now += max(0.0, ms)
-        await anyio.lowlevel.checkpoint()
+
+    async def sleep(self, ms: float) -> None:
+        self.advance(ms)
+        await self.checkpoint()
+
+
+class Blocking:
+    """The same clock for a synchronous caller: nothing it awaits ever suspends, so `run_now` can drive it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def sleep(self, ms: float) -> None:
+        if isinstance(self._clock, VirtualClock):
+            self._clock.advance(ms)
+        elif isinstance(self._clock, RealClock):
+            time.sleep(max(0.0, ms) / 1000 / self._clock.speed)  # noqa: ASYNC251  the caller blocks, that is the point
+
+    async def checkpoint(self) -> None:
+        return None
+
+    async def forever(self) -> None:
+        raise CannotWait
+
+
+def run_now(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that suspends nowhere. Raises RuntimeError if it does after all."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    coroutine.close()
+    raise RuntimeError("a synchronous request was made to wait for an event loop")

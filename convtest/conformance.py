@@ -64,7 +64,7 @@ async def check_client(
 
 async def _result(case: Scenario, made: Made, folder: Path) -> Result:
     clock = VirtualClock()
-    tap = Tap(Simulator(clock, slots_of(case), scripts_of(case)), clock)
+    tap = Tap(Simulator(slots_of(case), scripts_of(case)), clock)
     transcript = await Runner(case, make=lambda name: made, tap=tap, folder=folder, source="simulated").play()
     if isinstance(transcript.trouble, MissingCapability):
         return Result(case=case.id, outcome="lacks", detail=str(transcript.trouble))

@@ -1,5 +1,6 @@
 """One live session: its client lives in a task of its own, so that no time limit of a step reaches into its scopes."""
 
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
@@ -15,6 +16,9 @@ from convtest.events import Event, TurnEnd, kind_of
 from convtest.scenario.model import Interrupt, Turn
 from convtest.transcript import Refusal, StepRecord, TurnRecord
 from convtest.wire.tap import OpenTurn, Tap
+
+_SLACK = 0.5
+"""Seconds by which a busy machine may be late."""
 
 
 class LiveSession:
@@ -48,7 +52,7 @@ class LiveSession:
 
     async def perform(self, call: Callable[[], Awaitable[Any]], record: StepRecord, timeout: float) -> Any:
         """Have the session's task make the call; what goes wrong is put down in the record, None is returned then."""
-        result = _Call()
+        result, started = _Call(), time.monotonic()
         await self._send.send((call, result))
         with anyio.move_on_after(timeout):
             await result.done.wait()
@@ -60,6 +64,8 @@ class LiveSession:
                 await result.done.wait()
             return None
         result.describe(record)
+        if (took := time.monotonic() - started) > timeout + _SLACK:
+            record.hung = f"{self.last_seen}; it blocked the event loop and took {took:.1f}s"
         if self.client is not None:
             record.session_id = self.client.session_id
         return result.value

@@ -1,6 +1,7 @@
 """One item from its scenario to its outcome: chooses the source, plays, judges, and keeps what was recorded."""
 
 import contextvars
+import os
 import shlex
 import threading
 import time
@@ -29,8 +30,8 @@ from convtest.scenario.model import Scenario
 from convtest.simulator.source import Simulator, scripts_of, slots_of
 from convtest.transcript import SourceName, Transcript
 from convtest.wire.interaction import Interaction
-from convtest.wire.tap import Answer, OpenTurn, Source, Tap
-from convtest.wire.transports import Upstream
+from convtest.wire.messages_api import PUBLIC_URL
+from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
 
 RecordMode = Literal["none", "once", "new_episodes", "all"]
 RECORD_MODES: tuple[RecordMode, ...] = ("once", "new_episodes", "all")
@@ -96,11 +97,14 @@ def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
     _check_visible(scenario, making)
     simulated = all(one.upstream == SIMULATOR for one in made)
     path = cassette_path(config, scenario)
+    for one in made:
+        _check_key(one, mode, path.is_file())
     command = f"convtest record {shlex.quote(f'{config.shown(scenario.file)}::{scenario.name}')}"
     source, read = _source(mode, path, simulated)
     if source == "replayed" and not path.is_file():
         raise NoCassette(cassette=config.shown(path), command=command)
-    recorded = store.load(path, shown=config.shown(path), command=command) if read else []
+    anew = command.replace("convtest record", "convtest record --mode all", 1)
+    recorded = store.load(path, shown=config.shown(path), command=anew) if read else []
     return Prepared(
         scenario=scenario,
         config=config,
@@ -129,15 +133,33 @@ def _source(mode: Mode, path: Path, simulated: bool) -> tuple[SourceName, bool]:
             return "recorded", False
 
 
+def check(config: Config, scenario: Scenario) -> None:
+    """What can be known to be wrong before playing. Raises ConfigError or ClientError."""
+    making = cache(lambda name: make(config, name))
+    for name in sorted({spec.client for spec in scenario.sessions.values()} | {scenario.client}):
+        making(name)
+    _check_options(config, scenario)
+    _check_visible(scenario, making)
+
+
+def _check_key(made: Made, mode: Mode, there: bool) -> None:
+    """The public API needs a key; whatever else is behind a base URL may not."""
+    asks = mode.live or mode.record in {"all", "new_episodes"} or (mode.record == "once" and not there)
+    if asks and made.upstream == PUBLIC_URL and not os.environ.get(made.api_key_env):
+        help = f"export {made.api_key_env}=…, or name another variable as api_key_env in the profile"
+        raise ClientError(f"{made.api_key_env} is not set", client=made.profile, help=help)
+
+
 def _check_options(config: Config, scenario: Scenario) -> None:
-    for spec in scenario.sessions.values():
-        for option in unknown_options(config, spec.client, dict(spec.options)):
-            kind = config.profile(spec.client).kind
-            raise ClientError(
-                f"{scenario.place_of('options')}: a {kind} client takes no option {option!r}",
-                client=spec.client,
-                help=did_you_mean(option, _taken(kind)),
-            )
+    given = [(spec.client, spec.options, scenario.place_of("options")) for spec in scenario.sessions.values()]
+    for step in scenario.steps:
+        spec = scenario.sessions.get(step.session)
+        given.append((spec.client if spec else scenario.client, step.options, step.place_of("options")))
+    for client, options, place in given:
+        for option in unknown_options(config, client, dict(options)):
+            kind = config.profile(client).kind
+            what = f"{place}: a {kind} client takes no option {option!r}"
+            raise ClientError(what, client=client, help=did_you_mean(option, _taken(kind)))
 
 
 def _check_visible(scenario: Scenario, making: Callable[[str], Made]) -> None:
@@ -182,30 +204,27 @@ def _answering(prepared: Prepared) -> tuple[Source, Clock]:
     speed = prepared.mode.speed
     paced: Clock = RealClock(speed) if speed else VirtualClock()
     if prepared.source == "replayed":
-        return Player(prepared.recorded, paced, command=prepared.record_command), paced
+        return Player(prepared.recorded, command=prepared.record_command), paced
     clock = paced if prepared.simulated else RealClock()
-    upstream = _Upstreams(prepared, clock)
+    upstream = _Upstreams(prepared)
     if prepared.recorded:
-        return Player(prepared.recorded, paced, command=prepared.record_command, beyond=upstream), clock
+        return Player(prepared.recorded, command=prepared.record_command, beyond=upstream, pace=paced), clock
     return upstream, clock
 
 
 class _Upstreams:
     """The real upstream or the simulator, as the client of each lane has it."""
 
-    def __init__(self, prepared: Prepared, clock: Clock) -> None:
-        self._simulator = Simulator(clock, slots_of(prepared.scenario), scripts_of(prepared.scenario))
+    def __init__(self, prepared: Prepared) -> None:
+        self._simulator = Simulator(slots_of(prepared.scenario), scripts_of(prepared.scenario))
         self._upstream = Upstream()
         self._prepared = prepared
 
-    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         spec = self._prepared.scenario.sessions.get(interaction.lane or "")
         made = self._prepared.make(spec.client if spec else self._prepared.scenario.client)
         chosen: Source = self._simulator if made.upstream == SIMULATOR else self._upstream
-        return await chosen.answer(interaction, turn)
-
-    async def aclose(self) -> None:
-        await self._upstream.aclose()
+        return await chosen.answer(interaction, turn, via)
 
 
 def _watched(runner: Runner, backend: str) -> Transcript:
@@ -273,6 +292,12 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
     """Passed: the cassette. Failed: the cassette if there was none, else `.new` beside it. Broken off: nothing."""
     if prepared.source != "recorded" or transcript.not_run or any(r.hung or r.crash for r in transcript.records):
         return None
+    if not transcript.interactions and any(turn.text for turn in transcript.turns()):
+        raise ClientError(
+            "nothing was recorded: the client answered and sent nothing through its transport",
+            client=prepared.scenario.client,
+            help="send its requests through opening.transport",
+        )
     if not any(200 <= one.status < 300 for one in transcript.interactions):
         return None
     unchanged = len(transcript.interactions) == len(prepared.recorded) and all(

@@ -161,6 +161,8 @@ class ScenarioItem(pytest.Function):
             comparable, text = True, kept
         else:
             comparable = True
+            if kept is not None and not snapshot.update_snapshots and _body_of(kept) == _body_of(text):
+                text = kept
         if comparable and not snapshot == text:
             raise ConversationFailed(self._snapshot_report(kept, text, location), headline="snapshot: it differs")
 
@@ -179,7 +181,11 @@ class ScenarioItem(pytest.Function):
     def convtest_report(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
         """An error of the set-up that shows only while playing is ERROR, not FAILED; and tell of the progress."""
         error = call.excinfo.value if call.excinfo else None
-        if report.when == "call" and isinstance(error, ConvtestError):
+        if isinstance(error, ConvtestError) and call.excinfo is not None:
+            if report.when != "call":
+                # Outside the call phase pytest does not ask the item how it wants its errors shown.
+                report.longrepr = self.repr_failure(call.excinfo)
+                report.user_properties = list(self.user_properties)
             report.when = "setup"
         if report.when == "call" or report.outcome != "passed":
             self._progress("finished", outcome=self._outcome_word(report), seconds=round(report.duration, 3))
@@ -209,6 +215,11 @@ class ScenarioItem(pytest.Function):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, max(0, self.scenario.place.line - 1), self.name
+
+
+def _body_of(snapshot: str) -> list[str]:
+    """A snapshot without the line that names its source."""
+    return [line for line in snapshot.splitlines() if not line.startswith("# source:")]
 
 
 def _body(scenario: Scenario) -> Any:

@@ -121,6 +121,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.stash[STATE] = State(loaded)
     config.pluginmanager.register(_Counter(config.stash[STATE]), "convtest-counter")
+    if config.getoption("--convtest-live") and config.getoption("--convtest-record"):
+        raise pytest.UsageError("--convtest-live reads and writes no cassettes: leave out --convtest-record")
     if config.getoption("--convtest-speed") < 0:
         raise pytest.UsageError("--convtest-speed is 0 or more")
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:

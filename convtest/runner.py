@@ -17,7 +17,7 @@ from convtest.live import LiveSession
 from convtest.scenario.model import Act, Scenario, Step, Turn
 from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord
 from convtest.wire.tap import Tap
-from convtest.wire.transports import LaneTransport
+from convtest.wire.transports import binding
 
 PLACEHOLDER_KEY = "convtest-placeholder-key"
 
@@ -70,7 +70,6 @@ class Runner:
             last = self.transcript.records[-1]
             last.crash = last.crash or "the client left a task group or cancel scope open, or closed it twice"
         self.transcript.not_run = tuple(steps)
-        await self._tap.aclose()
         return self.transcript
 
     def _write_files(self) -> None:
@@ -147,7 +146,7 @@ class Runner:
             options={**made.options, **options},
             base_url=made.base_url,
             api_key=os.environ.get(made.api_key_env, "") or PLACEHOLDER_KEY,
-            transport=LaneTransport(self._tap, session),
+            transport=binding("httpx").async_transport(self._tap, session),
             workspace=self._workspace,
             store=self._store,
             tools=self._tools,

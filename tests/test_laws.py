@@ -17,8 +17,8 @@ from convtest.cassettes.scrubbing import PLACEHOLDER
 from convtest.clock import VirtualClock
 from convtest.wire.canonical import canonical
 from convtest.wire.interaction import Interaction, StreamEnd
-from convtest.wire.tap import Answer, OpenTurn, Source, Tap, WireFailure
-from convtest.wire.transports import LaneTransport
+from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via, WireFailure
+from convtest.wire.transports import binding
 from tests.playing import Stage
 
 URL = "https://api.anthropic.com/v1/messages"
@@ -32,7 +32,7 @@ class Streams:
         self._chunks = chunks
         self._ended = ended
 
-    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         headers = (("content-type", "text/event-stream"), ("set-cookie", "secret"))
         return Answer(status=200, reason="OK", headers=headers, chunks=self._stream())
 
@@ -52,7 +52,7 @@ async def read(source: Source, clock: VirtualClock, cut: int | None) -> tuple[li
     tap = Tap(source, clock)
     seen: list[tuple[float, bytes]] = []
     request = httpx.Request("POST", URL, headers={"x-api-key": "secret"}, content=b'{"messages": []}')
-    response = await LaneTransport(tap, "main").handle_async_request(request)
+    response = await binding("httpx").async_transport(tap, "main").handle_async_request(request)
     ended = "complete"
     try:
         if cut != 0:
@@ -89,7 +89,7 @@ def test_law_replay_of_a_recording_is_the_recording_scrubbed(
     text = to_text(tap.interactions)
     loaded = from_plain(yaml.safe_load(text))
     clock = VirtualClock()
-    again, how_again, replayed = anyio.run(read, Player(loaded, clock, command=""), clock, cut)
+    again, how_again, replayed = anyio.run(read, Player(loaded, command=""), clock, cut)
 
     assert again == first
     assert how_again == how

@@ -22,8 +22,8 @@ from convtest.simulator.rendering import Reply, chunks
 from convtest.simulator.source import Simulator
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PUBLIC_URL
-from convtest.wire.tap import Answer, OpenTurn, Source, Tap, WireFailure
-from convtest.wire.transports import LaneTransport
+from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via, WireFailure
+from convtest.wire.transports import binding
 from tests import broken_clients
 from tests.playing import Stage, checks_of
 
@@ -60,7 +60,7 @@ def test_conformance_names_what_a_client_lacks_and_what_it_does_wrong(tmp_path: 
 
 
 def test_it_is_a_session_client_and_lacks_nothing(tmp_path: Path) -> None:
-    client = MessagesClient(opening(tmp_path, Simulator(VirtualClock())))
+    client = MessagesClient(opening(tmp_path, Simulator()))
 
     assert isinstance(client, SessionClient)
     assert lacks(client) == []
@@ -73,7 +73,7 @@ def opening(folder: Path, source: Source, **more: Any) -> Opening:
         "options": {"model": "claude-haiku-4-5"},
         "base_url": PUBLIC_URL,
         "api_key": "x",
-        "transport": LaneTransport(tap, "main"),
+        "transport": binding("httpx").async_transport(tap, "main"),
         "workspace": folder,
         "store": folder / "store",
     }
@@ -107,13 +107,13 @@ from tests.test_messages_client import opening, talk, text_of
 from convtest.clients.messages import MessagesClient
 from convtest.simulator.source import Simulator
 from convtest.clock import VirtualClock
-client = MessagesClient(opening(Path(sys.argv[1]), Simulator(VirtualClock()), resume=sys.argv[2]))
+client = MessagesClient(opening(Path(sys.argv[1]), Simulator(), resume=sys.argv[2]))
 print(text_of(talk(client, "What is my name?")[0]))
 """
 
 
 def test_a_session_is_resumed_in_another_process(tmp_path: Path) -> None:
-    client = MessagesClient(opening(tmp_path, Simulator(VirtualClock())))
+    client = MessagesClient(opening(tmp_path, Simulator()))
     talk(client, "My name is Ada.")
 
     done = subprocess.run(
@@ -136,7 +136,7 @@ def test_an_id_that_is_none_is_refused_by_name(tmp_path: Path, id: str) -> None:
 
 
 def test_continue_without_a_session_is_a_fresh_one(tmp_path: Path) -> None:
-    client = MessagesClient(opening(tmp_path, Simulator(VirtualClock()), continue_=True))
+    client = MessagesClient(opening(tmp_path, Simulator(), continue_=True))
 
     assert "do not know" in text_of(talk(client, "What is my name?")[0])
 
@@ -147,7 +147,7 @@ class Scripted:
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)
 
-    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

@@ -20,7 +20,7 @@ from convtest.simulator.rendering import Reply, chunks
 from convtest.simulator.source import Simulator
 from convtest.wire.messages_api import PUBLIC_URL
 from convtest.wire.tap import Tap
-from convtest.wire.transports import LaneTransport
+from convtest.wire.transports import binding
 from tests.playing import GOOD, Stage, checks_of
 
 TALK = """
@@ -35,7 +35,7 @@ TALK = """
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_client_gets_its_first_event_before_the_third_chunk_is_asked_for(tmp_path: Path, backend: str) -> None:
     clock = VirtualClock()
-    simulator = Simulator(clock)
+    simulator = Simulator()
     tap = Tap(simulator, clock)
     client = MessagesClient(
         Opening(
@@ -43,7 +43,7 @@ def test_the_client_gets_its_first_event_before_the_third_chunk_is_asked_for(tmp
             options={"model": "claude-haiku-4-5"},
             base_url=PUBLIC_URL,
             api_key="x",
-            transport=LaneTransport(tap, "main"),
+            transport=binding("httpx").async_transport(tap, "main"),
             workspace=tmp_path,
             store=tmp_path / "store",
         )

@@ -11,6 +11,7 @@ from convtest.errors import NoCassette, RecordingEnds, ScenarioChanged, Unreadab
 from convtest.play import Mode
 from convtest.reporting.failure import failure_text
 from convtest.wire.interaction import Chunk, Interaction, Request
+from convtest.wire.tap import Answer, Via
 from tests.playing import Stage, checks_of, finding_of
 
 TALK = """
@@ -160,6 +161,10 @@ def test_a_broken_cassette_is_an_error_and_stays_as_it_is(stage: Stage) -> None:
     assert stage.cassette().read_bytes() == before
 
 
+async def nowhere(request: Request) -> Answer:
+    raise AssertionError("nothing is sent on")
+
+
 class _Noted(RealClock):
     """A clock that notes what it is asked to wait, and does not."""
 
@@ -187,8 +192,9 @@ def test_replay_asks_the_clock_for_exactly_the_recorded_sleeps() -> None:
     clock = _Noted()
 
     async def replay() -> list[bytes]:
-        player = Player([recorded], clock, command="")
-        answer = await player.answer(Interaction(number=1, lane="main", turn=1, request=request), None)
+        player = Player([recorded], command="")
+        sent = Interaction(number=1, lane="main", turn=1, request=request)
+        answer = await player.answer(sent, None, Via(clock=clock, forward=nowhere))
         return [data async for data in answer.chunks]
 
     assert anyio.run(replay) == [b"a", b"b", b"c"]

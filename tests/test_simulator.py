@@ -16,7 +16,7 @@ from convtest.simulator.rendering import Reply, chunks, pieces
 from convtest.simulator.source import Simulator
 from convtest.simulator.validation import problem_of
 from convtest.wire.interaction import Interaction, Request, reply_of
-from convtest.wire.tap import OpenTurn
+from convtest.wire.tap import Answer, OpenTurn, Via
 
 CITY = Slot("Which city do I live in?", (("I live in Ghent.", "Ghent"), ("I moved to Oslo.", "Oslo")))
 
@@ -103,9 +103,14 @@ def test_it_validates_as_the_real_api_does(request_body: Any, problem: str | Non
     assert problem is None or problem in str(found)
 
 
+async def nowhere(request: Request) -> Answer:
+    raise AssertionError("nothing is sent on")
+
+
 async def _asked(simulator: Simulator, data: bytes, turn: OpenTurn | None = None) -> tuple[int, bytes]:
     request = Request(method="POST", url="https://api.anthropic.com/v1/messages", headers=(), body=data)
-    answered = await simulator.answer(Interaction(number=1, lane="main", turn=1, request=request), turn)
+    via = Via(clock=VirtualClock(), forward=nowhere)
+    answered = await simulator.answer(Interaction(number=1, lane="main", turn=1, request=request), turn, via)
     return answered.status, b"".join([chunk async for chunk in answered.chunks])
 
 
@@ -114,24 +119,22 @@ def asked(simulator: Simulator, request_body: Any, turn: OpenTurn | None = None)
 
 
 def test_a_refused_request_is_answered_in_the_apis_error_shape() -> None:
-    status, data = asked(Simulator(VirtualClock()), body())
+    status, data = asked(Simulator(), body())
 
     assert status == 400
     assert msgspec.json.decode(data)["error"]["type"] == "invalid_request_error"
 
 
 def test_streamed_and_whole_answers_are_the_same_message() -> None:
-    status, streamed = asked(Simulator(VirtualClock()), body(USER, stream=True))
-    _, whole = asked(Simulator(VirtualClock()), body(USER))
+    status, streamed = asked(Simulator(), body(USER, stream=True))
+    _, whole = asked(Simulator(), body(USER))
 
     assert status == 200
     assert reply_of(streamed, is_stream=True) == reply_of(whole, is_stream=False)
 
 
 def test_it_is_deterministic() -> None:
-    assert asked(Simulator(VirtualClock()), body(USER, stream=True)) == asked(
-        Simulator(VirtualClock()), body(USER, stream=True)
-    )
+    assert asked(Simulator(), body(USER, stream=True)) == asked(Simulator(), body(USER, stream=True))
 
 
 def test_scripts_say_what_is_said_round_by_round() -> None:
@@ -139,7 +142,7 @@ def test_scripts_say_what_is_said_round_by_round() -> None:
         SimulateShape(thinking="Hm.", calls=[{"f": {"a": 1}}]),
         SimulateShape(text="Done.", stop_reason="refusal"),
     )
-    simulator = Simulator(VirtualClock(), scripts={3: script})
+    simulator = Simulator(scripts={3: script})
 
     first = reply_of(asked(simulator, body(USER, stream=True), OpenTurn(number=3))[1], is_stream=True)
     second = reply_of(asked(simulator, body(USER, stream=True), OpenTurn(number=3))[1], is_stream=True)
@@ -153,7 +156,7 @@ def test_scripts_say_what_is_said_round_by_round() -> None:
 def test_max_tokens_cuts_the_answer() -> None:
     request_body = body({"role": "user", "content": "Count to twenty."}, stream=True) | {"max_tokens": 5}
 
-    message = reply_of(asked(Simulator(VirtualClock()), request_body)[1], is_stream=True)
+    message = reply_of(asked(Simulator(), request_body)[1], is_stream=True)
 
     assert (message["content"][0]["text"], message["stop_reason"]) == ("1 2 3 4 5", "max_tokens")
 

@@ -32,6 +32,8 @@ def from_plain(data: Any) -> list[Interaction]:
         raise NotACassette("it has no list of interactions")
     if "version" not in data:
         raise NotACassette("its last line, version, is missing: the file was cut off")
+    if data["version"] != 1:
+        raise NotACassette(f"version {data['version']!r} is not known, only 1 is")
     found = []
     for index, one in enumerate(data["interactions"], 1):
         try:

@@ -1,15 +1,15 @@
 """Plays a cassette: each request is answered by the earliest unplayed interaction of its lane that is equal to it."""
 
+import contextlib
 from collections import defaultdict, deque
 from collections.abc import Iterable
 
-import anyio
 import msgspec
 
-from convtest.clock import Clock
+from convtest.clock import CannotWait, Clock
 from convtest.errors import RecordingEnds
 from convtest.wire.interaction import Interaction
-from convtest.wire.tap import Answer, OpenTurn, Source, WireFailure
+from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
 
 MISS_STATUS = 418
 """The answer to a request that nothing recorded answers: SDKs do not retry it, and its text is kept."""
@@ -18,14 +18,20 @@ MISS_STATUS = 418
 class Player:
     """A source that answers from recorded interactions.
 
-    With `beyond`, a lane that asks for something unrecorded goes on there from then on (`new_episodes`).
+    With `beyond`, a lane that asks for something unrecorded goes on there from then on (`new_episodes`). `pace` is the
+    clock of the recorded sleeps where it is not that of the item.
     """
 
     def __init__(
-        self, recorded: Iterable[Interaction], clock: Clock, *, command: str, beyond: Source | None = None
+        self,
+        recorded: Iterable[Interaction],
+        *,
+        command: str,
+        beyond: Source | None = None,
+        pace: Clock | None = None,
     ) -> None:
         self._recorded = list(recorded)
-        self._clock = clock
+        self._pace = pace
         self._command = command
         self._beyond = beyond
         self._left: set[str | None] = set()
@@ -34,18 +40,14 @@ class Player:
         for position, one in enumerate(self._recorded):
             self._index[one.lane, one.canonical.key].append(position)
 
-    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         found = None if interaction.lane in self._left else self._take(interaction)
         if found is not None:
-            return await self._play(found, interaction, turn)
+            return await self._play(found, interaction, turn, self._pace or via.clock)
         if self._beyond is not None:
             self._left.add(interaction.lane)
-            return await self._beyond.answer(interaction, turn)
-        return self._miss(interaction)
-
-    async def aclose(self) -> None:
-        if self._beyond is not None:
-            await self._beyond.aclose()
+            return await self._beyond.answer(interaction, turn, via)
+        return self._miss(interaction, via.clock)
 
     def unplayed(self) -> list[Interaction]:
         """What was recorded and not asked for; what the client had cancelled before its first byte does not count."""
@@ -76,21 +78,23 @@ class Player:
         self._played.add(position)
         return self._recorded[position]
 
-    async def _play(self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+    async def _play(
+        self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, clock: Clock
+    ) -> Answer:
         interaction.origin, interaction.recorded = "replayed", recorded
         if turn is not None:
-            await turn.hold()
-        await self._clock.sleep(recorded.first_byte or 0.0)
+            await turn.hold(clock)
+        await clock.sleep(recorded.first_byte or 0.0)
         if recorded.ended in {"refused", "timeout", "no_response"}:
             raise WireFailure(recorded.ended, f"as recorded: {recorded.ended}")
-        stream = _Recorded(recorded, interaction, turn, self._clock, self._command)
+        stream = _Recorded(recorded, interaction, turn, clock, self._command)
         if not recorded.chunks and recorded.ended == "closed_by_client" and recorded.first_byte is None:
             await stream.cut()
         return Answer(
             status=recorded.status, reason=recorded.reason, headers=_playable(recorded.headers), chunks=stream
         )
 
-    def _miss(self, interaction: Interaction) -> Answer:
+    def _miss(self, interaction: Interaction, clock: Clock) -> Answer:
         interaction.missed = True
         error = {
             "type": "convtest_miss",
@@ -101,19 +105,20 @@ class Player:
             status=MISS_STATUS,
             reason="Not Recorded",
             headers=(("content-type", "application/json"), ("x-should-retry", "false")),
-            chunks=_Once(body),
+            chunks=_Once(body, clock),
         )
 
 
 class _Once:
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, clock: Clock) -> None:
         self._bodies = [body]
+        self._clock = clock
 
     def __aiter__(self) -> "_Once":
         return self
 
     async def __anext__(self) -> bytes:
-        await anyio.lowlevel.checkpoint()
+        await self._clock.checkpoint()
         if not self._bodies:
             raise StopAsyncIteration
         return self._bodies.pop()
@@ -143,7 +148,7 @@ class _Recorded:
             await self._clock.sleep(max(0.0, chunk.ms - self._at))
             self._at = chunk.ms
             return chunk.data
-        await anyio.lowlevel.checkpoint()
+        await self._clock.checkpoint()
         match self._recorded.ended:
             case "closed_by_client":
                 await self.cut()
@@ -155,7 +160,8 @@ class _Recorded:
         """Here the recorded client closed: wait for this one's interrupt if it is due, else the recording is over."""
         turn, kinds = self._turn, [*self._before, *self._recorded.yielded]
         if turn is not None and turn.due() and turn.reachable(kinds):
-            await anyio.sleep_forever()
+            with contextlib.suppress(CannotWait):
+                await self._clock.forever()
         goes_on = f"this run interrupts {turn.describe_due}" if turn and turn.due() else "this run goes on"
         detail = f"the recording ends after event {len(kinds)}, {goes_on}"
         self._interaction.trouble = RecordingEnds(detail=detail, command=self._command)

@@ -128,9 +128,13 @@ def _stale(transcript: Transcript, record: TurnRecord) -> Iterator[Finding]:
             return
 
 
+_LONG_ENOUGH = 12
+"""Letters from which a text that stands inside an earlier reply is no accident."""
+
+
 def _holds(reply: dict[str, Any], text: str) -> bool:
     said = "".join(b.get("text") or "" for b in reply.get("content") or [] if b.get("type") == "text").strip()
-    return bool(said) and (text in said or said in text)
+    return bool(said) and (said in text or (text in said and (len(text) >= _LONG_ENOUGH or said.endswith(text))))
 
 
 def prompts_once(transcript: Transcript) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from convtest.checks.result import Finding, at_step
 from convtest.textmatch import contains_value, folded, sentences
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.canonical import message_texts
+from convtest.wire.interaction import Interaction
 
 MIN_LETTERS = 8
 """A shorter fact may stand anywhere by chance, unless it is declared unique."""
@@ -38,7 +38,7 @@ def isolation(transcript: Transcript) -> Iterator[Finding]:
 
 
 def _known(transcript: Transcript, session: str) -> _Known:
-    said: set[str] = set()
+    said = {one for name in transcript.lineage(session) for one in sentences(_system(transcript, name))}
     heard: set[str] = set()
     facts: set[str] = set()
     for turn in transcript.turns():
@@ -57,12 +57,23 @@ def _leak(transcript: Transcript, record: TurnRecord, other: str, own: _Known, f
     lines = sorted(_long(foreign.said | foreign.heard) - own.said - own.heard)
     if record.wire == "history":
         for one in [*record.interactions, *record.borrowed]:
-            texts = [text for message in one.canonical.messages for text in message_texts(message)]
-            found = _first(texts, facts, lines)
+            found = _first(one.canonical.texts(), facts, lines)
             if found:
                 return _finding(record, "wire", "request", other, found)
-    found = _first([record.text], facts, sorted(_long(foreign.said) - own.said - own.heard))
+    answered = {one for sent in record.interactions for one in sentences(_reply_text(sent))}
+    shown = _long(foreign.said | foreign.heard) - own.said - answered
+    found = _first([record.text], facts, sorted(shown)) if record.interactions else _first([record.text], facts, [])
     return _finding(record, "reply", "reply", other, found) if found else None
+
+
+def _system(transcript: Transcript, session: str) -> str:
+    spec = transcript.scenario.sessions.get(session)
+    return str(spec.options.get("system", "")) if spec else ""
+
+
+def _reply_text(one: Interaction) -> str:
+    content = one.reply().get("content") or []
+    return "".join(block.get("text") or "" for block in content if block.get("type") == "text")
 
 
 def _counts(transcript: Transcript, value: str) -> bool:

@@ -1,6 +1,7 @@
 """The verdict on a transcript: every expectation, every invariant, the budget; then xfail."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from convtest.checks.invariants import INVARIANTS, NEED_THE_WIRE
 from convtest.checks.replies import listed, reply_findings, shown
@@ -16,7 +17,7 @@ from convtest.checks.ways import (
     session_findings,
     way_findings,
 )
-from convtest.scenario.grammar import ExpectShape, XfailShape
+from convtest.scenario.grammar import ExpectShape, SentShape, XfailShape
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 
 NEGATABLE = (
@@ -96,20 +97,43 @@ def _not(transcript: Transcript, record: TurnRecord, unwanted: ExpectShape) -> I
     for name in listed(unwanted.knows):
         yield from not_knows_findings(transcript, record, name)
     for key in NEGATABLE:
-        value = getattr(unwanted, key)
-        if value is None:
-            continue
-        alone = ExpectShape(**{key: value})
-        if not [one for one in _expected_or_ended(transcript, record, alone) if one.check == key]:
+        for value in _parts(getattr(unwanted, key)):
+            alone = ExpectShape(**{key: value})
+            if [one for one in _expected_or_ended(transcript, record, alone) if one.check == key]:
+                continue
             yield at_step(
                 record,
                 "not",
                 "wire" if key == "sent" else None,
                 f"{key} holds, and must not",
-                expected=f"not {key}: {value!r}",
+                expected=f"not {key}: {_spelled(value)}",
                 seen=shown(record.text),
                 key=f"expect not {key}",
             )
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Each of the things that must not be so, on its own."""
+    match value:
+        case None:
+            return
+        case SentShape():
+            for name in value.__struct_fields__:
+                wanted = getattr(value, name)
+                parts = listed(wanted) if name in {"contains", "lacks"} else [wanted]
+                yield from (SentShape(**{name: one}) for one in parts if one is not None)
+        case dict():
+            yield from ({key: one} for key, one in value.items())
+        case _:
+            yield value
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, SentShape):
+        return ", ".join(
+            f"{n}: {getattr(value, n)!r}" for n in value.__struct_fields__ if getattr(value, n) is not None
+        )
+    return repr(value)
 
 
 def _expected_or_ended(transcript: Transcript, record: TurnRecord, expect: ExpectShape) -> Iterator[Finding]:
@@ -171,8 +195,15 @@ def _not_seen(transcript: Transcript) -> tuple[NotSeen, ...]:
         blind
         for record in transcript.turns()
         for name in [*wanted, *_wire_expectations(record.step.expect)]
-        if (blind := unseen(record, name)) is not None
+        if (blind := unseen(record, name) or _silent(record, name)) is not None
     )
+
+
+def _silent(record: TurnRecord, check: str) -> NotSeen | None:
+    """A client that answers and sends nothing is not what it declares, or does not use its transport."""
+    if not record.text.strip() or record.interactions or record.borrowed:
+        return None
+    return NotSeen(check=check, why=f"client {record.client!r} answered a turn and sent nothing through its transport")
 
 
 def _wire_expectations(expect: ExpectShape | None) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from convtest.checks.facts import outcome, values_for
+from convtest.checks.facts import outcome, told_version, values_for
 from convtest.checks.replies import listed, shown
 from convtest.checks.result import Finding, NotSeen, at_step
 from convtest.scenario.grammar import SentShape
@@ -72,6 +72,10 @@ def knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wir
             yield _knows(record, "wire", message, f"a request that holds {values.current!r}", "none")
             return
         if not any(contains_value(text, values.current) for text in sent.texts()):
+            if told_version(transcript, record, fact) is None:
+                message, advice = f"nobody told {name} in session {record.session!r}", f"put tell: {name} before it"
+                yield at_step(record, "knows", None, message, expected=values.current, seen=said, advice=advice)
+                return
             yield _knows(
                 record,
                 "wire",
@@ -81,6 +85,8 @@ def knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wir
                 advice="the client lost it: look at the history that it sends",
             )
             return
+    if found == "no_reply" and record.end is not None and record.end.ended != "complete":
+        return  # how the turn ended says it
     if found != "hit" and not wire_only:
         intact = "the request holds it: the model did not use it" if sent and record.wire == "history" else ""
         message = f"the reply does not give {values.current!r}, the current value of {name}: {found}"

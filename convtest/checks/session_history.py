@@ -18,7 +18,8 @@ def history_findings(transcript: Transcript, record: StepRecord, expect: ExpectS
     if seen is None:
         if record.wire == "history" and transcript.missed() is None:
             message = "no request follows in which the history could be seen"
-            yield at_step(record, "history", "wire", message, expected=str(expect.history), seen="no request")
+            advice = "add a turn of this session after it"
+            yield at_step(record, "history", None, message, expected=str(expect.history), seen="none", advice=advice)
         return
     if isinstance(expect.history, HistoryShape):
         yield from _details(record, expect.history, seen)
@@ -42,9 +43,9 @@ def _intact(transcript: Transcript, record: StepRecord, seen: Seen) -> Iterator[
         lost = next((block for block in before if block not in found), None)
         wanted = str(lost) if lost else "the same order"
         yield _wire(record, "the history is not intact", wanted, summary(seen.sent))
-    elif before is None and transcript.heard(seen.record):
+    elif before is None:
         texts = [block.text for block in found]
-        for turn in transcript.heard(seen.record):
+        for turn in transcript.heard(record):
             if not any(turn.turn.prompt.strip() in text for text in texts):
                 yield _wire(record, "the history is not intact", repr(turn.turn.prompt), summary(seen.sent))
                 return

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from convtest.cli.project import project, scenario_files
-from convtest.clients.registry import make
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
+from convtest.play import check as check_play
 from convtest.scenario.loader import load
 
 
@@ -36,9 +36,12 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool) -> None:
 
 
 def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[str], int]:
-    errors: list[str] = []
+    errors = [
+        f"there is no folder {config.shown(root)}: see scenarios in [tool.convtest]"
+        for root in (() if paths else config.scenarios)
+        if not root.is_dir()
+    ]
     warnings: list[str] = []
-    clients: set[str] = set()
     count = 0
     for path in scenario_files(config, paths):
         try:
@@ -52,11 +55,10 @@ def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[s
             errors += [str(problem) for problem in error.problems]
             continue
         count += len(scenarios)
-        clients |= {spec.client for scenario in scenarios for spec in scenario.sessions.values()}
-        warnings += [text for scenario in scenarios for text in scenario.warnings]
-    for client in sorted(clients):
-        try:
-            make(config, client)
-        except ConvtestError as error:
-            errors.append(str(error))
-    return errors, list(dict.fromkeys(warnings)), count
+        for scenario in scenarios:
+            warnings += scenario.warnings
+            try:
+                check_play(config, scenario)
+            except ConvtestError as error:
+                errors.append(str(error))
+    return list(dict.fromkeys(errors)), list(dict.fromkeys(warnings)), count

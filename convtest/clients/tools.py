@@ -97,7 +97,7 @@ def _matches(answer: Answer, given: Mapping[str, Any]) -> bool:
 def _type(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
-    return {"type": _WORDS.get(str(value), str(value))}
+    return {"type": str(value)}
 
 
 def _object(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

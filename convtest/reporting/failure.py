@@ -9,6 +9,7 @@ from convtest.reporting.conversation import conversation_lines
 from convtest.transcript import Transcript
 
 _MOST = 6
+_CAUSES = ("ended", "error", "timeout", "client", "disturb")
 _CONSEQUENCES = ("miss", "unplayed")
 _SIDES = {
     "wire": "the client sent something else than it should (layer wire)",
@@ -59,6 +60,8 @@ def headline(verdict: Verdict) -> str:
 def side(verdict: Verdict) -> str:
     """Which side broke."""
     layers = [finding.layer for finding in verdict.findings]
+    if verdict.findings and verdict.findings[0].check in _CAUSES:
+        return headline(Verdict(findings=verdict.findings[:1]))
     return next((_SIDES[layer] for layer in ("wire", "mass", "reply") if layer in layers), headline(verdict))
 
 

@@ -141,6 +141,6 @@ def _same_ids(scenarios: list[Scenario]) -> Iterator[Problem]:
             yield Problem(
                 f"another item of this file is named {scenario.name!r} too",
                 scenario.place,
-                f"give one of them an id: (the first stands at line {seen[folded].line})",
+                f"the first stands at line {seen[folded].line}: give one of them an id:, or make the params differ",
             )
         seen.setdefault(folded, scenario.place)

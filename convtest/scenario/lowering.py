@@ -20,6 +20,7 @@ from convtest.scenario.model import (
 )
 from convtest.scenario.nodes import Mapping
 from convtest.scenario.steps import lower_steps
+from convtest.textmatch import contains_value
 
 INVARIANTS = ("history", "tool_pairs", "one_end", "prompts_once", "session_id", "isolation", "mass")
 EXPECTATIONS = (
@@ -63,6 +64,7 @@ RESERVED_TAGS = frozenset(
         "anyio",
     }
 )
+TOOL_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 DEFAULT_TIMEOUT = 60.0
 
 
@@ -77,6 +79,8 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
     timeout = DEFAULT_TIMEOUT
     try:
         timeout = seconds(shape.timeout) if shape.timeout is not None else DEFAULT_TIMEOUT
+        if timeout <= 0:
+            problems.append(Problem("timeout is more than 0", node.keys["timeout"]))
     except ValueError as error:
         problems.append(Problem(str(error), node.keys["timeout"]))
     if problems:
@@ -150,6 +154,11 @@ def _wrong_names(shape: ScenarioShape, node: Mapping, clients: tuple[str, ...], 
         if name not in INVARIANTS:
             place = place_in(node, ("invariants", "skip"))
             yield Problem(f"unknown invariant {name!r}", place, did_you_mean(name, INVARIANTS))
+    for name, tool in shape.tools.items():
+        for parameter, kind in tool.input.items():
+            if isinstance(kind, str) and kind not in TOOL_TYPES:
+                place = place_in(node, ("tools", name, "input", parameter))
+                yield Problem(f"{kind!r} is no type of a tool's input", place, did_you_mean(kind, TOOL_TYPES))
     if shape.xfail:
         yield from _wrong_xfail(shape, node, steps)
 
@@ -175,6 +184,16 @@ def _paths_outside(shape: ScenarioShape, node: Mapping) -> Iterator[Problem]:
 def _warnings(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[str]:
     if not any(step.expect for step in steps) and not (shape.snapshot or shape.budget or shape.xfail):
         yield f"{node.keys['scenario'].line_only}: nothing is expected: add expect: to a step"
+    for name, fact in shape.facts.items():
+        for tell, answer in [(fact.tell, fact.answer), *((newer.tell, newer.answer) for newer in fact.then)]:
+            if not contains_value(tell, answer):
+                place = place_in(node, ("facts", name, "answer")).line_only
+                yield f"{place}: the answer {answer!r} does not stand in {tell!r}, so no request would hold it"
+    for step in steps:
+        for script in step.simulate if isinstance(step, Turn) else ():
+            for call in (call for calls in script.calls or [] for call in calls):
+                if call not in shape.tools and "python_tools" not in shape.options:
+                    yield f"{step.place.line_only}: simulate calls {call!r}, which is not under tools:"
     told = {step.tells[0] for step in steps if isinstance(step, Turn) and step.tells}
     for step in steps:
         if isinstance(step, Turn) and step.asks and step.asks not in told and not _told_in_words(shape, steps, step):

@@ -165,6 +165,8 @@ class _Builder:
         node: Node
         if name == "ScalarEvent":
             plain = event.style in (None, "") and event.tag is None
+            if plain:
+                self._cut_by_comment(event, place)
             node = Scalar(event.value, plain, place)
         elif name == "SequenceStartEvent":
             node = Sequence(tuple(self._items(events, depth)), place)
@@ -173,6 +175,14 @@ class _Builder:
         if event.anchor is not None:
             self._anchors[event.anchor] = (node, self._count - before)
         return node
+
+    def _cut_by_comment(self, event: Any, place: Place) -> None:
+        """Words, a space and `#5`: meant as text, read as a comment."""
+        mark = event.end_mark
+        line = self._lines[mark.line] if mark.line < len(self._lines) else ""
+        if " " in event.value and re.match(r"\s+#[^\s#]", line[mark.column :]):
+            help = f"put quotes around it: {_quoted_after_key(line)}"
+            self._refuse("the text ends here: a # after a space starts a comment", place, help)
 
     def _items(self, events: Iterator[Any], depth: int) -> Iterator[Node]:
         while type(event := next(events)).__name__ != "SequenceEndEvent":
@@ -230,6 +240,10 @@ class _Builder:
                 place,
                 'write {contains: "${name}"}, or use a block:\n        contains: ${name}',
             )
+        if "cannot start any token" in problem and "\t" not in line[: place.column]:
+            return Problem("text that starts with @, ` or % needs quotes", place, _quoted_after_key(line))
+        if "alphabetic or numeric character" in problem:
+            return Problem("text that starts with * or & needs quotes", place, _quoted_after_key(line))
         if "\t" in line[: place.column]:
             return Problem("a tab cannot indent YAML", place, "use spaces")
         return Problem(f"malformed YAML: {problem}", place, "check indentation, quotes and brackets just before here")

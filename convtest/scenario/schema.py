@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from convtest.scenario.grammar import STEP_KEYS, ScenarioShape
+from convtest.scenario.grammar import NOT_YET, STEP_KEYS, ScenarioShape
 
 ID = "https://convtest.invalid/scenario.schema.json"
 
@@ -13,6 +13,9 @@ def schema() -> dict[str, Any]:
     """The schema of one document of a scenario file; every key of the language is in it."""
     made = msgspec.json.schema(ScenarioShape)
     defs = {name: _without_null(definition) for name, definition in made["$defs"].items()}
+    for shape, keys in NOT_YET.items():
+        for key in keys:
+            defs[shape.__name__]["properties"][key]["description"] = "Not supported yet."
     step = defs["StepShape"]
     step["oneOf"] = [{"required": [key]} for key in STEP_KEYS]
     scenario = defs.pop("ScenarioShape")

@@ -1,11 +1,10 @@
 """The steps of a scenario: which session each one acts on, what it tells and asks, and what makes no sense."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from convtest.errors import Problem, did_you_mean
-from convtest.scenario.durations import seconds
+from convtest.scenario.expecting import bad_values
 from convtest.scenario.grammar import (
     NOT_YET_DISTURBANCES,
     STEP_KEYS,
@@ -52,6 +51,7 @@ class _Steps:
         self._turns: dict[str, list[str | None]] = {}
         self._saved: set[str] = set()
         self._ids: dict[str, Any] = {}
+        self._used: set[str] = set()
 
     def walk(self, shapes: list[StepShape], node: Sequence) -> None:
         for shape, child in zip(shapes, node.items, strict=True):
@@ -127,6 +127,7 @@ class _Steps:
             self._problems.append(Problem("the message is blank", node.keys[key]))
         self._problems += _simulated_knowledge(shape, expect, node)
         self._turns.setdefault(session, []).append(shape.id)
+        self._used.add(session)
         self.steps.append(
             Turn(
                 **self._base(shape, node, session, expect),
@@ -160,6 +161,10 @@ class _Steps:
         if key == "save":
             self._saved.add(target)
         session = shape.as_ or target
+        if key in {"resume", "fork"} and target not in self._used and shape.session_id is None:
+            help = "put a turn of it before this step, or name a session_id:"
+            self._problems.append(Problem(f"the session {target!r} was not used yet", node.keys[key], help))
+        self._used.add(session)
         kept = self._fork_point(shape, node, target)
         self._inherit(key, target, session, kept)
         self.steps.append(
@@ -231,7 +236,7 @@ class _Steps:
             if name not in self._facts:
                 help = did_you_mean(name, self._facts) or "declare it under facts:"
                 yield Problem(f"unknown fact {name!r}", inner.keys["knows"], help)
-        yield from _bad_values(expect, inner)
+        yield from bad_values(expect, inner)
         yield from self._expectation(expect.not_, inner, ("not",))
 
 
@@ -285,22 +290,3 @@ def _misplaced(shape: StepShape, node: Mapping, key: str) -> Iterator[Problem]:
             )
     if key == "set" and not shape.options:
         yield Problem("set needs options:", node.keys[key])
-
-
-def _bad_values(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
-    for pattern in _listed(expect.matches):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield Problem(f"not a regular expression: {error}", node.keys["matches"])
-    budget = expect.budget
-    if budget:
-        for name in ("first_event", "total"):
-            value = getattr(budget, name)
-            try:
-                seconds(value if value is not None else 0)
-            except ValueError as error:
-                yield Problem(str(error), node.keys["budget"])
-    for name in _listed(expect.check):
-        if ":" not in name:
-            yield Problem(f"check {name!r} is not module:function", node.keys["check"])

@@ -36,7 +36,7 @@ def _latest(conversation: Conversation, slot: Slot) -> str | None:
     texts = [conversation.system, *(one.text for one in conversation.before())]
     for text in reversed(texts):
         for tell, value in reversed(slot.versions):
-            if folded(tell) in folded(text):
+            if folded(tell) in folded(text) and contains_value(text, value):
                 return value
     for text in reversed(texts):
         for _, value in reversed(slot.versions):

@@ -14,7 +14,7 @@ from convtest.simulator.oracle import Slot, answer
 from convtest.simulator.rendering import Reply, body, chunks, error_body, pieces
 from convtest.simulator.validation import problem_of
 from convtest.wire.interaction import Interaction
-from convtest.wire.tap import Answer, OpenTurn
+from convtest.wire.tap import Answer, OpenTurn, Via
 
 SERVER = "convtest-simulator"
 _FIRST_MS = 50.0
@@ -25,9 +25,8 @@ class Simulator:
     """Answers the Messages API from what stands in each request; `scripts` says what is simulated in which turn."""
 
     def __init__(
-        self, clock: Clock, slots: Sequence[Slot] = (), scripts: Mapping[int, Sequence[SimulateShape]] | None = None
+        self, slots: Sequence[Slot] = (), scripts: Mapping[int, Sequence[SimulateShape]] | None = None
     ) -> None:
-        self._clock = clock
         self._slots = slots
         self._scripts = scripts or {}
         self._rounds: dict[int, int] = {}
@@ -36,27 +35,24 @@ class Simulator:
         self.asked = 0
         """How many chunks have been asked for so far."""
 
-    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         interaction.origin = "simulated"
         if turn is not None:
-            await turn.hold()
-        await self._clock.sleep(_FIRST_MS)
+            await turn.hold(via.clock)
+        await via.clock.sleep(_FIRST_MS)
         status, request = self._refusal(interaction)
         if request is None:
             kind = "not_found_error" if status[0] == 404 else "invalid_request_error"
-            return self._whole(status[0], error_body(kind, status[1]))
+            return self._whole(status[0], error_body(kind, status[1]), via.clock)
         reply = self._reply(request, turn.number if turn else None)
         if not request.get("stream"):
-            return self._whole(200, body(reply))
+            return self._whole(200, body(reply), via.clock)
         return Answer(
             status=200,
             reason="OK",
             headers=(("content-type", "text/event-stream; charset=utf-8"), ("server", SERVER)),
-            chunks=_Paced(self, chunks(reply)),
+            chunks=_Paced(self, chunks(reply), via.clock),
         )
-
-    async def aclose(self) -> None:
-        return None
 
     def _refusal(self, interaction: Interaction) -> tuple[tuple[int, str], dict[str, Any] | None]:
         if not interaction.canonical.url.endswith("/v1/messages"):
@@ -68,9 +64,11 @@ class Simulator:
         problem = problem_of(request)
         return ((400, problem), None) if problem else ((200, ""), request)
 
-    def _whole(self, status: int, data: bytes) -> Answer:
+    def _whole(self, status: int, data: bytes, clock: Clock) -> Answer:
         headers = (("content-type", "application/json"), ("server", SERVER))
-        return Answer(status=status, reason="OK" if status == 200 else "", headers=headers, chunks=_Paced(self, [data]))
+        return Answer(
+            status=status, reason="OK" if status == 200 else "", headers=headers, chunks=_Paced(self, [data], clock)
+        )
 
     def _reply(self, request: dict[str, Any], turn: int | None) -> Reply:
         scripted = self._scripted(turn)
@@ -125,15 +123,16 @@ def scripts_of(scenario: Scenario) -> dict[int, Sequence[SimulateShape]]:
 class _Paced:
     """Chunks as they are asked for; the clock passes before each one."""
 
-    def __init__(self, simulator: Simulator, data: list[bytes]) -> None:
+    def __init__(self, simulator: Simulator, data: list[bytes], clock: Clock) -> None:
         self._simulator = simulator
+        self._clock = clock
         self._data = iter(data)
 
     def __aiter__(self) -> "_Paced":
         return self
 
     async def __anext__(self) -> bytes:
-        await self._simulator._clock.sleep(_EACH_MS)
+        await self._clock.sleep(_EACH_MS)
         data = next(self._data, None)
         if data is None:
             raise StopAsyncIteration

@@ -58,9 +58,23 @@ class Canonical:
         return {key: value for key, value in self.fields.items() if key != "messages"}
 
     def texts(self) -> list[str]:
-        """Every text that the model reads: system, messages, tool input and results."""
+        """Every text that the model reads: tools, system, messages with tool input and results."""
         found = [self.system] if self.system else []
-        return found + [text for message in self.messages for text in message_texts(message)]
+        tools = list(_strings(self.fields.get("tools") or []))
+        return [*tools, *found, *(text for message in self.messages for text in message_texts(message))]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for one in value:
+                yield from _strings(one)
+        case dict():
+            for key, one in value.items():
+                yield str(key)
+                yield from _strings(one)
 
 
 def message_texts(message: Mapping[str, Any]) -> list[str]:

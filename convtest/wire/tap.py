@@ -1,16 +1,17 @@
 """The tap: everything that a session sends passes here, is numbered, answered by a source and noted chunk by chunk."""
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
-import anyio.lowlevel
 
 from convtest.clock import Clock
+from convtest.wire.encoding import Decoder, decoder_for
 from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
 
-_TERMINAL = (b'"message_stop"', b"data: [DONE]")
+_TERMINAL = (b'"message_stop"', b"data: [DONE]", b'"response.completed"')
 
 
 class WireFailure(Exception):
@@ -23,23 +24,23 @@ class WireFailure(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class OpenTurn:
-    """The turn in progress on a lane: what it has yielded, and whether an interrupt is still due."""
+    """The turn in progress on a lane: what it has yielded, and whether a disturbance is still due."""
 
     number: int
     due: Callable[[], bool] = lambda: False
     reachable: Callable[[list[str]], bool] = lambda kinds: True
-    """Whether the due interrupt would come if the turn yielded events of just these kinds."""
+    """Whether the due disturbance would come if the turn yielded events of just these kinds."""
     describe_due: str = ""
     yielded: list[str] = field(default_factory=list)
     request_out: anyio.Event = field(default_factory=anyio.Event)
     early: anyio.Event | None = None
     """Where an interrupt is due as soon as the request is out: set when it has been made."""
 
-    async def hold(self) -> None:
+    async def hold(self, clock: Clock) -> None:
         """Answers that are not live wait for an early interrupt, so that it comes before them on every event loop."""
         if self.early is not None:
             await self.early.wait()
-            await anyio.lowlevel.checkpoint()
+            await clock.checkpoint()
 
 
 async def _nothing() -> None:
@@ -56,33 +57,55 @@ class Answer:
     chunks: AsyncIterator[bytes]
     close: Callable[[], Awaitable[None]] = _nothing
 
+    def header(self, name: str) -> str:
+        return next((value for key, value in self.headers if key.lower() == name), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Via:
+    """How one request came in: the clock its answer is paced by, and the way to the real upstream."""
+
+    clock: Clock
+    forward: Callable[[Request], Awaitable[Answer]]
+    """Send it on for real. Raises WireFailure where there is no response."""
+
 
 class Source(Protocol):
     """Where answers come from: an upstream, the simulator or a cassette."""
 
-    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         """Answer the interaction's request. Raises WireFailure where there is no response."""
         ...
 
-    async def aclose(self) -> None:
-        """Let go of connections."""
-        ...
+
+class Upstream:
+    """The real model: whatever the request's own transport reaches."""
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
+        interaction.origin = "live"
+        return await via.forward(interaction.request)
 
 
 class Tap:
-    """One per item. `interactions` is in the order of sending."""
+    """One per item. `interactions` is in the order of sending; requests may come from several threads."""
 
     def __init__(self, source: Source, clock: Clock) -> None:
         self.interactions: list[Interaction] = []
         self.clock = clock
         self._source = source
         self._turns: dict[str, OpenTurn] = {}
+        self._lock = threading.Lock()
 
     def begin_turn(self, lane: str, turn: OpenTurn) -> None:
         self._turns[lane] = turn
 
     def end_turn(self, lane: str) -> None:
         self._turns.pop(lane, None)
+
+    def only_lane(self) -> str | None:
+        """The lane of the only turn in progress, if there is just one."""
+        lanes = list(self._turns)
+        return lanes[0] if len(lanes) == 1 else None
 
     def note_yield(self, lane: str, kind: str) -> None:
         """The session yielded an event; it is put down to the lane's latest request that has been answered."""
@@ -96,24 +119,19 @@ class Tap:
                     one.yielded.append(kind)
                 return
 
-    def misses(self) -> list[Interaction]:
-        return [one for one in self.interactions if one.missed]
-
-    async def aclose(self) -> None:
-        await self._source.aclose()
-
-    async def send(self, lane: str | None, request: Request) -> "TappedAnswer":
+    async def send(self, lane: str | None, request: Request, via: Via) -> "TappedAnswer":
         """Number the request and have the source answer it. Raises WireFailure."""
         turn = self._turns.get(lane) if lane is not None else None
-        interaction = Interaction(
-            number=len(self.interactions) + 1, lane=lane, turn=turn.number if turn else None, request=request
-        )
-        self.interactions.append(interaction)
+        with self._lock:
+            interaction = Interaction(
+                number=len(self.interactions) + 1, lane=lane, turn=turn.number if turn else None, request=request
+            )
+            self.interactions.append(interaction)
         started = interaction.sent_at = self.clock.now()
         if turn:
             turn.request_out.set()
         try:
-            answer = await self._source.answer(interaction, turn)
+            answer = await self._source.answer(interaction, turn, via)
         except WireFailure as failure:
             interaction.ended = failure.ended
             raise
@@ -127,7 +145,7 @@ class Tap:
 
 
 class TappedAnswer:
-    """An answer whose chunks are noted as they pass; nothing is read ahead of the client.
+    """An answer whose chunks are noted as they pass, decoded; nothing is read ahead of the client.
 
     It is its own iterator, not a generator: one that is dropped half-way leaves nothing to finalise.
     """
@@ -137,6 +155,7 @@ class TappedAnswer:
         self.interaction = interaction
         self._clock = clock
         self._started = started
+        self._decoder: Decoder = decoder_for(answer.header("content-encoding"))
 
     def __aiter__(self) -> "TappedAnswer":
         return self
@@ -150,7 +169,9 @@ class TappedAnswer:
         except WireFailure as failure:
             self.interaction.ended = failure.ended
             raise
-        self.interaction.chunks.append(Chunk(self._clock.now() - self._started, data))
+        plain = self._decoder(data)
+        if plain:
+            self.interaction.chunks.append(Chunk(self._clock.now() - self._started, plain))
         return data
 
     async def aclose(self) -> None:

@@ -1,18 +1,89 @@
-"""The tap as a transport for httpx, and an upstream over httpx."""
+"""The tap as transports, for httpx and httpx2, sync and async: one piece of code, bound to each module's classes."""
 
-from collections.abc import AsyncIterator
+import importlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import cache
+from types import ModuleType
+from typing import Any
 
-import httpx
+from convtest.clock import Blocking, run_now
+from convtest.wire.interaction import Request, StreamEnd
+from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
 
-from convtest.wire.interaction import Interaction, Request, StreamEnd
-from convtest.wire.tap import Answer, OpenTurn, Tap, TappedAnswer, WireFailure
+_RAISED: dict[StreamEnd, str] = {
+    "reset": "ReadError",
+    "truncated": "RemoteProtocolError",
+    "refused": "ConnectError",
+    "timeout": "ReadTimeout",
+    "no_response": "RemoteProtocolError",
+}
 
 
-class LaneTransport(httpx.AsyncBaseTransport):
-    """Handed to a session's client: whatever it sends belongs to the session's lane."""
+class Binding:
+    """The classes of one module, `httpx` or `httpx2`: neither takes objects of the other."""
 
-    def __init__(self, tap: Tap, lane: str) -> None:
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.async_stream = type("TappedAsyncStream", (_AsyncStream, module.AsyncByteStream), {})
+        self.sync_stream = type("TappedStream", (_SyncStream, module.SyncByteStream), {})
+        self.async_transport: Any = type("LaneTransport", (_AsyncLane, module.AsyncBaseTransport), {"binding": self})
+        self.sync_transport: Any = type("SyncLaneTransport", (_SyncLane, module.BaseTransport), {"binding": self})
+
+    def raised(self, failure: WireFailure, request: Any) -> Exception:
+        error: Exception = getattr(self.module, _RAISED[failure.ended])(str(failure), request=request)
+        return error
+
+    def ended_of(self, error: Exception) -> StreamEnd:
+        """The word for how a response ended, for one of the module's exceptions."""
+        module = self.module
+        if isinstance(error, module.ConnectError | module.ConnectTimeout):
+            return "refused"
+        if isinstance(error, module.TimeoutException):
+            return "timeout"
+        return "truncated" if isinstance(error, module.RemoteProtocolError) else "reset"
+
+    def response(self, tapped: TappedAnswer, stream: Any) -> Any:
+        answer = tapped.answer
+        extensions = {"reason_phrase": answer.reason.encode("ascii", "replace"), "http_version": b"HTTP/1.1"}
+        return self.module.Response(answer.status, headers=list(answer.headers), stream=stream, extensions=extensions)
+
+    def real_request(self, sent: Request, original: Any) -> Any:
+        """The request to send on, with the original's timeouts."""
+        return self.module.Request(
+            sent.method, sent.url, headers=list(sent.headers), content=sent.body, extensions=original.extensions
+        )
+
+    def answer(self, response: Any, chunks: AsyncIterator[bytes], close: Callable[[], Awaitable[None]]) -> Answer:
+        headers = tuple((name.lower(), value) for name, value in response.headers.multi_items())
+        return Answer(
+            status=response.status_code, reason=response.reason_phrase, headers=headers, chunks=chunks, close=close
+        )
+
+    def no_response(self, error: Exception) -> WireFailure:
+        ended = self.ended_of(error)
+        return WireFailure("no_response" if ended == "truncated" else ended, str(error))
+
+
+@cache
+def binding(name: str) -> Binding:
+    """The binding of `httpx` or `httpx2`. Raises ImportError where it is not installed."""
+    return Binding(importlib.import_module(name))
+
+
+def sent_request(request: Any, body: bytes) -> Request:
+    headers = tuple((name.lower(), value) for name, value in request.headers.items())
+    return Request(method=request.method, url=str(request.url), headers=headers, body=body)
+
+
+class _AsyncLane:
+    """An async transport: whatever is sent through it belongs to the lane."""
+
+    binding: Binding
+
+    def __init__(self, tap: Tap, lane: str | None, forward: Callable[[Any], Awaitable[Any]] | None = None) -> None:
         self._tap = tap
+        self._forward = forward
+        self._own: Any = None
         self._dropped = False
         self.lane = lane
 
@@ -20,105 +91,156 @@ class LaneTransport(httpx.AsyncBaseTransport):
         """From now on nothing gets through."""
         self._dropped = True
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: Any) -> Any:
         if self._dropped:
-            raise httpx.ReadError("the transport was dropped", request=request)
-        body = await request.aread()
-        sent = Request(
-            method=request.method,
-            url=str(request.url),
-            headers=tuple((name.lower(), value) for name, value in request.headers.items()),
-            body=body,
-        )
+            raise self.binding.module.ReadError("the transport was dropped", request=request)
+        sent = sent_request(request, await request.aread())
+
+        async def forward(wanted: Request) -> Answer:
+            return await self._really_send(self.binding.real_request(wanted, request))
+
         try:
-            tapped = await self._tap.send(self.lane, sent)
+            tapped = await self._tap.send(self.lane, sent, Via(clock=self._tap.clock, forward=forward))
         except WireFailure as failure:
-            raise _as_httpx(failure, request) from None
-        return httpx.Response(
-            tapped.answer.status,
-            headers=list(tapped.answer.headers),
-            stream=_TappedStream(tapped, request),
-            extensions={"reason_phrase": tapped.answer.reason.encode("ascii", "replace")},
-        )
+            raise self.binding.raised(failure, request) from None
+        return self.binding.response(tapped, self.binding.async_stream(tapped, request, self))
+
+    async def _really_send(self, request: Any) -> Answer:
+        try:
+            response = await (self._forward or self._transport().handle_async_request)(request)
+        except self.binding.module.TransportError as error:
+            raise self.binding.no_response(error) from error
+        return self.binding.answer(response, _RealChunks(self.binding, response), response.aclose)
+
+    def _transport(self) -> Any:
+        # Made on first use: building a TLS context takes some 20 ms.
+        self._own = self._own or self.binding.module.AsyncHTTPTransport()
+        return self._own
+
+    async def aclose(self) -> None:
+        if self._own is not None:
+            await self._own.aclose()
+
+    def is_dropped(self) -> bool:
+        return self._dropped
 
 
-class _TappedStream(httpx.AsyncByteStream):
-    def __init__(self, tapped: TappedAnswer, request: httpx.Request) -> None:
-        self._tapped = tapped
-        self._request = request
+class _RealChunks:
+    """The bytes as they come from a real response."""
 
-    def __aiter__(self) -> "_TappedStream":
+    def __init__(self, bound: Binding, response: Any) -> None:
+        self._binding = bound
+        self._chunks = response.stream.__aiter__()
+
+    def __aiter__(self) -> "_RealChunks":
         return self
 
     async def __anext__(self) -> bytes:
         try:
+            return bytes(await anext(self._chunks))
+        except self._binding.module.TransportError as error:
+            raise WireFailure(self._binding.ended_of(error), str(error)) from error
+
+
+class _AsyncStream:
+    def __init__(self, tapped: TappedAnswer, request: Any, lane: _AsyncLane) -> None:
+        self._tapped = tapped
+        self._request = request
+        self._lane = lane
+
+    def __aiter__(self) -> "_AsyncStream":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            if self._lane.is_dropped():
+                raise WireFailure("reset", "the transport was dropped")
             return await anext(self._tapped)
         except WireFailure as failure:
-            raise _as_httpx(failure, self._request) from None
+            self._tapped.interaction.ended = failure.ended
+            raise self._lane.binding.raised(failure, self._request) from None
 
     async def aclose(self) -> None:
         await self._tapped.aclose()
 
 
-_RAISED: dict[StreamEnd, type[httpx.TransportError]] = {
-    "reset": httpx.ReadError,
-    "truncated": httpx.RemoteProtocolError,
-    "refused": httpx.ConnectError,
-    "timeout": httpx.ReadTimeout,
-    "no_response": httpx.RemoteProtocolError,
-}
+class _SyncLane:
+    """A sync transport: the same steps, none of which suspends."""
 
+    binding: Binding
 
-def _as_httpx(failure: WireFailure, request: httpx.Request) -> httpx.TransportError:
-    return _RAISED[failure.ended](str(failure), request=request)
+    def __init__(self, tap: Tap, lane: str | None, forward: Callable[[Any], Any] | None = None) -> None:
+        self._tap = tap
+        self._forward = forward
+        self._own: Any = None
+        self.lane = lane
 
+    def handle_request(self, request: Any) -> Any:
+        sent = sent_request(request, request.read())
 
-def ended_of(error: Exception) -> StreamEnd:
-    """The word for how a response ended, for an exception of httpx."""
-    match error:
-        case httpx.ConnectError() | httpx.ConnectTimeout():
-            return "refused"
-        case httpx.TimeoutException():
-            return "timeout"
-        case httpx.RemoteProtocolError():
-            return "truncated"
-        case _:
-            return "reset"
+        async def forward(wanted: Request) -> Answer:
+            return self._really_send(self.binding.real_request(wanted, request))
 
-
-class Upstream:
-    """A real model behind a base URL."""
-
-    def __init__(self) -> None:
-        self._transport: httpx.AsyncHTTPTransport | None = None
-
-    async def answer(self, interaction: Interaction, turn: OpenTurn | None) -> Answer:
-        interaction.origin = "live"
-        # Made on first use: building a TLS context takes some 20 ms (httpx 0.28).
-        transport = self._transport = self._transport or httpx.AsyncHTTPTransport()
-        sent = interaction.request
-        request = httpx.Request(sent.method, sent.url, headers=list(sent.headers), content=sent.body)
+        via = Via(clock=Blocking(self._tap.clock), forward=forward)
         try:
-            response = await transport.handle_async_request(request)
-        except httpx.TransportError as error:
-            ended = ended_of(error)
-            raise WireFailure("no_response" if ended == "truncated" else ended, str(error)) from error
-        return Answer(
-            status=response.status_code,
-            reason=response.reason_phrase,
-            headers=tuple((name.lower(), value) for name, value in response.headers.multi_items()),
-            chunks=_raw(response),
-            close=response.aclose,
-        )
+            tapped = run_now(self._tap.send(self.lane, sent, via))
+        except WireFailure as failure:
+            raise self.binding.raised(failure, request) from None
+        return self.binding.response(tapped, self.binding.sync_stream(tapped, request, self.binding))
 
-    async def aclose(self) -> None:
-        if self._transport is not None:
-            await self._transport.aclose()
+    def _really_send(self, request: Any) -> Answer:
+        try:
+            response = (self._forward or self._transport().handle_request)(request)
+        except self.binding.module.TransportError as error:
+            raise self.binding.no_response(error) from error
+
+        async def close() -> None:
+            response.close()
+
+        return self.binding.answer(response, _RealSyncChunks(self.binding, response), close)
+
+    def _transport(self) -> Any:
+        self._own = self._own or self.binding.module.HTTPTransport()
+        return self._own
+
+    def close(self) -> None:
+        if self._own is not None:
+            self._own.close()
 
 
-async def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for data in response.aiter_raw():
-            yield data
-    except httpx.TransportError as error:
-        raise WireFailure(ended_of(error), str(error)) from error
+class _RealSyncChunks:
+    def __init__(self, bound: Binding, response: Any) -> None:
+        self._binding = bound
+        self._chunks = iter(response.stream)
+
+    def __aiter__(self) -> "_RealSyncChunks":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return bytes(next(self._chunks))
+        except StopIteration:
+            raise StopAsyncIteration from None
+        except self._binding.module.TransportError as error:
+            raise WireFailure(self._binding.ended_of(error), str(error)) from error
+
+
+class _SyncStream:
+    def __init__(self, tapped: TappedAnswer, request: Any, bound: Binding) -> None:
+        self._tapped = tapped
+        self._request = request
+        self._binding = bound
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return bytes(run_now(self._tapped.__anext__()))
+        except StopAsyncIteration:
+            raise StopIteration from None
+        except WireFailure as failure:
+            raise self._binding.raised(failure, self._request) from None
+
+    def close(self) -> None:
+        run_now(self._tapped.aclose())

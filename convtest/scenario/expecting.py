@@ -1,0 +1,72 @@
+"""Expectations that could never fail, or never hold: found before anything is played."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from convtest.errors import Problem, did_you_mean
+from convtest.scenario.durations import seconds
+from convtest.scenario.grammar import ExpectShape, RangeShape
+from convtest.scenario.nodes import Mapping
+
+EVENT_KINDS = ("text", "thinking", "tool_use", "tool_result", "turn_end")
+_MAY_BE_EMPTY = frozenset({"equals", "calls", "denied", "events", "snapshot"})
+
+
+def bad_values(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
+    """What is wrong with the values of one `expect` or `not`, each with its place."""
+    if not node.entries:
+        yield Problem("nothing is expected here", node.place, "write what must hold, or remove it")
+    for key, child in node.entries.items():
+        value = getattr(expect, "not_" if key == "not" else key)
+        if key not in _MAY_BE_EMPTY and _is_empty(value):
+            yield Problem(f"{key!r} is empty and always holds", node.keys[key])
+        for problem in _numbers(key, value):
+            yield Problem(problem, child.place)
+    yield from _words(expect, node)
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, msgspec.Struct):
+        return all(getattr(value, name) is None for name in value.__struct_fields__)
+    return value in ("", [], {}) or (isinstance(value, list) and "" in value)
+
+
+def _numbers(key: str, value: Any) -> Iterator[str]:
+    """Negative limits and ranges that hold nothing."""
+    if isinstance(value, bool) or key in {"json", "calls", "temperature", "equals"}:
+        return
+    if isinstance(value, RangeShape) and value.min is not None and value.max is not None and value.min > value.max:
+        yield f"{key}: no number is at least {value.min:g} and at most {value.max:g}"
+    if isinstance(value, int | float) and value < 0:
+        yield f"{key} cannot be {value:g}"
+    if isinstance(value, msgspec.Struct) and not isinstance(value, ExpectShape):
+        for name in value.__struct_fields__:
+            yield from _numbers(name, getattr(value, name))
+
+
+def _words(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
+    for pattern in _listed(expect.matches):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield Problem(f"not a regular expression: {error}", node.keys["matches"])
+    for name in ("first_event", "total") if expect.budget else ():
+        try:
+            seconds(getattr(expect.budget, name) or 0)
+        except ValueError as error:
+            yield Problem(str(error), node.keys["budget"])
+    for kind in expect.events or []:
+        if kind not in EVENT_KINDS:
+            yield Problem(f"{kind!r} is no kind of event", node.keys["events"], did_you_mean(kind, EVENT_KINDS))
+    for target in _listed(expect.check):
+        if ":" not in target:
+            yield Problem(f"check {target!r} is not module:function", node.keys["check"])
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
