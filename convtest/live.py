@@ -15,6 +15,7 @@ from convtest.errors import ConvtestError
 from convtest.events import Event, TurnEnd, kind_of
 from convtest.scenario.model import Interrupt, Turn
 from convtest.transcript import Refusal, StepRecord, TurnRecord
+from convtest.wire import lanes
 from convtest.wire.tap import OpenTurn, Tap
 
 _SLACK = 0.5
@@ -42,6 +43,7 @@ class LiveSession:
         tasks.start_soon(self._run)
 
     async def _run(self) -> None:
+        lanes.enter(self._tap, self.name)
         with self._scope:
             async with self._receive:
                 async for call, result in self._receive:

@@ -29,6 +29,7 @@ from convtest.scenario.digest import digest
 from convtest.scenario.model import Scenario
 from convtest.simulator.source import Simulator, scripts_of, slots_of
 from convtest.transcript import SourceName, Transcript
+from convtest.wire import lanes
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PUBLIC_URL
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
@@ -185,13 +186,10 @@ def perform(prepared: Prepared, folder: Path) -> Outcome:
     source, clock = _answering(prepared)
     tap = Tap(source, clock)
     runner = Runner(scenario, make=prepared.make, tap=tap, folder=folder, source=prepared.source)
-    if offline:
-        with blocked(prepared.node, prepared.config.allow_hosts) as attempts:
-            transcript = _watched(runner, prepared.mode.backend)
-        if attempts:
-            raise attempts[0]
-    else:
+    with lanes.active(tap), blocked(prepared.node, prepared.config.allow_hosts, offline) as attempts:
         transcript = _watched(runner, prepared.mode.backend)
+    if attempts:
+        raise attempts[0]
     _after_play(prepared, transcript, source)
     if transcript.trouble is not None:
         raise transcript.trouble

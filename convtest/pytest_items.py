@@ -20,7 +20,7 @@ from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 
 if TYPE_CHECKING:
-    from convtest.play import Mode, Outcome, Prepared
+    from convtest.play import Outcome, Prepared
 
 
 class ScenarioFile(pytest.File):
@@ -86,13 +86,14 @@ class ScenarioItem(pytest.Function):
     def setup(self) -> None:
         """Clients and cassette are resolved here, so that what is wrong with them shows as ERROR."""
         from convtest.play import prepare
+        from convtest.pytest_recording import mode_of
 
         state = self.config.stash[STATE]
         if str(state.config.root) not in sys.path:
             # Last, so that it hides nothing: `target = "module:attr"` is looked for beside pyproject.toml.
             sys.path.append(str(state.config.root))
         self._progress("started")
-        self.prepared = prepare(state.config, self.scenario, self._mode())
+        self.prepared = prepare(state.config, self.scenario, mode_of(self.config))
         if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
             raise NoCassette(cassette=state.config.shown(self.prepared.cassette), command=self._record_command())
         super().setup()
@@ -102,17 +103,6 @@ class ScenarioItem(pytest.Function):
 
     def _record_command(self) -> str:
         return self.prepared.record_command.replace(" --mode all", "")
-
-    def _mode(self) -> "Mode":
-        from convtest.play import Mode
-
-        option = self.config.getoption
-        return Mode(
-            record=option("--convtest-record") or "none",
-            live=option("--convtest-live"),
-            speed=option("--convtest-speed"),
-            backend=option("--convtest-backend"),
-        )
 
     def play(self, snapshot: SnapshotAssertion | None) -> None:
         """Play, judge, compare. Raises ConversationFailed with the report, or the ConvtestError that stopped it."""

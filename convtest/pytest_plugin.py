@@ -16,7 +16,10 @@ from convtest.config import Config, load_config
 from convtest.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from convtest.pytest_items import ScenarioFile
+    from convtest.recording import Recording
 
 STATE = pytest.StashKey["State"]()
 PROPERTY = "convtest"
@@ -161,6 +164,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioF
     from convtest.pytest_items import ScenarioFile
 
     return ScenarioFile.from_parent(parent, path=file_path)
+
+
+@pytest.fixture
+def convtest_cassette(request: pytest.FixtureRequest) -> "Iterator[Recording]":
+    """Records and replays what this test sends through httpx or httpx2, sync or async, the SDKs on them included.
+
+    The cassette stands under the test file's path and the test's name; the options are those of scenarios. A request
+    that is not recorded fails the test with the difference, whatever the test made of the answer.
+    """
+    from convtest.pytest_recording import recording_of
+
+    with recording_of(request) as recording:
+        yield recording
 
 
 @pytest.hookimpl(wrapper=True)

@@ -32,8 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "checks",
     },
     "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
-    "pytest_plugin": {"errors", "config", "pytest_items"},
-    "pytest_items": {"errors", "config", "scenario", "play", "reporting", "pytest_plugin"},
+    "recording": {*GROUND, "network", "play", "wire", "cassettes"},
+    "pytest_plugin": {"errors", "config", "pytest_items", "pytest_recording", "recording"},
+    "pytest_items": {"errors", "config", "scenario", "play", "reporting", "pytest_plugin", "pytest_recording"},
+    "pytest_recording": {"scenario", "play", "recording", "pytest_plugin"},
     "cli": {"__init__", "errors", "config", "scenario", "play", "cassettes", "reporting"},
 }  # fmt: skip
 """A room and the rooms it may import; data flows one way, nothing below imports a face, faces import no other face."""
@@ -43,15 +45,15 @@ ONLY_IN: dict[str, set[str]] = {
     "click": {"cli"},
     "httpx": {"clients/messages", "clients/messages_turns"},
     "msgspec": {"scenario", "wire", "clients", "simulator", "cassettes", "checks"},
-    "pytest": {"pytest_plugin", "pytest_items"},
+    "pytest": {"pytest_plugin", "pytest_items", "pytest_recording"},
     "rich": {"cli/record"},
     "ruamel": {"scenario/nodes"},
     "syrupy": {"pytest_items"},
     "yaml": {"scenario/nodes", "cassettes/store"},
 }
 
-FACES_THAT_ARE_ONE = {("pytest_plugin", "pytest_items")}
-"""The plugin and its items are one face in two modules, so that nothing heavy is imported before it is needed."""
+FACES_THAT_ARE_ONE = {("pytest_plugin", "pytest_items"), ("pytest_plugin", "pytest_recording")}
+"""The plugin is one face in three modules, so that nothing heavy is imported before it is needed."""
 
 
 def modules() -> list[Path]:

@@ -1,6 +1,7 @@
 """Replay: equal requests play, any other word misses, and the message shows the word."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -212,7 +213,7 @@ def test_speed_divides_the_recorded_pace() -> None:
         async def noted(seconds: float) -> None:
             waited.append(seconds)
 
-        patch.setattr("convtest.clock.anyio.sleep", noted)
+        patch.setattr("convtest.clock.anyio", SimpleNamespace(sleep=noted))
         anyio.run(sleep, RealClock(1))
         anyio.run(sleep, RealClock(4))
 

@@ -85,7 +85,7 @@ class Player:
         if turn is not None:
             await turn.hold(clock)
         await clock.sleep(recorded.first_byte or 0.0)
-        if recorded.ended in {"refused", "timeout", "no_response"}:
+        if recorded.ended in {"refused", "timeout", "no_response"} and recorded.first_byte is None:
             raise WireFailure(recorded.ended, f"as recorded: {recorded.ended}")
         stream = _Recorded(recorded, interaction, turn, clock, self._command)
         if not recorded.chunks and recorded.ended == "closed_by_client" and recorded.first_byte is None:
@@ -152,7 +152,7 @@ class _Recorded:
         match self._recorded.ended:
             case "closed_by_client":
                 await self.cut()
-            case "reset" | "truncated":
+            case "reset" | "truncated" | "timeout":
                 raise WireFailure(self._recorded.ended, f"as recorded: {self._recorded.ended}")
         raise StopAsyncIteration
 

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from convtest.wire.messages_api import text_of_content
+from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH, chat_request, responses_request
 
-VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container"})
+VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id"})
 """Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ."""
 
 DROPPED_KEYS = frozenset({"cache_control"})
@@ -47,11 +48,15 @@ class Canonical:
 
     @property
     def system(self) -> str:
-        return text_of_content(self.fields.get("system"))
+        """The system prompt, wherever the API has it."""
+        roles = {"system", "developer"}
+        texts = [text for m in self.messages if m.get("role") in roles for text in message_texts(m)]
+        return "\n".join([own, *texts] if (own := text_of_content(self.fields.get("system"))) else texts)
 
     @property
     def tool_names(self) -> list[str]:
-        return [tool.get("name", "") for tool in self.fields.get("tools") or []]
+        tools = self.fields.get("tools") or []
+        return [tool.get("name") or (tool.get("function") or {}).get("name", "") for tool in tools]
 
     def settings(self) -> dict[str, Any]:
         """Everything but the messages."""
@@ -59,7 +64,8 @@ class Canonical:
 
     def texts(self) -> list[str]:
         """Every text that the model reads: tools, system, messages with tool input and results."""
-        found = [self.system] if self.system else []
+        own = text_of_content(self.fields.get("system"))
+        found = [own] if own else []
         tools = list(_strings(self.fields.get("tools") or []))
         return [*tools, *found, *(text for message in self.messages for text in message_texts(message))]
 
@@ -100,12 +106,22 @@ def canonical(method: str, url: str, body: bytes) -> Canonical:
     """The canonical form; a body that is no JSON stays text."""
     plain: Any
     try:
-        plain = _Normaliser().body(msgspec.json.decode(body)) if body else {}
+        plain = _Normaliser().body(_as_messages(url, msgspec.json.decode(body))) if body else {}
     except (msgspec.DecodeError, UnicodeDecodeError):
         plain = body.decode("utf-8", "replace")
     shown = _url(url)
     encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")
     return Canonical(method.upper(), shown, plain, hashlib.sha256(encoded).hexdigest())
+
+
+def _as_messages(url: str, body: Any) -> Any:
+    """The bodies of the other APIs in the shape of the Messages API, so that one set of checks reads them all."""
+    path = urlsplit(url).path.rstrip("/")
+    if isinstance(body, dict) and path.endswith(CHAT_PATH):
+        return chat_request(body)
+    if isinstance(body, dict) and path.endswith(RESPONSES_PATH):
+        return responses_request(body)
+    return body
 
 
 def _url(url: str) -> str:
@@ -128,6 +144,8 @@ class _Normaliser:
             return [self._message(message) for message in value]
         if key == "system":
             return self._blocks(value)
+        if key in VOLATILE_KEYS:
+            return self._volatile(key, value)
         if key == "metadata" and isinstance(value, dict):
             return {name: self._volatile(name, one) for name, one in value.items()}
         if key == "tools" and isinstance(value, list):

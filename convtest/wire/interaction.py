@@ -1,15 +1,24 @@
 """One request and what was streamed back, as the tap saw it or the cassette keeps it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from convtest.errors import ConvtestError
 from convtest.wire.canonical import Canonical, canonical
 from convtest.wire.messages_api import MalformedStream, MessageStream
+from convtest.wire.openai_apis import (
+    CHAT_PATH,
+    RESPONSES_PATH,
+    chat_reply,
+    chat_stream,
+    responses_reply,
+    responses_stream,
+)
 from convtest.wire.sse import parse
 
 StreamEnd = Literal["complete", "closed_by_client", "reset", "truncated", "refused", "timeout", "no_response"]
@@ -77,17 +86,22 @@ class Interaction:
 
     def reply(self) -> dict[str, Any]:
         """The message that was answered, as far as it came; empty if it was none."""
-        if self.ended is None:
-            return reply_of(self.body, is_stream=self.is_stream)
-        return self._whole_reply
+        return self._reply() if self.ended is None else self._whole_reply
 
     @cached_property
     def _whole_reply(self) -> dict[str, Any]:
-        return reply_of(self.body, is_stream=self.is_stream)
+        return self._reply()
+
+    def _reply(self) -> dict[str, Any]:
+        return reply_of(self.body, is_stream=self.is_stream, url=self.request.url)
 
 
-def reply_of(body: bytes, *, is_stream: bool) -> dict[str, Any]:
-    """A Messages API answer, streamed or not, as one message."""
+def reply_of(body: bytes, *, is_stream: bool, url: str = "") -> dict[str, Any]:
+    """An answer of a model's API, streamed or not, as one message in the shape of the Messages API."""
+    path = urlsplit(url).path.rstrip("/")
+    for ending, whole, streamed in _OTHER_APIS:
+        if path.endswith(ending):
+            return streamed(parse([body])) if is_stream else whole(_object(body))
     if is_stream:
         stream = MessageStream()
         try:
@@ -96,11 +110,22 @@ def reply_of(body: bytes, *, is_stream: bool) -> dict[str, Any]:
         except MalformedStream:
             pass
         return stream.message
+    message = _object(body)
+    return message if isinstance(message.get("content"), list) else {}
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
-        message = msgspec.json.decode(body)
+        found = msgspec.json.decode(body)
     except msgspec.DecodeError:
         return {}
-    return message if isinstance(message, dict) and isinstance(message.get("content"), list) else {}
+    return found if isinstance(found, dict) else {}
+
+
+_OTHER_APIS: tuple[tuple[str, Callable[..., dict[str, Any]], Callable[..., dict[str, Any]]], ...] = (
+    (CHAT_PATH, chat_reply, chat_stream),
+    (RESPONSES_PATH, responses_reply, responses_stream),
+)
 
 
 def in_order(interactions: Sequence[Interaction]) -> list[Interaction]:

@@ -24,6 +24,8 @@ class Binding:
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
+        self.original_async: Any = module.AsyncHTTPTransport.handle_async_request
+        self.original_sync: Any = module.HTTPTransport.handle_request
         self.async_stream = type("TappedAsyncStream", (_AsyncStream, module.AsyncByteStream), {})
         self.sync_stream = type("TappedStream", (_SyncStream, module.SyncByteStream), {})
         self.async_transport: Any = type("LaneTransport", (_AsyncLane, module.AsyncBaseTransport), {"binding": self})
@@ -107,15 +109,15 @@ class _AsyncLane:
 
     async def _really_send(self, request: Any) -> Answer:
         try:
-            response = await (self._forward or self._transport().handle_async_request)(request)
+            response = await (self._forward or self._send_ourselves)(request)
         except self.binding.module.TransportError as error:
             raise self.binding.no_response(error) from error
         return self.binding.answer(response, _RealChunks(self.binding, response), response.aclose)
 
-    def _transport(self) -> Any:
+    async def _send_ourselves(self, request: Any) -> Any:
         # Made on first use: building a TLS context takes some 20 ms.
         self._own = self._own or self.binding.module.AsyncHTTPTransport()
-        return self._own
+        return await self.binding.original_async(self._own, request)
 
     async def aclose(self) -> None:
         if self._own is not None:
@@ -190,7 +192,7 @@ class _SyncLane:
 
     def _really_send(self, request: Any) -> Answer:
         try:
-            response = (self._forward or self._transport().handle_request)(request)
+            response = (self._forward or self._send_ourselves)(request)
         except self.binding.module.TransportError as error:
             raise self.binding.no_response(error) from error
 
@@ -199,9 +201,9 @@ class _SyncLane:
 
         return self.binding.answer(response, _RealSyncChunks(self.binding, response), close)
 
-    def _transport(self) -> Any:
+    def _send_ourselves(self, request: Any) -> Any:
         self._own = self._own or self.binding.module.HTTPTransport()
-        return self._own
+        return self.binding.original_sync(self._own, request)
 
     def close(self) -> None:
         if self._own is not None:

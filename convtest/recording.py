@@ -1,0 +1,111 @@
+"""Recording and replaying without a scenario: for ordinary tests that talk to a model."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convtest.cassettes import store
+from convtest.cassettes.difference import difference
+from convtest.cassettes.player import Player
+from convtest.clock import Clock, RealClock, VirtualClock
+from convtest.errors import ConversationFailed, NoCassette
+from convtest.network import blocked
+from convtest.play import Mode
+from convtest.wire import lanes
+from convtest.wire.interaction import Interaction
+from convtest.wire.tap import Source, Tap, Upstream
+from convtest.wire.transports import binding
+
+LANE = "main"
+
+
+@dataclass(slots=True, kw_only=True)
+class Recording:
+    """What one test sends and is answered; `source` is live, recorded or replayed."""
+
+    tap: Tap
+    source: str
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """In the order of sending."""
+        return self.tap.interactions
+
+    def transport(self, module: str = "httpx", *, sync: bool = False) -> Any:
+        """A transport to hand to a client, where its context cannot tell whose it is. `module`: httpx or httpx2."""
+        bound = binding(module)
+        return (bound.sync_transport if sync else bound.async_transport)(self.tap, LANE)
+
+
+@contextlib.contextmanager
+def recording(
+    path: Path, mode: Mode, *, node: str, shown: str, command: str, allow_hosts: tuple[str, ...] = ()
+) -> Iterator[Recording]:
+    """Within it requests are answered from the cassette at `path`, or recorded into it.
+
+    Raises NoCassette, UnreadableCassette or NetworkBlocked for a wrong set-up; at the end ConversationFailed for a
+    request that nothing recorded answers, and for a recorded one that was not sent.
+    """
+    there = path.is_file()
+    source_name = _source_name(mode, there)
+    if source_name == "replayed" and not there:
+        raise NoCassette(cassette=shown, command=command)
+    reads = there and not mode.live and mode.record != "all"
+    recorded = store.load(path, shown=shown, command=command) if reads else []
+    source, clock = _source(mode, source_name, recorded, command)
+    made = Recording(tap=Tap(source, clock), source=source_name)
+    with lanes.active(made.tap), lanes.routed(made.tap, LANE):
+        with blocked(node, allow_hosts, source_name == "replayed") as attempts:
+            try:
+                yield made
+            except Exception:
+                _raise_miss(made, source, node, command)
+                raise
+        if attempts:
+            raise attempts[0]
+    _raise_miss(made, source, node, command)
+    _raise_unplayed(made, source, node, command)
+    if source_name == "recorded" and any(one.origin == "live" for one in made.interactions):
+        store.save(path, made.interactions)
+
+
+def _source_name(mode: Mode, there: bool) -> str:
+    if mode.live:
+        return "live"
+    if mode.record == "none" or (mode.record == "once" and there):
+        return "replayed"
+    return "recorded"
+
+
+def _source(mode: Mode, name: str, recorded: list[Interaction], command: str) -> tuple[Source, Clock]:
+    paced: Clock = RealClock(mode.speed) if mode.speed else VirtualClock()
+    if name == "replayed":
+        return Player(recorded, command=command), paced
+    if recorded:
+        return Player(recorded, command=command, beyond=Upstream(), pace=paced), RealClock()
+    return Upstream(), RealClock()
+
+
+def _raise_miss(made: Recording, source: Source, node: str, command: str) -> None:
+    missed = next((one for one in made.interactions if one.missed), None)
+    if missed is None or not isinstance(source, Player):
+        return
+    nearest = source.nearest(missed)
+    lines = difference(nearest.canonical, missed.canonical) if nearest else ["nothing is recorded"]
+    text = [
+        f"{node}: no recorded interaction answers request {missed.number} (layer wire)",
+        "  against the nearest recorded request:",
+        *(f"    {line}" for line in lines or ["nothing differs: it was played already"]),
+        f"  if the change is meant, record it: {command}",
+    ]
+    raise ConversationFailed("\n".join(text), headline="miss (layer wire): no recorded interaction answers a request")
+
+
+def _raise_unplayed(made: Recording, source: Source, node: str, command: str) -> None:
+    if made.source != "replayed" or not isinstance(source, Player) or not source.unplayed():
+        return
+    count = len(source.unplayed())
+    text = f"{node}: {count} recorded request{'s' * (count != 1)} not sent\n  record again: {command}"
+    raise ConversationFailed(text, headline="unplayed (layer wire): recorded requests were not sent")

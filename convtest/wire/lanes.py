@@ -1,0 +1,146 @@
+"""Which tap and lane a request belongs to that was not handed a transport: one patch for the process, by context."""
+
+import contextlib
+import ipaddress
+import sys
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from convtest.wire.tap import Tap
+from convtest.wire.transports import Binding, binding
+
+MODULES = ("httpx", "httpx2")
+MODEL_PATHS = (
+    "/messages",
+    "/chat/completions",
+    "/responses",
+    "/count_tokens",
+    "/models",
+    "/embeddings",
+    "/completions",
+)
+"""How the path of a model's API ends: on this machine only these are tapped, the rest is an application under test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    tap: Tap
+    lane: str | None
+
+
+_route: ContextVar[Route | None] = ContextVar("convtest_route", default=None)
+
+
+@dataclass(slots=True)
+class _Switch:
+    """The patch, counted: it is there while any tap is active."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    active: list[Tap] = field(default_factory=list)
+    undo: list[tuple[type[Any], str, Any]] = field(default_factory=list)
+
+
+_switch = _Switch()
+
+
+@contextlib.contextmanager
+def active(tap: Tap) -> Iterator[None]:
+    """While it lasts, requests of httpx and httpx2 whose context names the tap go through it."""
+    with _switch.lock:
+        if not _switch.active:
+            _install()
+        _switch.active.append(tap)
+    try:
+        yield
+    finally:
+        with _switch.lock:
+            _switch.active.remove(tap)
+            if not _switch.active:
+                _uninstall()
+
+
+@contextlib.contextmanager
+def routed(tap: Tap, lane: str | None) -> Iterator[None]:
+    """Within it, and in tasks and threads that inherit its context, requests belong to this tap and lane."""
+    token = enter(tap, lane)
+    try:
+        yield
+    finally:
+        _route.reset(token)
+
+
+def enter(tap: Tap, lane: str | None) -> "Token[Route | None]":
+    """From here on in this context; for a task that is the lane's own."""
+    return _route.set(Route(tap, lane))
+
+
+def patched() -> bool:
+    """Whether any patch is in place."""
+    return bool(_switch.undo)
+
+
+def _install() -> None:
+    for name in MODULES:
+        if name in sys.modules or find_spec(name) is not None:
+            bound = binding(name)
+            _patch(bound.module.AsyncHTTPTransport, "handle_async_request", _async_dispatch(bound))
+            _patch(bound.module.HTTPTransport, "handle_request", _sync_dispatch(bound))
+
+
+def _patch(owner: type[Any], name: str, replacement: Any) -> None:
+    _switch.undo.append((owner, name, owner.__dict__[name]))
+    setattr(owner, name, replacement)
+
+
+def _uninstall() -> None:
+    while _switch.undo:
+        owner, name, original = _switch.undo.pop()
+        setattr(owner, name, original)
+
+
+def _async_dispatch(bound: Binding) -> Any:
+    async def handle_async_request(transport: Any, request: Any) -> Any:
+        route = _route_of(str(request.url))
+        if route is None:
+            return await bound.original_async(transport, request)
+        lane = bound.async_transport(route.tap, route.lane, lambda sent: bound.original_async(transport, sent))
+        return await lane.handle_async_request(request)
+
+    return handle_async_request
+
+
+def _sync_dispatch(bound: Binding) -> Any:
+    def handle_request(transport: Any, request: Any) -> Any:
+        route = _route_of(str(request.url))
+        if route is None:
+            return bound.original_sync(transport, request)
+        lane = bound.sync_transport(route.tap, route.lane, lambda sent: bound.original_sync(transport, sent))
+        return lane.handle_request(request)
+
+    return handle_request
+
+
+def _route_of(url: str) -> Route | None:
+    """By context; else by the only tap and its only turn in progress; an application on this machine by none."""
+    if is_local_application(url):
+        return None
+    route = _route.get()
+    if route is not None and route.tap in _switch.active:
+        return route
+    if len(_switch.active) == 1:
+        return Route(_switch.active[0], _switch.active[0].only_lane())
+    return None
+
+
+def is_local_application(url: str) -> bool:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    local = host == "localhost"
+    with contextlib.suppress(ValueError):
+        local = local or ipaddress.ip_address(host).is_loopback
+    return local and not parts.path.rstrip("/").endswith(MODEL_PATHS)
