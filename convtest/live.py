@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from convtest.clients.port import Factory, Opening, SessionClient, SessionError
 from convtest.errors import ConvtestError
 from convtest.events import Event, TurnEnd, kind_of
-from convtest.scenario.model import Interrupt, Turn
+from convtest.scenario.model import Disturbance, Turn
 from convtest.transcript import Refusal, StepRecord, TurnRecord
 from convtest.wire import lanes
 from convtest.wire.tap import OpenTurn, Tap
@@ -93,29 +93,30 @@ class LiveSession:
     async def turn(self, step: Turn, record: TurnRecord) -> None:
         """Play one turn to its end, interrupting where the step says so."""
         assert self.client is not None
-        plan = _Plan(step.interrupts)
+        plan = _Plan(step.disturbances, self.drop)
         turn = OpenTurn(
             number=step.index,
             due=plan.due,
             reachable=plan.reachable,
             describe_due=plan.description,
             early=anyio.Event() if plan.wants_request() else None,
+            faults=[one for one in step.disturbances if one.on_the_wire],
         )
         self._tap.begin_turn(self.name, turn)
         started = self._tap.clock.now()
         self.last_seen = "the prompt"
         try:
             await self.client.query(step.prompt)
-            await plan.interrupt_at("before_request", self.client)
+            await plan.act_at("before_request", self.client)
             async with anyio.create_task_group() as tasks:
                 if plan.wants_request():
-                    tasks.start_soon(plan.interrupt_when_out, turn, self.client)
+                    tasks.start_soon(plan.act_when_out, turn, self.client)
                 await self._read(record, plan, started)
                 tasks.cancel_scope.cancel()
         finally:
             self._tap.end_turn(self.name)
             record.total_ms = self._tap.clock.now() - started
-            record.unreached = plan.pending
+            record.unreached = [*plan.pending, *turn.faults]
 
     async def _read(self, record: TurnRecord, plan: "_Plan", started: float) -> None:
         assert self.client is not None
@@ -129,7 +130,7 @@ class LiveSession:
                 self._tap.note_yield(self.name, kind_of(event))
                 if record.first_event_ms is None:
                     record.first_event_ms = self._tap.clock.now() - started
-                await plan.interrupt_after(record.events, self.client)
+                await plan.act_after(record.events, self.client)
 
 
 class _Call:
@@ -196,10 +197,11 @@ def _closable(events: Any) -> _Closing:
 
 
 class _Plan:
-    """The interrupts of one turn that are still to come."""
+    """What is still to be done to the client in one turn: interrupts, a kill, a disconnect."""
 
-    def __init__(self, interrupts: tuple[Interrupt, ...]) -> None:
-        self.pending = list(interrupts)
+    def __init__(self, disturbances: tuple[Disturbance, ...], drop: Callable[[], None]) -> None:
+        self.pending = [one for one in disturbances if not one.on_the_wire]
+        self._drop = drop
 
     def due(self) -> bool:
         return bool(self.pending)
@@ -214,27 +216,35 @@ class _Plan:
     def wants_request(self) -> bool:
         return any(one.after == 0 for one in self.pending)
 
-    async def interrupt_at(self, point: str, client: SessionClient) -> None:
+    async def act_at(self, point: str, client: SessionClient) -> None:
         for one in [one for one in self.pending if one.at == point]:
-            self.pending.remove(one)
-            await client.interrupt()
+            await self._act(one, client)
 
-    async def interrupt_when_out(self, turn: OpenTurn, client: SessionClient) -> None:
+    async def act_when_out(self, turn: OpenTurn, client: SessionClient) -> None:
         await turn.request_out.wait()
         for one in [one for one in self.pending if one.after == 0]:
-            self.pending.remove(one)
-            await client.interrupt()
+            await self._act(one, client)
         if turn.early is not None:
             turn.early.set()
 
-    async def interrupt_after(self, events: list[Event], client: SessionClient) -> None:
+    async def act_after(self, events: list[Event], client: SessionClient) -> None:
         kinds = [kind_of(event) for event in events]
         for one in [one for one in self.pending if one.after != 0 and _reached(one, kinds)]:
-            self.pending.remove(one)
-            await client.interrupt()
+            await self._act(one, client)
+
+    async def _act(self, one: Disturbance, client: SessionClient) -> None:
+        self.pending.remove(one)
+        match one.do:
+            case "interrupt":
+                await client.interrupt()
+            case "disconnect":
+                await client.disconnect()
+                self._drop()
+            case "kill":
+                self._drop()
 
 
-def _reached(one: Interrupt, kinds: list[str]) -> bool:
+def _reached(one: Disturbance, kinds: list[str]) -> bool:
     if one.after is not None:
         return len(kinds) >= one.after
     return bool(kinds) if one.at == "first_event" else one.at in kinds

@@ -30,6 +30,7 @@ from convtest.scenario.model import Scenario
 from convtest.simulator.source import Simulator, scripts_of, slots_of
 from convtest.transcript import SourceName, Transcript
 from convtest.wire import lanes
+from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PUBLIC_URL
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
@@ -97,11 +98,13 @@ def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
     _check_options(config, scenario)
     _check_visible(scenario, making)
     simulated = all(one.upstream == SIMULATOR for one in made)
-    path = cassette_path(config, scenario)
+    path = scenario.cassette.resolve() if scenario.cassette else cassette_path(config, scenario)
     for one in made:
         _check_key(one, mode, path.is_file())
     command = f"convtest record {shlex.quote(f'{config.shown(scenario.file)}::{scenario.name}')}"
-    source, read = _source(mode, path, simulated)
+    source, read = _source(mode, path, simulated and scenario.cassette is None)
+    if scenario.cassette is not None and not mode.live:
+        source, read = "replayed", True
     if source == "replayed" and not path.is_file():
         raise NoCassette(cassette=config.shown(path), command=command)
     anew = command.replace("convtest record", "convtest record --mode all", 1)
@@ -204,7 +207,7 @@ def _answering(prepared: Prepared) -> tuple[Source, Clock]:
     if prepared.source == "replayed":
         return Player(prepared.recorded, command=prepared.record_command), paced
     clock = paced if prepared.simulated else RealClock()
-    upstream = _Upstreams(prepared)
+    upstream = Faulty(_Upstreams(prepared))
     if prepared.recorded:
         return Player(prepared.recorded, command=prepared.record_command, beyond=upstream, pace=paced), clock
     return upstream, clock
@@ -273,7 +276,8 @@ def _after_play(prepared: Prepared, transcript: Transcript, source: Source) -> N
     if not isinstance(source, Player):
         return
     if prepared.source == "replayed":
-        transcript.unplayed = source.unplayed()
+        left = source.unplayed()
+        transcript.unplayed = left if len(left) > prepared.scenario.unplayed else []
     missed = transcript.missed()
     if missed is None:
         return

@@ -60,7 +60,7 @@ class Runner:
         try:
             async with anyio.create_task_group() as tasks:
                 while steps and self._goes_on():
-                    await self._step(steps.pop(0), tasks)
+                    await self._next(steps, tasks)
                 await self._close_all()
         except BaseExceptionGroup as group:
             # The event loop finds out at the end of a session's task that a scope in it was left open, or twice.
@@ -90,6 +90,26 @@ class Runner:
             lost = isinstance(last, ActRecord) and last.error is not None and last.error.code != expected
             stopped = stopped or bool(last.crash or last.hung) or lost
         return not stopped
+
+    async def _next(self, steps: list[Step], tasks: TaskGroup) -> None:
+        """The next step, or all branches of a `together` at once, each in its own order."""
+        first = steps.pop(0)
+        if first.group is None:
+            await self._step(first, tasks)
+            return
+        branches: dict[int, list[Step]] = {first.group[1]: [first]}
+        while steps and steps[0].group is not None and steps[0].group[0] == first.group[0]:
+            branches.setdefault(steps[0].group[1], []).append(steps.pop(0))
+        start = len(self.transcript.records)
+        async with anyio.create_task_group() as together:
+            for branch in branches.values():
+                together.start_soon(self._branch, branch, tasks)
+        played = self.transcript.records[start:]
+        self.transcript.records[start:] = sorted(played, key=lambda record: record.step.index)
+
+    async def _branch(self, steps: list[Step], tasks: TaskGroup) -> None:
+        for step in steps:
+            await self._step(step, tasks)
 
     async def _step(self, step: Step, tasks: TaskGroup) -> None:
         record: StepRecord = (
@@ -145,6 +165,7 @@ class Runner:
             session=session,
             options={**made.options, **options},
             base_url=made.base_url,
+            clock=self._tap.clock,
             api_key=os.environ.get(made.api_key_env, "") or PLACEHOLDER_KEY,
             transport=binding("httpx").async_transport(self._tap, session),
             workspace=self._workspace,
@@ -156,11 +177,25 @@ class Runner:
         live.start(tasks)
         self.watch.last_seen = lambda: "connecting"
         await live.perform(live.open, record, self._scenario.timeout)
+        if not how:
+            await self._preset(live, session, record)
         if record.error or record.crash or record.hung:
             live.stop()
             return None
         self._open[session] = live
         return live
+
+    async def _preset(self, live: LiveSession, session: str, record: StepRecord) -> None:
+        """Give a fresh session the history that the scenario declares for it."""
+        spec = self._scenario.sessions.get(session)
+        if spec is None or not spec.history or record.error or record.crash or record.hung:
+            return
+        load = getattr(live.client, "load_history", None)
+        if not callable(load):
+            place = self._scenario.place_of("sessions", session, "history")
+            raise MissingCapability(client=spec.client, capability="load_history", place=place)
+        messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in spec.history]
+        await live.perform(lambda: load(messages), record, self._scenario.timeout)
 
     async def _disconnect(self, session: str, record: StepRecord) -> None:
         live = self._open.pop(session, None)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from convtest.errors import ConvtestError
 from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage, text_of
-from convtest.scenario.model import Act, Interrupt, Scenario, Step, Turn
+from convtest.scenario.model import Act, Disturbance, Scenario, Step, Turn
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 
@@ -59,7 +59,7 @@ class TurnRecord(StepRecord):
     """Events after the turn end."""
     first_event_ms: float | None = None
     total_ms: float | None = None
-    unreached: list[Interrupt] = field(default_factory=list)
+    unreached: list[Disturbance] = field(default_factory=list)
     interactions: list[Interaction] = field(default_factory=list)
     """What was sent in the session's lane during the turn."""
     borrowed: list[Interaction] = field(default_factory=list)
@@ -93,7 +93,7 @@ class TurnRecord(StepRecord):
     @property
     def disturbed(self) -> bool:
         """The turn did not run to its own end."""
-        return bool(self.turn.interrupts) or self.end is None or self.end.ended != "complete"
+        return bool(self.turn.disturbances) or self.end is None or self.end.ended != "complete"
 
     def main(self) -> list[Interaction]:
         """Requests whose answer the client yielded, and refused ones that hold the prompt; if there is none, those
@@ -189,6 +189,11 @@ class Transcript:
         while (origin := self.origins.get(found[-1])) is not None and origin.parent not in found:
             found.append(origin.parent)
         return found
+
+    def preset(self, session: str) -> tuple[tuple[str, str], ...]:
+        """(role, text) of what the scenario declares as already said."""
+        spec = self.scenario.sessions.get(session)
+        return spec.history if spec else ()
 
     def related(self, one: str, other: str) -> bool:
         return bool(set(self.lineage(one)) & set(self.lineage(other)))

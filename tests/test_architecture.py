@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "network": {"errors"},
     "config": {"errors"},
     "scenario": {"errors", "textmatch"},
-    "wire": {*GROUND},
+    "wire": {*GROUND, "scenario"},
     "clients": {*GROUND, "config", "scenario", "wire"},
     "simulator": {*GROUND, "scenario", "wire"},
     "cassettes": {*GROUND, "wire"},
@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "anyio": {"clock", "wire/tap", "live", "runner", "play", "clients/messages"},
     "click": {"cli"},
-    "httpx": {"clients/messages", "clients/messages_turns"},
+    "httpx": {"clients/messages", "clients/messages_sending", "clients/messages_turns"},
     "msgspec": {"scenario", "wire", "clients", "simulator", "cassettes", "checks"},
     "pytest": {"pytest_plugin", "pytest_items", "pytest_recording"},
     "rich": {"cli/record"},

@@ -9,7 +9,7 @@ import yaml
 from convtest.errors import ScenarioError
 from convtest.scenario import nodes
 from convtest.scenario.loader import load
-from convtest.scenario.model import Act, Interrupt, Scenario, Turn
+from convtest.scenario.model import Act, Disturbance, Scenario, Turn
 
 CLIENTS = ("assistant", "claude")
 REPOSITORY = Path(__file__).parent.parent
@@ -212,7 +212,7 @@ def test_short_forms_and_acts(tmp_path: Path) -> None:
 
     turn, fork, resume = scenario.steps
     assert isinstance(turn, Turn)
-    assert turn.interrupts == (Interrupt(at="text"), Interrupt(after=3))
+    assert turn.disturbances == (Disturbance(at="text"), Disturbance(after=3))
     assert isinstance(fork, Act)
     assert (fork.session, fork.target, fork.at) == ("other", "alice", 1)
     assert isinstance(resume, Act)
@@ -345,14 +345,9 @@ def test_simulate_on_a_turn_that_knows_would_answer_for_the_client(tmp_path: Pat
         "fixtures: [server]",
         "retention: {facts: [who]}",
         "sweep: {turn: a, disturb: kill}",
-        "cassette: other.yaml",
-        "unplayed: {allow: 1, because: x}",
-        "sessions: {a: {history: [{user: hello}]}}",
-        "steps: [{together: [[{user: a}]]}]",
-        "steps: [{user: a, fault: {do: reset, after: 2}}]",
         "steps: [{user: a, during: {after: 1, steps: [{user: b}]}}]",
         "steps: [{compact: main}]",
-        "steps: [{user: a, disturb: {do: kill, after: 1}}]",
+        "steps: [{user: a, disturb: {do: fork, after: 1}}]",
         "steps: [{user: a, expect: {similar: b}}]",
         "steps: [{user: a, expect: {json_schema: {}}}]",
     ],

@@ -135,7 +135,7 @@ def test_an_interrupt_replays_to_its_cut(stage: Stage) -> None:
 def test_an_interrupt_later_than_the_recorded_cut_ends_the_item_at_once(stage: Stage) -> None:
     stage.record(CUT % (INTERRUPTED % 3))
 
-    with pytest.raises(RecordingEnds, match="the recording ends after event 3, this run interrupts after 10"):
+    with pytest.raises(RecordingEnds, match="the recording ends after event 3, this run has an interrupt after 10"):
         stage.play(CUT % (INTERRUPTED % 10))
 
 

@@ -162,7 +162,7 @@ class _Recorded:
         if turn is not None and turn.due() and turn.reachable(kinds):
             with contextlib.suppress(CannotWait):
                 await self._clock.forever()
-        goes_on = f"this run interrupts {turn.describe_due}" if turn and turn.due() else "this run goes on"
+        goes_on = f"this run has an {turn.describe_due}" if turn and turn.due() else "this run goes on"
         detail = f"the recording ends after event {len(kinds)}, {goes_on}"
         self._interaction.trouble = RecordingEnds(detail=detail, command=self._command)
         raise WireFailure("truncated", detail)

@@ -84,6 +84,10 @@ def _is_number(text: str) -> bool:
 def told_version(transcript: Transcript, record: TurnRecord, fact: Fact) -> int | None:
     """Which of the slot's values this session was told last, by `tell` or in a prompt's own words; None if never."""
     told: int | None = None
+    for role, text in transcript.preset(record.session):
+        for index, answer in enumerate(fact.answers):
+            if role == "user" and contains_value(text, answer):
+                told = index
     for turn in [*transcript.heard(record), record]:
         if turn.turn.tells and turn.turn.tells[0] == fact.name:
             told = turn.turn.tells[1]

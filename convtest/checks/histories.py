@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from convtest.scenario.model import Act
+from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
@@ -82,11 +82,20 @@ class _Sessions:
 def follow(transcript: Transcript) -> Iterator[Seen]:
     """Every main request of every session whose wire is seen, in order."""
     sessions = _Sessions()
+    for name, spec in transcript.scenario.sessions.items():
+        if spec.history:
+            sessions.states[name] = _preset(spec)
     for record in transcript.records:
         if isinstance(record, TurnRecord):
             yield from _turn(record, sessions)
         elif isinstance(record, ActRecord) and record.error is None:
             _act(record.act, record, sessions)
+
+
+def _preset(spec: SessionSpec) -> State:
+    blocks = [Block(role, "text", _collapsed(text)) for role, text in spec.history]
+    prompts = tuple(Prompt(text, True) for role, text in spec.history if role == "user")
+    return State(blocks=merged(blocks), prompts=prompts)
 
 
 def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:

@@ -40,6 +40,9 @@ def isolation(transcript: Transcript) -> Iterator[Finding]:
 def _known(transcript: Transcript, session: str) -> _Known:
     said = {one for name in transcript.lineage(session) for one in sentences(_system(transcript, name))}
     heard: set[str] = set()
+    for name in transcript.lineage(session):
+        for role, text in transcript.preset(name):
+            (said if role == "user" else heard).update(sentences(text))
     facts: set[str] = set()
     for turn in transcript.turns():
         if transcript.related(turn.session, session):

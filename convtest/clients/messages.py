@@ -9,6 +9,7 @@ import anyio
 import httpx
 import msgspec
 
+from convtest.clients.messages_sending import body_of, send, whole_body
 from convtest.clients.messages_turns import (
     all_tools,
     end_of,
@@ -31,7 +32,9 @@ BODY_OPTIONS = (
     "model", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice",
     "metadata",
 )  # fmt: skip
-OPTIONS = frozenset({*BODY_OPTIONS, "max_turns", "max_messages", "python_tools", "prices", "read_timeout"})
+OPTIONS = frozenset(
+    {*BODY_OPTIONS, "max_turns", "max_messages", "python_tools", "prices", "read_timeout", "max_retries"}
+)
 INTERRUPTED = "The user interrupted before this tool call was finished."
 
 
@@ -58,6 +61,7 @@ class MessagesClient:
     - `max_turns`: how many requests one turn may make (the tool loop's limit),
     - `max_messages`: the history's size limit in messages; beyond it the oldest whole turns are dropped,
     - `python_tools`: functions as `module:attr`,
+    - `max_retries`: how often to try again after 408, 429, 5xx or no response (0),
     - `read_timeout`: seconds without a byte before the turn ends in `timeout`.
 
     An interrupted turn keeps its prompt and just the text that was yielded; tool uses yielded without their result are
@@ -70,6 +74,7 @@ class MessagesClient:
         self._store = SessionStore(opening.store)
         self._tools: dict[str, Tool] = {tool.name: tool for tool in all_tools(opening)}
         self._http: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport = opening.transport or httpx.AsyncHTTPTransport()
         self._messages: list[dict[str, Any]] = []
         self._turns: list[int] = []
         self._id: str | None = None
@@ -87,8 +92,7 @@ class MessagesClient:
             return
         self._restore()
         timeout = httpx.Timeout(30.0, read=float(self._options.get("read_timeout", 600)))
-        transport = self._opening.transport or httpx.AsyncHTTPTransport()
-        self._http = httpx.AsyncClient(transport=transport, timeout=timeout)
+        self._http = httpx.AsyncClient(transport=self._transport, timeout=timeout)
 
     def _restore(self) -> None:
         opening, stored = self._opening, None
@@ -158,7 +162,9 @@ class MessagesClient:
         assert self._http is not None
         request = self._http.build_request("POST", self._url, headers=self._headers, content=self._body())
         try:
-            response = await self._unless_interrupted(self._http.send(request, stream=True))
+            tries = int(self._options.get("max_retries", 0)) + 1
+            sending = send(self._transport, request, tries=tries, clock=self._opening.clock)
+            response = await self._unless_interrupted(sending)
             if response is None:
                 current.end = TurnEnd(ended="interrupted")
                 return
@@ -167,7 +173,7 @@ class MessagesClient:
                     async for event in events:
                         yield event
             finally:
-                await response.aclose()
+                await body_of(response).aclose()
         except httpx.TransportError as error:
             current.end = TurnEnd(ended=lost(error), message=str(error))
         except MalformedStream as error:
@@ -177,9 +183,9 @@ class MessagesClient:
 
     async def _read(self, response: httpx.Response, current: _Round) -> AsyncGenerator[Event, None]:
         if response.status_code != 200:
-            current.end = refused(response.status_code, await response.aread())
+            current.end = refused(response.status_code, await whole_body(response))
             return
-        parser, pieces = SSEParser(), response.aiter_raw()
+        parser, pieces = SSEParser(), aiter(body_of(response))
         while (data := await self._unless_interrupted(anext(pieces, b""))) is not None:
             for server_event in parser.feed(data):
                 for event in current.stream.feed(server_event):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from convtest.clock import Clock, RealClock
 from convtest.events import ErrorCode, Event
 
 
@@ -48,6 +49,8 @@ class Opening:
     """The id of a session to go on with."""
     fork: bool = False
     """With `resume`: under a new id, the resumed session left as it is."""
+    clock: Clock = field(default_factory=RealClock)
+    """What to sleep on, as before another try: virtual where nothing is live."""
     fork_at: int | None = None
     """With `fork`: keep only this many turns."""
     continue_: bool = False

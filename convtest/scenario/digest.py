@@ -9,11 +9,14 @@ from convtest.scenario.model import Act, Scenario, StandIn, Step, Turn
 
 
 def digest(scenario: Scenario) -> str:
-    """Twelve hex digits; equal as long as prompts, options, tools, files and the order of steps are."""
+    """Twelve hex digits; equal as long as prompts, options, tools, files and the order of steps are.
+
+    What a scenario does not use leaves no trace in it, so that a new key in the language changes no digest.
+    """
     asked = {
         "options": scenario.options,
         "files": scenario.files,
-        "sessions": {name: [spec.client, spec.options] for name, spec in scenario.sessions.items()},
+        "sessions": {name: [spec.client, spec.options, *spec.history] for name, spec in scenario.sessions.items()},
         "tools": [
             [t.name, t.description, t.input, [[a.when, a.value, a.error] for a in t.answers]] for t in scenario.tools
         ],
@@ -23,6 +26,10 @@ def digest(scenario: Scenario) -> str:
     return hashlib.sha256(encoded).hexdigest()[:12]
 
 
+def _group(step: Step) -> list[int]:
+    return list(step.group or ())
+
+
 def _tool(tool: StandIn) -> list[Any]:
     return [tool.name, tool.description, tool.input, [[a.when, a.value, a.error] for a in tool.answers]]
 
@@ -30,6 +37,6 @@ def _tool(tool: StandIn) -> list[Any]:
 def _asked(step: Step) -> list[Any]:
     match step:
         case Turn():
-            return ["user", step.session, step.prompt, [str(one) for one in step.interrupts]]
+            return ["user", step.session, step.prompt, [str(one) for one in step.disturbances], *_group(step)]
         case Act():
             return [step.kind, step.target, step.new, step.session_id, step.at, step.options]

@@ -372,11 +372,10 @@ STEP_KEYS = (
 TURN_KEYS = ("user", "tell", "ask")
 
 NOT_YET: dict[type[Struct], tuple[str, ...]] = {
-    ScenarioShape: ("fixtures", "retention", "sweep", "cassette", "unplayed"),
-    SessionShape: ("history",),
-    StepShape: ("together", "fault", "during", "compact"),
+    ScenarioShape: ("fixtures", "retention", "sweep"),
+    StepShape: ("during", "compact"),
     ExpectShape: ("json_schema", "similar"),
 }
 """Keys of the language that this version refuses: they are known, and do nothing yet."""
 
-NOT_YET_DISTURBANCES = frozenset(Doing.__args__) - {"interrupt"}  # type: ignore[attr-defined]
+NOT_YET_DISTURBANCES = frozenset({"resume", "fork"})

@@ -6,7 +6,7 @@ from typing import Any
 
 from convtest.errors import Problem, ScenarioError, did_you_mean
 from convtest.scenario.durations import seconds
-from convtest.scenario.grammar import ScenarioShape
+from convtest.scenario.grammar import ScenarioShape, SessionShape
 from convtest.scenario.model import (
     Answer,
     Fact,
@@ -102,6 +102,8 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
         xfail=shape.xfail,
         budget=shape.budget,
         snapshot=shape.snapshot,
+        cassette=(path.parent / shape.cassette) if shape.cassette else None,
+        unplayed=shape.unplayed.allow if shape.unplayed else 0,
         node=node,
         warnings=tuple(_warnings(shape, node, steps)),
         **naming,
@@ -120,9 +122,15 @@ def _sessions(shape: ScenarioShape, client: str) -> dict[str, SessionSpec]:
             name=name,
             client=(session.client if session and session.client else client),
             options={**shape.options, **((session.options if session else None) or {})},
+            history=_preset(session),
         )
         for name, session in declared.items()
     }
+
+
+def _preset(session: SessionShape | None) -> tuple[tuple[str, str], ...]:
+    messages = (session.history if session else None) or []
+    return tuple(("user", m.user) if m.user is not None else ("assistant", m.assistant or "") for m in messages)
 
 
 def _stand_ins(shape: ScenarioShape) -> tuple[StandIn, ...]:
@@ -147,6 +155,10 @@ def _wrong_names(shape: ScenarioShape, node: Mapping, clients: tuple[str, ...], 
             why = "is one of pytest's own marks" if tag in RESERVED_TAGS else "is not a plain word"
             yield Problem(f"the tag {tag!r} {why}", node.keys["tags"], "use another word for it")
     for name, session in shape.sessions.items():
+        for number, message in enumerate((session.history if session else None) or [], 1):
+            if (message.user is None) == (message.assistant is None):
+                place = place_in(node, ("sessions", name, "history"))
+                yield Problem(f"message {number} of the history needs either user: or assistant:", place)
         if session and session.client and clients and session.client not in clients:
             place = place_in(node, ("sessions", name, "client"))
             yield Problem(f"unknown client {session.client!r}", place, did_you_mean(session.client, clients))

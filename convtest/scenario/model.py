@@ -55,15 +55,30 @@ class StandIn:
     answers: tuple[Answer, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interrupt:
-    """Interrupt as soon as the client has yielded `after` events of the turn, or at a point."""
+ON_THE_WIRE = frozenset({"reset", "close", "stall", "malformed", "error_event", "status"})
+"""Disturbances that the wire meets with; the others are acts on the client."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbance:
+    """Something done in mid-turn: as soon as `after` events were yielded (on the wire: delivered), or at a point."""
+
+    do: str = "interrupt"
     after: int | None = None
     at: Point | None = None
+    status: int = 0
+    times: int = 1
+    retry_after: float | None = None
+    """Seconds, in the header of that name."""
+
+    @property
+    def on_the_wire(self) -> bool:
+        return self.do in ON_THE_WIRE
 
     def __str__(self) -> str:
-        return f"after {self.after}" if self.at is None else f"at {self.at}"
+        if self.do == "status":
+            return f"status {self.status}"
+        return f"{self.do} after {self.after}" if self.at is None else f"{self.do} at {self.at}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +86,8 @@ class SessionSpec:
     name: str
     client: str
     options: Mapping[str, Any]
+    history: tuple[tuple[str, str], ...] = ()
+    """(role, text) of each message already said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +100,8 @@ class StepBase:
     options: Mapping[str, Any]
     place: Place
     node: MappingNode
+    group: tuple[int, int] | None = None
+    """(which `together`, which of its branches)."""
 
     def place_of(self, *keys: str) -> Place:
         """The place of an entry of this step, or of the nearest thing around it."""
@@ -95,7 +114,7 @@ class Turn(StepBase):
     tells: tuple[str, int] | None = None
     """The fact told and which of its values, counted from 0."""
     asks: str | None = None
-    interrupts: tuple[Interrupt, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
     simulate: tuple[SimulateShape, ...] = ()
     boundary: Literal["clear", "compact"] | None = None
 
@@ -151,6 +170,10 @@ class Scenario:
     budget: BudgetShape | None
     snapshot: bool
     node: MappingNode
+    cassette: Path | None = None
+    """A read-only recording that is played in place of the scenario's own."""
+    unplayed: int = 0
+    """How many recorded interactions may be left over."""
     warnings: tuple[str, ...] = field(default=())
 
     @property

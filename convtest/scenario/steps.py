@@ -4,17 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from convtest.errors import Problem, did_you_mean
+from convtest.scenario.disturbing import disturbances
 from convtest.scenario.expecting import bad_values
 from convtest.scenario.grammar import (
-    NOT_YET_DISTURBANCES,
     STEP_KEYS,
     TURN_KEYS,
-    DisturbShape,
     ExpectShape,
     ScenarioShape,
     StepShape,
 )
-from convtest.scenario.model import Act, Fact, Interrupt, SessionSpec, Step, Turn
+from convtest.scenario.model import Act, Fact, SessionSpec, Step, Turn
 from convtest.scenario.nodes import Mapping, Sequence
 
 _FIELDS = {"continue": "continue_"}
@@ -52,12 +51,15 @@ class _Steps:
         self._saved: set[str] = set()
         self._ids: dict[str, Any] = {}
         self._used: set[str] = set()
+        self._group: tuple[int, int] | None = None
 
     def walk(self, shapes: list[StepShape], node: Sequence) -> None:
         for shape, child in zip(shapes, node.items, strict=True):
             assert isinstance(child, Mapping)
             if shape.repeat is not None:
                 self._repeat(shape, child)
+            elif shape.together is not None:
+                self._together(shape, child)
             else:
                 self._one(shape, child)
 
@@ -69,6 +71,24 @@ class _Steps:
         if shape.repeat is not None and shape.repeat < 1:
             self._problems.append(Problem("repeat needs a number of at least 1", node.keys["repeat"]))
         self.walk(shape.steps, steps)
+
+    def _together(self, shape: StepShape, node: Mapping) -> None:
+        branches = node.entries["together"]
+        if self._group is not None or not isinstance(branches, Sequence) or not shape.together:
+            self._problems.append(Problem("together needs branches, and none in another", node.keys["together"]))
+            return
+        number, first = len(self.steps) + 1, len(self.steps)
+        for index, (branch, child) in enumerate(zip(shape.together, branches.items, strict=True)):
+            self._group = (number, index)
+            if isinstance(child, Sequence):
+                self.walk(branch, child)
+        self._group = None
+        owner: dict[str, int] = {}
+        for step in self.steps[first:]:
+            branch_of = step.group[1] if step.group else 0
+            if owner.setdefault(step.session, branch_of) != branch_of:
+                what = f"two branches use the session {step.session!r} at once"
+                self._problems.append(Problem(what, step.place, "give each branch its own session"))
 
     def _one(self, shape: StepShape, node: Mapping) -> None:
         keys = [key for key in STEP_KEYS if key in node.entries]
@@ -134,7 +154,7 @@ class _Steps:
                 prompt=prompt,
                 tells=tells,
                 asks=name if key == "ask" else None,
-                interrupts=tuple(self._interrupts(shape, node)),
+                disturbances=disturbances(shape, node, self._problems),
                 simulate=tuple(_listed(shape.simulate)),
                 boundary=shape.boundary,
             )
@@ -149,6 +169,7 @@ class _Steps:
             "options": shape.options or {},
             "place": node.place,
             "node": node,
+            "group": self._group,
         }
 
     def _act(self, shape: StepShape, node: Mapping, key: str) -> None:
@@ -213,20 +234,6 @@ class _Steps:
                 self._told[(session, fact)] = count
         self._turns[session] = list(self._turns.get(source, []))[:kept]
 
-    def _interrupts(self, shape: StepShape, node: Mapping) -> Iterator[Interrupt]:
-        given: list[tuple[str, Any]] = [("disturb", one) for one in _listed(shape.disturb)]
-        if shape.interrupt:
-            given.append(("interrupt", shape.interrupt))
-        for key, one in given:
-            if isinstance(one, DisturbShape) and one.do in NOT_YET_DISTURBANCES:
-                self._problems.append(Problem(f"disturb: {one.do} is not supported yet", node.keys[key]))
-            elif (one.after is None) == (one.at is None):
-                self._problems.append(Problem(f"{key} needs either after: or at:", node.keys[key]))
-            elif one.after is not None and one.after < 0:
-                self._problems.append(Problem("after: counts events, from 0", node.keys[key]))
-            else:
-                yield Interrupt(after=one.after, at=one.at)
-
     def _expectation(self, expect: ExpectShape | None, node: Mapping, path: tuple[str, ...]) -> Iterator[Problem]:
         if expect is None:
             return
@@ -275,6 +282,7 @@ _ALLOWED = {
     "steps": {"repeat"},
     "disturb": {*TURN_KEYS},
     "interrupt": {*TURN_KEYS},
+    "fault": {*TURN_KEYS},
     "simulate": {*TURN_KEYS},
     "boundary": {*TURN_KEYS},
 }

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
@@ -34,7 +34,9 @@ class OpenTurn:
     yielded: list[str] = field(default_factory=list)
     request_out: anyio.Event = field(default_factory=anyio.Event)
     early: anyio.Event | None = None
-    """Where an interrupt is due as soon as the request is out: set when it has been made."""
+    """Where an act is due as soon as the request is out: set when it has been done."""
+    faults: list[Any] = field(default_factory=list)
+    """Disturbances of the wire that have not come yet."""
 
     async def hold(self, clock: Clock) -> None:
         """Answers that are not live wait for an early interrupt, so that it comes before them on every event loop."""
@@ -68,6 +70,8 @@ class Via:
     clock: Clock
     forward: Callable[[Request], Awaitable[Answer]]
     """Send it on for real. Raises WireFailure where there is no response."""
+    read_timeout: float = 600.0
+    """Seconds without a byte after which the client gives up."""
 
 
 class Source(Protocol):

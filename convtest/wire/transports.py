@@ -77,6 +77,12 @@ def sent_request(request: Any, body: bytes) -> Request:
     return Request(method=request.method, url=str(request.url), headers=headers, body=body)
 
 
+def read_timeout(request: Any) -> float:
+    """Seconds; what the client asked of its transport."""
+    asked = (request.extensions.get("timeout") or {}).get("read")
+    return 600.0 if asked is None else float(asked)
+
+
 class _AsyncLane:
     """An async transport: whatever is sent through it belongs to the lane."""
 
@@ -102,7 +108,9 @@ class _AsyncLane:
             return await self._really_send(self.binding.real_request(wanted, request))
 
         try:
-            tapped = await self._tap.send(self.lane, sent, Via(clock=self._tap.clock, forward=forward))
+            tapped = await self._tap.send(
+                self.lane, sent, Via(clock=self._tap.clock, forward=forward, read_timeout=read_timeout(request))
+            )
         except WireFailure as failure:
             raise self.binding.raised(failure, request) from None
         return self.binding.response(tapped, self.binding.async_stream(tapped, request, self))
@@ -183,7 +191,7 @@ class _SyncLane:
         async def forward(wanted: Request) -> Answer:
             return self._really_send(self.binding.real_request(wanted, request))
 
-        via = Via(clock=Blocking(self._tap.clock), forward=forward)
+        via = Via(clock=Blocking(self._tap.clock), forward=forward, read_timeout=read_timeout(request))
         try:
             tapped = run_now(self._tap.send(self.lane, sent, via))
         except WireFailure as failure:

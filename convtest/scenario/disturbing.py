@@ -1,0 +1,66 @@
+"""`disturb`, `interrupt` and `fault` on a turn: three spellings of one mechanism."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from convtest.errors import Problem
+from convtest.scenario.durations import seconds
+from convtest.scenario.grammar import NOT_YET_DISTURBANCES, StepShape
+from convtest.scenario.model import Disturbance
+from convtest.scenario.nodes import Mapping
+
+
+def disturbances(shape: StepShape, node: Mapping, problems: list[Problem]) -> tuple[Disturbance, ...]:
+    """The turn's disturbances in the order of writing; what is wrong with them is added to `problems`."""
+    found: list[Disturbance] = []
+    for key, given in _given(shape):
+        place = node.keys[key]
+        do = getattr(given, "do", None) or ("interrupt" if key == "interrupt" else "status")
+        problems.extend(Problem(what, place) for what in _problems(key, do, given))
+        try:
+            retry_after = seconds(given.retry_after) if getattr(given, "retry_after", None) is not None else None
+        except ValueError as error:
+            problems.append(Problem(str(error), place))
+            retry_after = None
+        found.append(
+            Disturbance(
+                do=do,
+                after=given.after,
+                at=given.at,
+                status=getattr(given, "status", None) or 0,
+                times=getattr(given, "times", None) or 1,
+                retry_after=retry_after,
+            )
+        )
+    return tuple(found)
+
+
+def _given(shape: StepShape) -> Iterator[tuple[str, Any]]:
+    disturb = shape.disturb if isinstance(shape.disturb, list) else [shape.disturb] if shape.disturb else []
+    yield from (("disturb", one) for one in disturb)
+    if shape.interrupt:
+        yield "interrupt", shape.interrupt
+    if shape.fault:
+        yield "fault", shape.fault
+
+
+def _problems(key: str, do: str, given: Any) -> Iterator[str]:
+    if do in NOT_YET_DISTURBANCES:
+        yield f"disturb: {do} is not supported yet"
+        return
+    status = getattr(given, "status", None)
+    if do == "status":
+        if status is None:
+            yield f"{key} needs do: or status:"
+        elif not 400 <= status <= 599:
+            yield f"{status} is no status of a failure (400 to 599)"
+        if given.after is not None or given.at is not None:
+            yield "a status comes in place of an answer: it takes no after: or at:"
+    elif status is not None:
+        yield f"status: does not go with do: {do}"
+    elif (given.after is None) == (given.at is None):
+        yield f"{key} needs either after: or at:"
+    if given.after is not None and given.after < 0:
+        yield "after: counts events, from 0"
+    if (getattr(given, "times", None) or 1) < 1:
+        yield "times: is at least 1"

@@ -1,0 +1,139 @@
+"""Faults on the wire: a source that answers with failures where the turn's disturbances say so."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from convtest.scenario.model import Disturbance
+from convtest.wire.interaction import Interaction
+from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
+
+_EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
+_ERRORS: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+MALFORMED = b'event: content_block_delta\ndata: {"type": "content_block_delta", "index": \n\n'
+
+
+class Faulty:
+    """Stands before another source and breaks what it answers; where no fault is due it is not there."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._given: dict[int, int] = {}
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
+        if turn is None or not turn.faults:
+            return await self._source.answer(interaction, turn, via)
+        for fault in turn.faults:
+            if fault.do == "status":
+                return self._refused(fault, interaction, turn, via)
+        answer = await self._source.answer(interaction, turn, via)
+        if answer.status == 200:
+            answer.chunks = _Broken(answer.chunks, turn, via)
+        return answer
+
+    def _refused(self, fault: Disturbance, interaction: Interaction, turn: OpenTurn, via: Via) -> Answer:
+        interaction.origin = "simulated"
+        given = self._given[turn.number] = self._given.get(turn.number, 0) + 1
+        if given >= fault.times:
+            turn.faults.remove(fault)
+        kind = _ERRORS.get(fault.status, "api_error")
+        body = {"type": "error", "error": {"type": kind, "message": f"{kind}, as the scenario asks"}}
+        headers = [("content-type", "application/json")]
+        if fault.retry_after is not None:
+            headers.append(("retry-after", f"{fault.retry_after:g}"))
+        chunks = _Whole(msgspec.json.encode(body), via)
+        return Answer(status=fault.status, reason="Fault", headers=tuple(headers), chunks=chunks)
+
+
+class _Whole:
+    def __init__(self, body: bytes, via: Via) -> None:
+        self._bodies = [body]
+        self._via = via
+
+    def __aiter__(self) -> "_Whole":
+        return self
+
+    async def __anext__(self) -> bytes:
+        await self._via.clock.checkpoint()
+        if not self._bodies:
+            raise StopAsyncIteration
+        return self._bodies.pop()
+
+
+class _Broken:
+    """Passes chunks on, cut at the event where the fault is due, and then does what the fault says."""
+
+    def __init__(self, chunks: Any, turn: OpenTurn, via: Via) -> None:
+        self._chunks = chunks
+        self._turn = turn
+        self._via = via
+        self._delivered = 0
+        self._rest: list[bytes] = []
+        self._ended = False
+
+    def __aiter__(self) -> "_Broken":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._ended:
+            raise StopAsyncIteration
+        due = next((fault for fault in self._turn.faults if self._is_due(fault)), None)
+        if due is not None:
+            self._turn.faults.remove(due)
+            await self._via.clock.checkpoint()
+            return await self._do(due)
+        return self._up_to_the_fault(b"".join(self._rest) or await anext(self._chunks))
+
+    def _is_due(self, fault: Disturbance) -> bool:
+        if fault.after is not None:
+            return self._delivered >= fault.after
+        if fault.at == "before_request":
+            return True
+        kinds = self._turn.yielded
+        return bool(kinds) if fault.at == "first_event" else fault.at in kinds
+
+    def _up_to_the_fault(self, data: bytes) -> bytes:
+        """As many whole events as may pass before the next fault; the rest waits."""
+        limit = min((fault.after for fault in self._turn.faults if fault.after is not None), default=None)
+        pieces = [piece for piece in _EVENT_END.split(data) if piece]
+        passed: list[bytes] = []
+        while pieces and (limit is None or self._delivered < limit):
+            passed.append(pieces.pop(0))
+            self._delivered += _is_event(passed[-1])
+        self._rest = pieces
+        return b"".join(passed)
+
+    async def _do(self, fault: Disturbance) -> bytes:
+        match fault.do:
+            case "reset":
+                raise WireFailure("reset", "connection reset, as the scenario asks")
+            case "close":
+                raise WireFailure("truncated", "connection closed in mid-stream, as the scenario asks")
+            case "stall":
+                return await self._stall()
+            case "malformed":
+                return MALFORMED
+            case _:
+                self._ended = True
+                error = {"type": "overloaded_error", "message": "overloaded, as the scenario asks"}
+                return b"event: error\ndata: " + msgspec.json.encode({"type": "error", "error": error}) + b"\n\n"
+
+    async def _stall(self) -> bytes:
+        if self._turn.due():
+            await self._via.clock.forever()
+        await self._via.clock.sleep(self._via.read_timeout * 1000)
+        raise WireFailure("timeout", f"nothing came for {self._via.read_timeout:g} s")
+
+
+def _is_event(piece: bytes) -> bool:
+    return piece.endswith((b"\n\n", b"\r\n\r\n")) and b"event: ping" not in piece

@@ -1,0 +1,237 @@
+"""Faults on the wire and acts on the client, simulated, recorded and replayed; branches at once."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from convtest.cassettes import store
+from convtest.play import Mode
+from tests.playing import Stage, checks_of, finding_of
+
+STORY = """
+    scenario: disturbed
+    facts: {{who: {{tell: My name is Ada., ask: What is my name?, answer: Ada}}}}
+    {options}
+    steps:
+      - tell: who
+      - user: Tell me a story about a lighthouse.
+        {disturb}
+        expect: {expect}
+      {then}
+      - ask: who
+    """
+
+
+def story(disturb: str, expect: str, then: str = "- user: What is 1 + 1?", options: str = "") -> str:
+    return STORY.format(disturb=disturb, expect=expect, then=then, options=options)
+
+
+FAULTS = [
+    ("fault: {do: reset, after: 4}", "{ended: connection_lost, equals: Once there}"),
+    ("fault: {do: reset, after: 0}", "{ended: connection_lost, equals: ''}"),
+    ("fault: {do: reset, at: first_event}", "{ended: connection_lost, equals: Once}"),
+    ("fault: {do: close, after: 4}", "{ended: connection_lost, equals: Once there}"),
+    ("fault: {do: stall, after: 4}", "{ended: timeout, equals: Once there}"),
+    ("fault: {do: malformed, after: 4}", "{ended: error, equals: Once there}"),
+    ("fault: {do: error_event, after: 4}", "{ended: overloaded, equals: Once there}"),
+    ("fault: {status: 529}", "{ended: overloaded}"),
+    ("fault: {status: 429, retry_after: 3s}", "{ended: rate_limited}"),
+    ("fault: {status: 401}", "{ended: error, error: not_authenticated}"),
+    ("disturb: {do: interrupt, at: text}", "{ended: interrupted, equals: Once}"),
+    ("disturb: {do: status, status: 500}", "{ended: error}"),
+]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(("disturb", "expect"), FAULTS, ids=[row[0] for row in FAULTS])
+def test_a_fault_comes_where_it_is_asked_for_and_replays_as_it_came(
+    stage: Stage, disturb: str, expect: str, backend: str
+) -> None:
+    text = story(disturb, expect)
+
+    recorded = stage.play(text, mode=Mode(record="all", backend=backend))
+    replayed = stage.play(text, mode=Mode(backend=backend))
+
+    assert recorded.verdict.passed, recorded.verdict
+    assert replayed.transcript.source == "replayed"
+    assert replayed.verdict.passed, replayed.verdict
+    first, again = recorded.transcript.turns()[1], replayed.transcript.turns()[1]
+    assert first.end
+    assert again.end
+    assert (again.events[:-1], again.end.ended) == (first.events[:-1], first.end.ended)
+
+
+@pytest.mark.parametrize("do", ["kill", "disconnect"])
+def test_the_transport_is_dropped_in_mid_answer_and_the_session_resumed(stage: Stage, do: str) -> None:
+    text = story(f"disturb: {{do: {do}, after: 2}}", "{ended: connection_lost, equals: Once there}", "- resume: main")
+
+    assert stage.record(text).verdict.passed
+    assert stage.play(text).verdict.passed
+
+
+def test_a_retry_obeys_retry_after_on_the_injected_clock(stage: Stage) -> None:
+    text = story(
+        "fault: {status: 529, times: 2, retry_after: 40s}",
+        "{contains: lighthouse, retries: {count: 2, after: 40s}, budget: {total: 85s}}",
+        options="options: {max_retries: 2}",
+    )
+    started = time.monotonic()
+
+    assert stage.record(text).verdict.passed
+    assert stage.play(text).verdict.passed
+
+    assert time.monotonic() - started < 20
+    assert [one.status for one in store.load(stage.cassette(), shown="c")][1:4] == [529, 529, 200]
+
+
+def test_a_client_that_comes_back_too_soon_fails(stage: Stage) -> None:
+    text = story("fault: {status: 500}", "{retries: {after: 5s}}", options="options: {max_retries: 1}")
+
+    assert "too soon" in finding_of(stage.play(text), "retries").message
+
+
+def test_a_retry_that_no_longer_happens_is_caught_on_replay(stage: Stage) -> None:
+    stage.record(story("fault: {status: 500}", "{contains: lighthouse}", options="options: {max_retries: 1}"))
+
+    outcome = stage.play(
+        story("fault: {status: 500}", "{contains: lighthouse}", options="options: {max_retries: 1}"),
+        "tests.test_disturbing:gives_up",
+    )
+
+    assert {"ended", "unplayed"} & {check for check, _ in checks_of(outcome)}
+
+
+def gives_up(opening: object) -> object:
+    from convtest.clients.messages import MessagesClient
+    from convtest.clients.port import Opening
+
+    assert isinstance(opening, Opening)
+    fields = {name: getattr(opening, name) for name in Opening.__slots__}
+    return MessagesClient(Opening(**{**fields, "options": {**opening.options, "max_retries": 0}}))
+
+
+def test_a_fault_that_is_never_reached_fails(stage: Stage) -> None:
+    outcome = stage.play(story("fault: {do: reset, after: 400}", "{ended: complete}"))
+
+    assert finding_of(outcome, "disturb").expected == "reset after 400"
+
+
+@pytest.mark.parametrize(
+    ("disturb", "message"),
+    [
+        ("fault: {after: 2}", "fault needs do: or status:"),
+        ("fault: {status: 200}", "200 is no status of a failure"),
+        ("fault: {status: 529, after: 2}", "it takes no after: or at:"),
+        ("fault: {do: reset}", "fault needs either after: or at:"),
+        ("fault: {do: reset, after: 1, status: 500}", "status: does not go with do: reset"),
+        ("fault: {status: 529, times: -1}", "times: is at least 1"),
+    ],
+)
+def test_faults_that_make_no_sense_are_refused(stage: Stage, disturb: str, message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        stage.scenarios(story(disturb, "{ended: complete}"))
+
+
+TOGETHER = """
+    scenario: at once
+    sessions: {alice: {}, bob: {}, carol: {}}
+    facts:
+      a: {tell: My name is Alessandra., ask: What is my name?, answer: Alessandra}
+      b: {tell: My name is Bartholomew., ask: What is my name?, answer: Bartholomew}
+    steps:
+      - together:
+          - - session: alice
+              tell: a
+            - session: alice
+              ask: a
+          - - session: bob
+              tell: b
+            - session: bob
+              ask: b
+          - - session: carol
+              user: Tell me a story about a lighthouse.
+      - session: alice
+        ask: a
+    """
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_branches_play_at_once_and_stay_apart(stage: Stage, backend: str) -> None:
+    recorded = stage.play(TOGETHER, mode=Mode(record="all", backend=backend))
+
+    assert recorded.verdict.passed, recorded.verdict
+    assert [record.step.index for record in recorded.transcript.records] == [1, 2, 3, 4, 5, 6]
+    lanes = [one.lane for one in recorded.transcript.interactions[:3]]
+    assert sorted(str(lane) for lane in lanes) == ["alice", "bob", "carol"]
+    assert stage.play(TOGETHER, mode=Mode(backend=backend)).verdict.passed
+
+
+def test_branches_may_come_in_another_order(stage: Stage) -> None:
+    stage.record(TOGETHER)
+    loaded = store.load(stage.cassette(), shown="c")
+    for number, one in zip([5, 4, 3, 2, 1, 6], loaded, strict=True):
+        one.number = number
+    store.save(stage.cassette(), sorted(loaded, key=lambda one: one.number))
+
+    outcome = stage.play(TOGETHER)
+
+    # Within a lane the history orders the turns; between lanes no order is asked for.
+    assert outcome.verdict.passed, outcome.verdict
+
+
+def test_two_branches_on_one_session_are_refused(stage: Stage) -> None:
+    with pytest.raises(Exception, match="two branches use the session 'bob' at once"):
+        stage.scenarios(TOGETHER.replace("session: alice", "session: bob"))
+
+
+PRESET = """
+    scenario: preset
+    sessions:
+      main:
+        history:
+          - user: My name is Steve
+          - assistant: Hello Steve, how can I help you today?
+    facts: {who: {tell: My name is Steve, ask: What is my name?, answer: Steve}}
+    steps:
+      - ask: who
+        expect: {sent: {messages: 3}}
+    """
+
+
+def test_a_session_may_start_with_a_history(stage: Stage) -> None:
+    assert stage.record(PRESET).verdict.passed
+    assert stage.play(PRESET).verdict.passed
+    assert ("history", "wire") in checks_of(stage.play(PRESET, "tests.broken_clients:forgetful"))
+
+
+def test_a_cassette_named_by_the_scenario_is_played_and_never_written(stage: Stage) -> None:
+    stage.record(PRESET)
+    moved = stage.root / "elsewhere.yaml"
+    stage.cassette().rename(moved)
+    before = moved.read_bytes()
+    named = PRESET.replace("scenario: preset", "scenario: preset\n    cassette: ../elsewhere.yaml")
+
+    for mode in (Mode(), Mode(record="once"), Mode(record="all")):
+        outcome = stage.play(named, mode=mode)
+        assert outcome.transcript.source == "replayed"
+        assert outcome.verdict.passed, outcome.verdict
+    assert moved.read_bytes() == before
+    assert not list(stage.root.glob("cassettes/**/*.yaml"))
+
+
+def test_leftovers_may_be_permitted(stage: Stage) -> None:
+    two = "scenario: two\nsteps: [{user: What is 1 + 1?}, {user: What is 2 + 2?}]\n"
+    stage.record(two)
+    one = two.replace(", {user: What is 2 + 2?}", "")
+
+    assert checks_of(stage.play(one)) == [("unplayed", "wire")]
+    assert stage.play(one + "unplayed: {allow: 1, because: the rest is for another test}\n").verdict.passed
+
+
+def test_there_is_one_mechanism(stage: Stage) -> None:
+    disturb = stage.scenarios(story("disturb: {do: reset, after: 2}", "{ended: error}"))[0]
+    fault = stage.scenarios(story("fault: {do: reset, after: 2}", "{ended: error}"))[0]
+
+    assert getattr(disturb.steps[1], "disturbances", 1) == getattr(fault.steps[1], "disturbances", 2)
+    assert Path(str(disturb.file)).exists()
