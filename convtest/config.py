@@ -1,5 +1,6 @@
 """`[tool.convtest]` of pyproject.toml."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any
 
 from convtest.errors import ConfigError, did_you_mean
 
-_KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts")
+_KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub")
 _PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process")
 _WIRES = ("history", "reference", "none")
 
@@ -41,6 +42,8 @@ class Config:
     clients: Mapping[str, Profile]
     prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     allow_hosts: tuple[str, ...] = ()
+    scrub: tuple[str, ...] = ()
+    """Regular expressions for secrets of one's own."""
 
     def profile(self, name: str) -> Profile:
         """Raises ConfigError for a name that has no profile."""
@@ -85,6 +88,7 @@ def load_config(root: Path) -> Config | None:
         clients=clients,
         prices=_prices(section.get("prices", {})),
         allow_hosts=tuple(_texts(section.get("allow_hosts", []), "allow_hosts")),
+        scrub=_patterns(_texts(section.get("scrub", []), "scrub")),
     )
 
 
@@ -128,6 +132,15 @@ def _prices(table: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
                 help=f'"{model}" = {{input = 1.0, output = 5.0}}  # USD per million tokens',
             )
     return table
+
+
+def _patterns(texts: list[str]) -> tuple[str, ...]:
+    for text in texts:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ConfigError(f"scrub: {text!r} is no regular expression: {error}", where="[tool.convtest]") from None
+    return tuple(texts)
 
 
 def _texts(value: Any, key: str) -> list[str]:

@@ -1,15 +1,10 @@
 """One item from its scenario to its outcome: chooses the source, plays, judges, and keeps what was recorded."""
 
 import contextvars
-import os
-import shlex
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import anyio
 
@@ -18,61 +13,22 @@ from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
-from convtest.clients.port import Made
-from convtest.clients.registry import KINDS, SIMULATOR, make, unknown_options
+from convtest.clients.registry import SIMULATOR
 from convtest.clock import Clock, RealClock, VirtualClock
-from convtest.config import Config
-from convtest.errors import ClientError, NoCassette, ScenarioChanged, did_you_mean
+from convtest.errors import ClientError, ScenarioChanged
 from convtest.network import blocked
+from convtest.prepare import Prepared
 from convtest.runner import Runner
 from convtest.scenario.digest import digest
-from convtest.scenario.model import Scenario
 from convtest.simulator.source import Simulator, scripts_of, slots_of
-from convtest.transcript import SourceName, Transcript
+from convtest.transcript import Transcript
 from convtest.wire import lanes
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
-from convtest.wire.messages_api import PUBLIC_URL
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
 
-RecordMode = Literal["none", "once", "new_episodes", "all"]
-RECORD_MODES: tuple[RecordMode, ...] = ("once", "new_episodes", "all")
 _GRACE = 5.0
 """Seconds that a step may overstay its own time limit before the watchdog gives the item up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mode:
-    """How items are to be played; `speed` 0 waits for nothing, 1 is the recorded pace."""
-
-    record: RecordMode = "none"
-    live: bool = False
-    speed: float = 0.0
-    backend: str = "asyncio"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """An item whose clients and cassette have been found."""
-
-    scenario: Scenario
-    config: Config
-    mode: Mode
-    source: SourceName
-    make: Callable[[str], Made]
-    cassette: Path
-    recorded: tuple[Interaction, ...]
-    simulated: bool
-    """All upstreams are the simulator."""
-
-    @property
-    def node(self) -> str:
-        """The item's id for pytest and for convtest record."""
-        return f"{self.config.shown(self.scenario.file)}::{self.scenario.name}"
-
-    @property
-    def record_command(self) -> str:
-        return f"convtest record --mode all {shlex.quote(self.node)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,111 +39,11 @@ class Outcome:
     """The cassette, or what was recorded for review beside it."""
 
 
-def cassette_path(config: Config, scenario: Scenario) -> Path:
-    """`cassettes/<the scenario file's path under its root>/<item>.yaml`."""
-    file = scenario.file.resolve()
-    below = file.relative_to(config.root_of(file)).with_suffix("")
-    return config.cassettes / below / f"{scenario.name}.yaml"
-
-
-def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
-    """Resolve clients and cassette. Raises ConfigError, ClientError, NoCassette or UnreadableCassette."""
-    making = cache(lambda name: make(config, name))
-    names = {spec.client for spec in scenario.sessions.values()} | {scenario.client}
-    made = [making(name) for name in sorted(names)]
-    _check_options(config, scenario)
-    _check_visible(scenario, making)
-    simulated = all(one.upstream == SIMULATOR for one in made)
-    path = scenario.cassette.resolve() if scenario.cassette else cassette_path(config, scenario)
-    for one in made:
-        _check_key(one, mode, path.is_file())
-    command = f"convtest record {shlex.quote(f'{config.shown(scenario.file)}::{scenario.name}')}"
-    source, read = _source(mode, path, simulated and scenario.cassette is None)
-    if scenario.cassette is not None and not mode.live:
-        source, read = "replayed", True
-    if source == "replayed" and not path.is_file():
-        raise NoCassette(cassette=config.shown(path), command=command)
-    anew = command.replace("convtest record", "convtest record --mode all", 1)
-    recorded = store.load(path, shown=config.shown(path), command=anew) if read else []
-    return Prepared(
-        scenario=scenario,
-        config=config,
-        mode=mode,
-        source=source,
-        make=making,
-        cassette=path,
-        recorded=tuple(recorded),
-        simulated=simulated,
-    )
-
-
-def _source(mode: Mode, path: Path, simulated: bool) -> tuple[SourceName, bool]:
-    """Who answers, and whether the cassette is read."""
-    there = path.is_file()
-    if mode.live:
-        return ("simulated" if simulated else "live"), False
-    match mode.record:
-        case "none":
-            return ("replayed", there) if there or not simulated else ("simulated", False)
-        case "once":
-            return ("replayed", True) if there else ("recorded", False)
-        case "new_episodes":
-            return "recorded", there
-        case "all":
-            return "recorded", False
-
-
-def check(config: Config, scenario: Scenario) -> None:
-    """What can be known to be wrong before playing. Raises ConfigError or ClientError."""
-    making = cache(lambda name: make(config, name))
-    for name in sorted({spec.client for spec in scenario.sessions.values()} | {scenario.client}):
-        making(name)
-    _check_options(config, scenario)
-    _check_visible(scenario, making)
-
-
-def _check_key(made: Made, mode: Mode, there: bool) -> None:
-    """The public API needs a key; whatever else is behind a base URL may not."""
-    asks = mode.live or mode.record in {"all", "new_episodes"} or (mode.record == "once" and not there)
-    if asks and made.upstream == PUBLIC_URL and not os.environ.get(made.api_key_env):
-        help = f"export {made.api_key_env}=…, or name another variable as api_key_env in the profile"
-        raise ClientError(f"{made.api_key_env} is not set", client=made.profile, help=help)
-
-
-def _check_options(config: Config, scenario: Scenario) -> None:
-    given = [(spec.client, spec.options, scenario.place_of("options")) for spec in scenario.sessions.values()]
-    for step in scenario.steps:
-        spec = scenario.sessions.get(step.session)
-        given.append((spec.client if spec else scenario.client, step.options, step.place_of("options")))
-    for client, options, place in given:
-        for option in unknown_options(config, client, dict(options)):
-            kind = config.profile(client).kind
-            what = f"{place}: a {kind} client takes no option {option!r}"
-            raise ClientError(what, client=client, help=did_you_mean(option, _taken(kind)))
-
-
-def _check_visible(scenario: Scenario, making: Callable[[str], Made]) -> None:
-    """`sent` on a client whose requests are not seen would never fail."""
-    for step in scenario.steps:
-        spec = scenario.sessions.get(step.session)
-        client = spec.client if spec else scenario.client
-        if step.expect is not None and step.expect.sent is not None and making(client).wire != "history":
-            raise ClientError(
-                f"{step.place_of('expect', 'sent')}: sent cannot be looked at: wire is {making(client).wire!r}",
-                client=client,
-                help='remove sent:, or declare wire = "history" if its requests go through the transport',
-            )
-
-
-def _taken(kind: str) -> frozenset[str]:
-    return KINDS[kind].options or frozenset()
-
-
 def perform(prepared: Prepared, folder: Path) -> Outcome:
     """Play the item in `folder`, judge it and keep what was recorded. Raises ConvtestError for a wrong set-up."""
     scenario, offline = prepared.scenario, prepared.source in {"replayed", "simulated"} or prepared.simulated
     source, clock = _answering(prepared)
-    tap = Tap(source, clock)
+    tap = Tap(source, clock, prepared.scrubber)
     runner = Runner(scenario, make=prepared.make, tap=tap, folder=folder, source=prepared.source)
     with lanes.active(tap), blocked(prepared.node, prepared.config.allow_hosts, offline) as attempts:
         transcript = _watched(runner, prepared.mode.backend)
@@ -312,7 +168,7 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
     for one in transcript.interactions:
         _as_recorded(one)
     transcript.interactions[0].digest = digest(prepared.scenario)
-    store.save(path, transcript.interactions)
+    store.save(path, transcript.interactions, prepared.scrubber)
     return path
 
 

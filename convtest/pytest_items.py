@@ -20,7 +20,8 @@ from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 
 if TYPE_CHECKING:
-    from convtest.play import Outcome, Prepared
+    from convtest.play import Outcome
+    from convtest.prepare import Prepared
 
 
 class ScenarioFile(pytest.File):
@@ -85,7 +86,7 @@ class ScenarioItem(pytest.Function):
 
     def setup(self) -> None:
         """Clients and cassette are resolved here, so that what is wrong with them shows as ERROR."""
-        from convtest.play import prepare
+        from convtest.prepare import prepare
         from convtest.pytest_recording import mode_of
 
         state = self.config.stash[STATE]
@@ -122,7 +123,8 @@ class ScenarioItem(pytest.Function):
             )
             if outcome.written is not None:
                 text += f"\n  recorded for review: {self.prepared.config.shown(outcome.written)}"
-            raise ConversationFailed(text, headline=headline(outcome.verdict))
+            scrub = self.prepared.scrubber.text
+            raise ConversationFailed(scrub(text), headline=scrub(headline(outcome.verdict)))
         if snapshot is not None:
             self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
 
@@ -141,7 +143,8 @@ class ScenarioItem(pytest.Function):
     def _compare(self, snapshot: SnapshotAssertion, outcome: "Outcome") -> None:
         from convtest.reporting.snapshot import snapshot_text, source_of
 
-        text, source = snapshot_text(outcome.transcript), outcome.transcript.source
+        text = self.prepared.scrubber.text(snapshot_text(outcome.transcript))
+        source = outcome.transcript.source
         location = Path(snapshot.extension.get_location(test_location=snapshot.test_location, index=0))
         kept = location.read_text(encoding="utf-8") if location.is_file() else None
         if source not in {"replayed", "simulated"}:

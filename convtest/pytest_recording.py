@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convtest.play import Mode
+from convtest.prepare import Mode, scrubber_of
 from convtest.pytest_plugin import STATE
 from convtest.recording import Recording, recording
 from convtest.scenario.names import safe_name
@@ -42,5 +42,6 @@ def recording_of(request: pytest.FixtureRequest) -> Iterator[Recording]:
         shown=config.shown(path),
         command=command,
         allow_hosts=config.allow_hosts,
+        scrubber=scrubber_of(config),
     ) as made:
         yield made

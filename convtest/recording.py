@@ -9,10 +9,11 @@ from typing import Any
 from convtest.cassettes import store
 from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
+from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.clock import Clock, RealClock, VirtualClock
 from convtest.errors import ConversationFailed, NoCassette
 from convtest.network import blocked
-from convtest.play import Mode
+from convtest.prepare import Mode
 from convtest.wire import lanes
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Source, Tap, Upstream
@@ -41,7 +42,14 @@ class Recording:
 
 @contextlib.contextmanager
 def recording(
-    path: Path, mode: Mode, *, node: str, shown: str, command: str, allow_hosts: tuple[str, ...] = ()
+    path: Path,
+    mode: Mode,
+    *,
+    node: str,
+    shown: str,
+    command: str,
+    allow_hosts: tuple[str, ...] = (),
+    scrubber: Scrubber = NOTHING_KNOWN,
 ) -> Iterator[Recording]:
     """Within it requests are answered from the cassette at `path`, or recorded into it.
 
@@ -55,7 +63,7 @@ def recording(
     reads = there and not mode.live and mode.record != "all"
     recorded = store.load(path, shown=shown, command=command) if reads else []
     source, clock = _source(mode, source_name, recorded, command)
-    made = Recording(tap=Tap(source, clock), source=source_name)
+    made = Recording(tap=Tap(source, clock, scrubber), source=source_name)
     with lanes.active(made.tap), lanes.routed(made.tap, LANE):
         with blocked(node, allow_hosts, source_name == "replayed") as attempts:
             try:
@@ -68,7 +76,7 @@ def recording(
     _raise_miss(made, source, node, command)
     _raise_unplayed(made, source, node, command)
     if source_name == "recorded" and any(one.origin == "live" for one in made.interactions):
-        store.save(path, made.interactions)
+        store.save(path, made.interactions, scrubber)
 
 
 def _source_name(mode: Mode, there: bool) -> str:

@@ -7,7 +7,8 @@ from textwrap import dedent
 
 from convtest.checks.result import Finding
 from convtest.config import Config, Profile
-from convtest.play import Mode, Outcome, Prepared, perform, prepare
+from convtest.play import Outcome, perform
+from convtest.prepare import Mode, Prepared, prepare
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 

@@ -27,16 +27,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runner": {*GROUND, "scenario", "wire", "clients", "transcript", "live"},
     "checks": {*GROUND, "scenario", "wire", "transcript"},
     "reporting": {*GROUND, "scenario", "wire", "transcript", "checks", "cassettes"},
+    "prepare": {*GROUND, "config", "scenario", "wire", "clients", "cassettes", "transcript"},
     "play": {
-        *GROUND, "config", "network", "scenario", "wire", "clients", "simulator", "cassettes", "transcript", "runner",
+        *GROUND, "network", "prepare", "scenario", "wire", "clients", "simulator", "cassettes", "transcript", "runner",
         "checks",
     },
     "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
-    "recording": {*GROUND, "network", "play", "wire", "cassettes"},
+    "recording": {*GROUND, "network", "prepare", "wire", "cassettes"},
     "pytest_plugin": {"errors", "config", "pytest_items", "pytest_recording", "recording"},
-    "pytest_items": {"errors", "config", "scenario", "play", "reporting", "pytest_plugin", "pytest_recording"},
-    "pytest_recording": {"scenario", "play", "recording", "pytest_plugin"},
-    "cli": {"__init__", "errors", "config", "scenario", "play", "cassettes", "reporting"},
+    "pytest_items": {"errors", "config", "scenario", "prepare", "play", "reporting", "pytest_plugin", "pytest_recording"},
+    "pytest_recording": {"scenario", "prepare", "recording", "pytest_plugin"},
+    "cli": {"__init__", "errors", "config", "scenario", "prepare", "cassettes", "reporting"},
 }  # fmt: skip
 """A room and the rooms it may import; data flows one way, nothing below imports a face, faces import no other face."""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from convtest.config import load_config
-from convtest.play import Mode, Outcome, perform, prepare
+from convtest.play import Outcome, perform
+from convtest.prepare import Mode, prepare
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 from tests.playing import Stage, checks_of, finding_of

@@ -218,7 +218,7 @@ def test_saving_replaces_the_file_whole_or_not_at_all(tmp_path: Path, monkeypatc
     store.save(path, [])
     before = path.read_bytes()
 
-    def fails(interactions: object) -> str:
+    def fails(interactions: object, scrubber: object) -> str:
         raise MemoryError
 
     monkeypatch.setattr("convtest.cassettes.store.to_text", fails)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from convtest.cassettes import store
-from convtest.play import Mode
+from convtest.prepare import Mode
 from tests.playing import Stage, checks_of, finding_of
 
 STORY = """

@@ -15,7 +15,8 @@ from convtest.clients.messages import MessagesClient
 from convtest.clients.port import Opening
 from convtest.clock import VirtualClock
 from convtest.events import TextDelta
-from convtest.play import Mode, perform, prepare
+from convtest.play import perform
+from convtest.prepare import Mode, prepare
 from convtest.simulator.rendering import Reply, chunks
 from convtest.simulator.source import Simulator
 from convtest.wire.messages_api import PUBLIC_URL

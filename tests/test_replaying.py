@@ -9,7 +9,7 @@ import pytest
 from convtest.cassettes.player import Player
 from convtest.clock import RealClock, VirtualClock
 from convtest.errors import NoCassette, RecordingEnds, ScenarioChanged, UnreadableCassette
-from convtest.play import Mode
+from convtest.prepare import Mode
 from convtest.reporting.failure import failure_text
 from convtest.wire.interaction import Chunk, Interaction, Request
 from convtest.wire.tap import Answer, Via

@@ -13,7 +13,7 @@ import pytest
 
 from convtest.cassettes import store
 from convtest.errors import ConversationFailed, NoCassette
-from convtest.play import Mode
+from convtest.prepare import Mode
 from convtest.recording import Recording, recording
 from convtest.wire import lanes
 from tests.models import TEXT, Behaviour, model

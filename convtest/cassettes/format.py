@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from convtest.cassettes.scrubbing import scrubbed_headers
+from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.cassettes.yaml_text import dump
 from convtest.events import kinds_of_runs, runs_of_kinds
 from convtest.wire.canonical import canonical
@@ -21,9 +21,9 @@ class NotACassette(ValueError):
     """The data is YAML, and not a cassette."""
 
 
-def to_text(interactions: Iterable[Interaction]) -> str:
-    """The cassette's text; what must not be stored is scrubbed."""
-    return dump({"interactions": [_to_plain(one) for one in interactions], "version": 1})
+def to_text(interactions: Iterable[Interaction], scrubber: Scrubber = NOTHING_KNOWN) -> str:
+    """The cassette's text; what must not be stored is scrubbed, before the lengths of chunks are computed."""
+    return dump({"interactions": [_to_plain(one, scrubber) for one in interactions], "version": 1})
 
 
 def from_plain(data: Any) -> list[Interaction]:
@@ -43,24 +43,25 @@ def from_plain(data: Any) -> list[Interaction]:
     return sorted(found, key=lambda one: one.number)
 
 
-def _to_plain(one: Interaction) -> dict[str, Any]:
+def _to_plain(one: Interaction, scrubber: Scrubber) -> dict[str, Any]:
+    chunks = scrubber.chunks(one.chunks)
     return {
         "request": {
             "method": one.request.method,
-            "uri": one.request.url,
-            "body": _request_body(one),
-            "headers": _grouped(scrubbed_headers(one.request.headers)),
+            "uri": scrubber.text(one.request.url),
+            "body": _request_body(one, scrubber),
+            "headers": _grouped(scrubber.headers(one.request.headers)),
         },
         "response": {
             "status": {"code": one.status or NO_RESPONSE, "message": one.reason},
-            "headers": _grouped(scrubbed_headers(one.headers)),
-            "body": {"string": _text_or_bytes(one.body)},
-            KEY: _extra(one),
+            "headers": _grouped(scrubber.headers(one.headers)),
+            "body": {"string": _text_or_bytes(b"".join(chunk.data for chunk in chunks))},
+            KEY: _extra(one, chunks),
         },
     }
 
 
-def _extra(one: Interaction) -> dict[str, Any]:
+def _extra(one: Interaction, chunks: list[Chunk]) -> dict[str, Any]:
     extra: dict[str, Any] = {"sent": one.number, "ended": one.ended or "closed_by_client"}
     if one.lane is not None:
         extra["lane"] = one.lane
@@ -68,7 +69,7 @@ def _extra(one: Interaction) -> dict[str, Any]:
         extra["turn"] = one.turn
     if one.first_byte is not None:
         extra["first_byte"] = _ms(one.first_byte)
-    extra["chunks"] = " ".join(f"{_ms(chunk.ms)}:{len(chunk.data)}" for chunk in one.chunks)
+    extra["chunks"] = " ".join(f"{_ms(chunk.ms)}:{len(chunk.data)}" for chunk in chunks)
     extra["events"] = runs_of_kinds(one.yielded)
     if one.digest:
         extra["digest"] = one.digest
@@ -79,12 +80,13 @@ def _ms(value: float) -> str:
     return f"{round(value, 1):g}" if value < 100_000 else str(round(value))
 
 
-def _request_body(one: Interaction) -> str | bytes:
+def _request_body(one: Interaction, scrubber: Scrubber) -> str | bytes:
     """Indented, with real letters, where that changes nothing in canonical form."""
-    body = one.request.body
+    body = scrubber.data(one.request.body)
+    url = scrubber.text(one.request.url)
     try:
         pretty = msgspec.json.format(msgspec.json.encode(msgspec.json.decode(body)), indent=1)
-        if canonical(one.request.method, one.request.url, pretty) == one.canonical:
+        if canonical(one.request.method, url, pretty) == canonical(one.request.method, url, body):
             body = pretty
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         pass

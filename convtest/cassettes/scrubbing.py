@@ -1,8 +1,20 @@
-"""What never reaches a file: headers that carry keys, accounts or cookies."""
+"""What never reaches a file or a terminal: keys, cookies, accounts, organisations, projects, home folders."""
 
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from convtest.wire.interaction import Chunk
 
 PLACEHOLDER = "SCRUBBED"
+MIN_LETTERS = 12
+"""A shorter value is not scrubbed by value: it would blank out ordinary words."""
 SECRET_HEADERS = frozenset(
     {
         "authorization",
@@ -21,12 +33,219 @@ SECRET_HEADERS = frozenset(
     }
 )
 _TRANSPORT_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection", "host"})
+_SECRET_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_?KEY)S?$")
+_PLAIN_WORD = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+|[0-9]+")
+
+KINDS: Mapping[str, str] = {
+    "KEY": r"\bsk-(?:ant-|proj-|svcacct-)?[A-Za-z0-9_-]{16,}"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}"
+    r"|\bxox[abposr]-[A-Za-z0-9-]{16,}|\bAIza[0-9A-Za-z_-]{30,}|\bhf_[A-Za-z0-9]{30,}",
+    "TOKEN": r"(?<=Bearer )[A-Za-z0-9._~+/-]{16,}=*|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    "ORGANISATION": r"\borg-[A-Za-z0-9]{16,}|(?<=\"organization_(?:uuid\"):\")[0-9a-f-]{36}",
+    "PROJECT": r"\bproj_[A-Za-z0-9]{16,}",
+    "ACCOUNT": r"\b(?:acct|user)_[A-Za-z0-9]{16,}|(?<=account_)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+}
+"""Secrets known by their shape."""
+
+_HOME = r"(?<![\w./-])(?:/home/|/Users/|[A-Z]:\\\\?Users\\\\?)[A-Za-z0-9._-]+(?=[/\\\"'\s:,;)]|$)"
 
 
-def scrubbed_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Headers in both directions, secrets replaced; those of the transfer itself are left out, the body is plain."""
-    return [
-        (name, PLACEHOLDER if name.lower() in SECRET_HEADERS else value)
-        for name, value in headers
-        if name.lower() not in _TRANSPORT_HEADERS
-    ]
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What to look for, and what stands there instead; the placeholder is the same everywhere."""
+
+    pattern: "re.Pattern[str]"
+    placeholder: str
+
+
+class Scrubber:
+    """Replaces secrets in text, headers and streams; scrubbing twice changes nothing more."""
+
+    def __init__(self, values: Mapping[str, str] | None = None, patterns: Sequence[str] = ()) -> None:
+        rules = [Rule(re.compile(_spellings(v)), f"{PLACEHOLDER}_{name}") for name, v in (values or {}).items()]
+        rules += [Rule(re.compile(pattern), f"{PLACEHOLDER}_{kind}") for kind, pattern in KINDS.items()]
+        rules += [Rule(re.compile(pattern), f"{PLACEHOLDER}_OWN") for pattern in patterns]
+        home = re.escape(str(Path.home()))
+        homes = rf"{_HOME}|(?<![\w./-]){home}(?=[/\\\"'\s:,;)]|$)"
+        self._rules = [*rules, Rule(re.compile(homes), "/HOME")]
+
+    def text(self, text: str) -> str:
+        for rule in self._rules:
+            text = rule.pattern.sub(rule.placeholder, text)
+        return text
+
+    def data(self, data: bytes) -> bytes:
+        """Bytes that are no UTF-8 are looked through all the same."""
+        return self.text(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+    def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Headers of either direction; those of the transfer itself are left out, the stored body is plain."""
+        return [
+            (name, PLACEHOLDER if name.lower() in SECRET_HEADERS else self.text(value))
+            for name, value in headers
+            if name.lower() not in _TRANSPORT_HEADERS
+        ]
+
+    def chunks(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """The chunks with secrets replaced, also those that were cut by a boundary or lie over several events."""
+        body = b"".join(chunk.data for chunk in chunks)
+        edits = _Edits(body)
+        edits.apply(self._split_over_events(body))
+        edits.apply(self._contiguous(edits.body))
+        return edits.chunks(chunks) if edits.changed else list(chunks)
+
+    def finds(self, text: str) -> bool:
+        """Whether there is something in it to scrub."""
+        return self.text(text) != text
+
+    def _contiguous(self, body: bytes) -> list[tuple[int, int, bytes]]:
+        text = body.decode("utf-8", "surrogateescape")
+        return [
+            (len(_bytes(text[:start])), len(_bytes(text[:end])), _bytes(new)) for start, end, new in self._spans(text)
+        ]
+
+    def _spans(self, text: str) -> list[tuple[int, int, str]]:
+        """(start, end, placeholder) of what is found, the earlier rule first where two overlap."""
+        taken: list[tuple[int, int, str]] = []
+        for rule in self._rules:
+            for found in rule.pattern.finditer(text):
+                start, end = found.span()
+                if start < end and all(end <= a or start >= b for a, b, _ in taken):
+                    taken.append((start, end, rule.placeholder))
+        return sorted(taken)
+
+    def _split_over_events(self, body: bytes) -> list[tuple[int, int, bytes]]:
+        """Secrets whose letters came in several deltas: the first gets the placeholder, the others nothing."""
+        pieces: dict[str, list[_Piece]] = {}
+        for piece in _pieces(body):
+            pieces.setdefault(piece.path, []).append(piece)
+        changed: dict[int, _Piece] = {}
+        for row in pieces.values():
+            for piece in self._rewritten(row):
+                changed[piece.start] = piece
+        return [(piece.start, piece.end, piece.line()) for _, piece in sorted(changed.items())]
+
+    def _rewritten(self, row: list["_Piece"]) -> Iterator["_Piece"]:
+        if len(row) < 2:
+            return
+        for start, end, placeholder in reversed(self._spans("".join(piece.value for piece in row))):
+            at = 0
+            touched: list[tuple[_Piece, int, int]] = []
+            for piece in row:
+                a, b = max(start, at), min(end, at + len(piece.original))
+                if a < b:
+                    touched.append((piece, a - at, b - at))
+                at += len(piece.original)
+            if len(touched) < 2:
+                continue
+            for index, (piece, a, b) in enumerate(touched):
+                piece.put(piece.value[:a] + (placeholder if index == 0 else "") + piece.value[b:])
+                yield piece
+
+
+class _Piece:
+    """One string in the JSON of one `data:` line."""
+
+    def __init__(self, start: int, end: int, data: Any, keys: tuple[Any, ...], value: str) -> None:
+        self.start, self.end, self.data, self.keys, self.original = start, end, data, keys, value
+        self.value = value
+
+    @property
+    def path(self) -> str:
+        return ".".join(str(key) for key in self.keys) + f"@{self.data.get('index', '')}"
+
+    def put(self, value: str) -> None:
+        self.value = value
+        holder = self.data
+        for key in self.keys[:-1]:
+            holder = holder[key]
+        holder[self.keys[-1]] = value
+
+    def line(self) -> bytes:
+        return b"data: " + msgspec.json.encode(self.data)
+
+
+def _pieces(body: bytes) -> Iterator[_Piece]:
+    for found in re.finditer(rb"^data: ?(\{.*\})[^\S\n]*$", body, re.MULTILINE):
+        try:
+            data = msgspec.json.decode(found[1])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        for keys, value in _strings(data, ()):
+            if "delta" in keys:
+                yield _Piece(found.start(), found.end(), data, keys, value)
+
+
+def _strings(value: Any, keys: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    if isinstance(value, str):
+        yield keys, value
+    elif isinstance(value, dict | list):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _strings(one, (*keys, key))
+
+
+class _Edits:
+    """A body under replacement that still knows where its old offsets have gone."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.changed = False
+        self._moves: list[list[tuple[int, int, int]]] = []
+
+    def apply(self, edits: list[tuple[int, int, bytes]]) -> None:
+        parts, at, moves = [], 0, []
+        for start, end, new in edits:
+            parts += [self.body[at:start], new]
+            moves.append((start, end, len(new)))
+            at = end
+        if edits:
+            self.body = b"".join([*parts, self.body[at:]])
+            self._moves.append(moves)
+            self.changed = True
+
+    def chunks(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        made, start, old = [], 0, 0
+        for chunk in chunks:
+            old += len(chunk.data)
+            end = max(start, self._moved(old))
+            if end > start:
+                made.append(Chunk(chunk.ms, self.body[start:end]))
+            start = end
+        return made
+
+    def _moved(self, offset: int) -> int:
+        """Where an old boundary is now; one inside a replaced span goes to its end."""
+        for moves in self._moves:
+            shift = 0
+            for start, end, size in moves:
+                if offset <= start:
+                    break
+                if offset < end:
+                    offset = end
+                shift += size - (end - start)
+            offset += shift
+        return offset
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _spellings(value: str) -> str:
+    """The value as it is, in a URL, and in JSON."""
+    forms = {value, quote(value, safe=""), msgspec.json.encode(value).decode()[1:-1]}
+    return "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+
+
+def secret_values(names: Iterable[str], environ: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
+    """(value by name) of what the environment holds under these names and under names that say secret; and the names
+    whose values are too short or too plain to be looked for."""
+    environ = os.environ if environ is None else environ
+    wanted = {*names, *(name for name in environ if _SECRET_NAME.search(name.upper()))}
+    found = {name: environ[name] for name in sorted(wanted) if environ.get(name)}
+    plain = [name for name, value in found.items() if len(value) < MIN_LETTERS or _PLAIN_WORD.fullmatch(value)]
+    return {name: value for name, value in found.items() if name not in plain}, [n for n in plain if n in set(names)]
+
+
+NOTHING_KNOWN = Scrubber()
+"""Knows secrets by their shape alone."""

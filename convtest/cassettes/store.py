@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from convtest.cassettes.format import NotACassette, from_plain, to_text
+from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.errors import Place, UnreadableCassette
 from convtest.wire.interaction import Interaction
 
@@ -25,13 +26,13 @@ def load(path: Path, *, shown: str, command: str = "") -> list[Interaction]:
         raise UnreadableCassette(str(error), place=Place(shown), command=command) from None
 
 
-def save(path: Path, interactions: Iterable[Interaction]) -> None:
+def save(path: Path, interactions: Iterable[Interaction], scrubber: Scrubber = NOTHING_KNOWN) -> None:
     """Replace the file at once (fsync, then rename): whoever reads sees the old one or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(to_text(interactions))
+            file.write(to_text(interactions, scrubber))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

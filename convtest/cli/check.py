@@ -9,7 +9,7 @@ import click
 from convtest.cli.project import project, scenario_files
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
-from convtest.play import check as check_play
+from convtest.prepare import check as check_play
 from convtest.scenario.loader import load
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -43,6 +43,14 @@ class Request:
     body: bytes
 
 
+class Scrubs(Protocol):
+    """Takes secrets out."""
+
+    def text(self, text: str) -> str: ...
+
+    def data(self, data: bytes) -> bytes: ...
+
+
 @dataclass(kw_only=True)
 class Interaction:
     """Filled while the stream runs; numbered in the order of sending."""
@@ -69,12 +77,17 @@ class Interaction:
     """No recorded interaction answered it."""
     recorded: "Interaction | None" = None
     """What it was replayed from."""
+    scrubber: "Scrubs | None" = None
     trouble: ConvtestError | None = None
     """Why the item cannot go on after it."""
 
     @cached_property
     def canonical(self) -> Canonical:
-        return canonical(self.request.method, self.request.url, self.request.body)
+        """Secrets are out of it before it is compared or shown."""
+        request = self.request
+        if self.scrubber is None:
+            return canonical(request.method, request.url, request.body)
+        return canonical(request.method, self.scrubber.text(request.url), self.scrubber.data(request.body))
 
     @property
     def body(self) -> bytes:

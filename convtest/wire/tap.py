@@ -9,7 +9,7 @@ import anyio
 
 from convtest.clock import Clock
 from convtest.wire.encoding import Decoder, decoder_for
-from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
+from convtest.wire.interaction import Chunk, Interaction, Request, Scrubs, StreamEnd
 
 _TERMINAL = (b'"message_stop"', b"data: [DONE]", b'"response.completed"')
 
@@ -93,7 +93,8 @@ class Upstream:
 class Tap:
     """One per item. `interactions` is in the order of sending; requests may come from several threads."""
 
-    def __init__(self, source: Source, clock: Clock) -> None:
+    def __init__(self, source: Source, clock: Clock, scrubber: Scrubs | None = None) -> None:
+        self._scrubber = scrubber
         self.interactions: list[Interaction] = []
         self.clock = clock
         self._source = source
@@ -128,7 +129,11 @@ class Tap:
         turn = self._turns.get(lane) if lane is not None else None
         with self._lock:
             interaction = Interaction(
-                number=len(self.interactions) + 1, lane=lane, turn=turn.number if turn else None, request=request
+                number=len(self.interactions) + 1,
+                lane=lane,
+                turn=turn.number if turn else None,
+                request=request,
+                scrubber=self._scrubber,
             )
             self.interactions.append(interaction)
         started = interaction.sent_at = self.clock.now()

@@ -1,0 +1,165 @@
+"""One item before it is played: its clients found and checked, its cassette read, its source chosen."""
+
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from convtest.cassettes import store
+from convtest.cassettes.scrubbing import Scrubber, secret_values
+from convtest.clients.port import Made
+from convtest.clients.registry import KINDS, SIMULATOR, make, unknown_options
+from convtest.config import Config
+from convtest.errors import ClientError, NoCassette, did_you_mean
+from convtest.scenario.model import Scenario
+from convtest.transcript import SourceName
+from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import PUBLIC_URL
+
+RecordMode = Literal["none", "once", "new_episodes", "all"]
+RECORD_MODES: tuple[RecordMode, ...] = ("once", "new_episodes", "all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """How items are to be played; `speed` 0 waits for nothing, 1 is the recorded pace."""
+
+    record: RecordMode = "none"
+    live: bool = False
+    speed: float = 0.0
+    backend: str = "asyncio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An item whose clients and cassette have been found."""
+
+    scenario: Scenario
+    config: Config
+    mode: Mode
+    source: SourceName
+    make: Callable[[str], Made]
+    cassette: Path
+    recorded: tuple[Interaction, ...]
+    simulated: bool
+    """All upstreams are the simulator."""
+    scrubber: Scrubber
+
+    @property
+    def node(self) -> str:
+        """The item's id for pytest and for convtest record."""
+        return f"{self.config.shown(self.scenario.file)}::{self.scenario.name}"
+
+    @property
+    def record_command(self) -> str:
+        return f"convtest record --mode all {shlex.quote(self.node)}"
+
+
+def cassette_path(config: Config, scenario: Scenario) -> Path:
+    """`cassettes/<the scenario file's path under its root>/<item>.yaml`."""
+    file = scenario.file.resolve()
+    below = file.relative_to(config.root_of(file)).with_suffix("")
+    return config.cassettes / below / f"{scenario.name}.yaml"
+
+
+def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
+    """Resolve clients and cassette. Raises ConfigError, ClientError, NoCassette or UnreadableCassette."""
+    making = cache(lambda name: make(config, name))
+    names = {spec.client for spec in scenario.sessions.values()} | {scenario.client}
+    made = [making(name) for name in sorted(names)]
+    _check_options(config, scenario)
+    _check_visible(scenario, making)
+    simulated = all(one.upstream == SIMULATOR for one in made)
+    path = scenario.cassette.resolve() if scenario.cassette else cassette_path(config, scenario)
+    for one in made:
+        _check_key(one, mode, path.is_file())
+    command = f"convtest record {shlex.quote(f'{config.shown(scenario.file)}::{scenario.name}')}"
+    source, read = _source(mode, path, simulated and scenario.cassette is None)
+    if scenario.cassette is not None and not mode.live:
+        source, read = "replayed", True
+    if source == "replayed" and not path.is_file():
+        raise NoCassette(cassette=config.shown(path), command=command)
+    anew = command.replace("convtest record", "convtest record --mode all", 1)
+    recorded = store.load(path, shown=config.shown(path), command=anew) if read else []
+    return Prepared(
+        scenario=scenario,
+        config=config,
+        mode=mode,
+        source=source,
+        make=making,
+        cassette=path,
+        recorded=tuple(recorded),
+        simulated=simulated,
+        scrubber=scrubber_of(config),
+    )
+
+
+def scrubber_of(config: Config) -> Scrubber:
+    """What must not be stored or shown: the values of the clients' keys, the patterns of the project."""
+    values, _ = secret_values(profile.api_key_env for profile in config.clients.values())
+    return Scrubber(values, config.scrub)
+
+
+def _source(mode: Mode, path: Path, simulated: bool) -> tuple[SourceName, bool]:
+    """Who answers, and whether the cassette is read."""
+    there = path.is_file()
+    if mode.live:
+        return ("simulated" if simulated else "live"), False
+    match mode.record:
+        case "none":
+            return ("replayed", there) if there or not simulated else ("simulated", False)
+        case "once":
+            return ("replayed", True) if there else ("recorded", False)
+        case "new_episodes":
+            return "recorded", there
+        case "all":
+            return "recorded", False
+
+
+def check(config: Config, scenario: Scenario) -> None:
+    """What can be known to be wrong before playing. Raises ConfigError or ClientError."""
+    making = cache(lambda name: make(config, name))
+    for name in sorted({spec.client for spec in scenario.sessions.values()} | {scenario.client}):
+        making(name)
+    _check_options(config, scenario)
+    _check_visible(scenario, making)
+
+
+def _check_key(made: Made, mode: Mode, there: bool) -> None:
+    """The public API needs a key; whatever else is behind a base URL may not."""
+    asks = mode.live or mode.record in {"all", "new_episodes"} or (mode.record == "once" and not there)
+    if asks and made.upstream == PUBLIC_URL and not os.environ.get(made.api_key_env):
+        help = f"export {made.api_key_env}=…, or name another variable as api_key_env in the profile"
+        raise ClientError(f"{made.api_key_env} is not set", client=made.profile, help=help)
+
+
+def _check_options(config: Config, scenario: Scenario) -> None:
+    given = [(spec.client, spec.options, scenario.place_of("options")) for spec in scenario.sessions.values()]
+    for step in scenario.steps:
+        spec = scenario.sessions.get(step.session)
+        given.append((spec.client if spec else scenario.client, step.options, step.place_of("options")))
+    for client, options, place in given:
+        for option in unknown_options(config, client, dict(options)):
+            kind = config.profile(client).kind
+            what = f"{place}: a {kind} client takes no option {option!r}"
+            raise ClientError(what, client=client, help=did_you_mean(option, _taken(kind)))
+
+
+def _check_visible(scenario: Scenario, making: Callable[[str], Made]) -> None:
+    """`sent` on a client whose requests are not seen would never fail."""
+    for step in scenario.steps:
+        spec = scenario.sessions.get(step.session)
+        client = spec.client if spec else scenario.client
+        if step.expect is not None and step.expect.sent is not None and making(client).wire != "history":
+            raise ClientError(
+                f"{step.place_of('expect', 'sent')}: sent cannot be looked at: wire is {making(client).wire!r}",
+                client=client,
+                help='remove sent:, or declare wire = "history" if its requests go through the transport',
+            )
+
+
+def _taken(kind: str) -> frozenset[str]:
+    return KINDS[kind].options or frozenset()
