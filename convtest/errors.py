@@ -7,6 +7,8 @@ ConvtestError
 │   └── MissingCapability
 ├── CassetteError       a cassette is missing, unreadable or does not fit
 │   ├── NoCassette
+│   ├── RecordedElsewhere
+│   ├── SpendingLimit
 │   ├── UnreadableCassette
 │   ├── ScenarioChanged
 │   └── RecordingEnds
@@ -104,8 +106,24 @@ class CassetteError(ConvtestError):
 class NoCassette(CassetteError):
     """Nothing is recorded and the upstream is a real model."""
 
-    def __init__(self, *, cassette: Path | str, command: str) -> None:
-        super().__init__(f"no cassette — {cassette}\n    record it: {command}")
+    def __init__(self, *, cassette: Path | str, command: str, partial: str = "") -> None:
+        resume = command.replace("convtest record", "convtest record --resume", 1)
+        more = f"\n    a recording broke off at {partial}; go on with it: {resume}" if partial else ""
+        super().__init__(f"no cassette — {cassette}\n    record it: {command}{more}")
+
+
+class RecordedElsewhere(CassetteError):
+    """Two writers on one cassette: the second is refused."""
+
+    def __init__(self, *, cassette: Path | str) -> None:
+        super().__init__(f"another process is recording this cassette — {cassette}\n    wait for it, or end it")
+
+
+class SpendingLimit(CassetteError):
+    """Recording has cost what it may cost."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}\n    what is recorded so far is kept: go on with convtest record --resume")
 
 
 class UnreadableCassette(CassetteError):

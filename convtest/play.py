@@ -13,6 +13,7 @@ from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
+from convtest.clients.prices import usd
 from convtest.clients.registry import SIMULATOR
 from convtest.clock import Clock, RealClock, VirtualClock
 from convtest.errors import ClientError, ScenarioChanged
@@ -25,6 +26,7 @@ from convtest.transcript import Transcript
 from convtest.wire import lanes
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
+from convtest.wire.spending import Spending
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
 
 _GRACE = 5.0
@@ -41,10 +43,24 @@ class Outcome:
 
 def perform(prepared: Prepared, folder: Path) -> Outcome:
     """Play the item in `folder`, judge it and keep what was recorded. Raises ConvtestError for a wrong set-up."""
-    scenario, offline = prepared.scenario, prepared.source in {"replayed", "simulated"} or prepared.simulated
+    if prepared.source != "recorded":
+        return _perform(prepared, folder)
+    with store.only_writer(prepared.cassette, shown=prepared.config.shown(prepared.cassette)):
+        return _perform(prepared, folder)
+
+
+def _perform(prepared: Prepared, folder: Path) -> Outcome:
+    offline = prepared.source in {"replayed", "simulated"} or prepared.simulated
     source, clock = _answering(prepared)
     tap = Tap(source, clock, prepared.scrubber)
-    runner = Runner(scenario, make=prepared.make, tap=tap, folder=folder, source=prepared.source)
+    runner = Runner(
+        prepared.scenario,
+        make=prepared.make,
+        tap=tap,
+        folder=folder,
+        source=prepared.source,
+        after_turn=lambda transcript: _keep_turn(prepared, transcript),
+    )
     with lanes.active(tap), blocked(prepared.node, prepared.config.allow_hosts, offline) as attempts:
         transcript = _watched(runner, prepared.mode.backend)
     if attempts:
@@ -56,6 +72,13 @@ def perform(prepared: Prepared, folder: Path) -> Outcome:
     return Outcome(transcript=transcript, verdict=verdict, written=_keep(prepared, transcript, verdict))
 
 
+def _keep_turn(prepared: Prepared, transcript: Transcript) -> None:
+    """A turn is over: from here on it is not lost, whatever becomes of this process."""
+    if prepared.source == "recorded" and transcript.interactions:
+        transcript.interactions[0].digest = digest(prepared.scenario)
+        store.save_partial(prepared.cassette, transcript.interactions, prepared.scrubber)
+
+
 def _answering(prepared: Prepared) -> tuple[Source, Clock]:
     """Who answers, and the clock it goes by: virtual unless somebody wants to see time pass or it really does."""
     speed = prepared.mode.speed
@@ -63,7 +86,9 @@ def _answering(prepared: Prepared) -> tuple[Source, Clock]:
     if prepared.source == "replayed":
         return Player(prepared.recorded, command=prepared.record_command), paced
     clock = paced if prepared.simulated else RealClock()
-    upstream = Faulty(_Upstreams(prepared))
+    upstream: Source = Faulty(_Upstreams(prepared))
+    if prepared.mode.purse is not None:
+        upstream = Spending(upstream, prepared.mode.purse, usd, prepared.config.prices)
     if prepared.recorded:
         return Player(prepared.recorded, command=prepared.record_command, beyond=upstream, pace=paced), clock
     return upstream, clock
@@ -161,7 +186,7 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
     unchanged = len(transcript.interactions) == len(prepared.recorded) and all(
         one.recorded is not None for one in transcript.interactions
     )
-    if prepared.recorded and unchanged:
+    if prepared.recorded and unchanged and not prepared.mode.resume:
         return None
     there = prepared.cassette.is_file()
     path = prepared.cassette if verdict.passed or not there else prepared.cassette.with_suffix(".yaml.new")
@@ -169,6 +194,7 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
         _as_recorded(one)
     transcript.interactions[0].digest = digest(prepared.scenario)
     store.save(path, transcript.interactions, prepared.scrubber)
+    store.partial_of(prepared.cassette).unlink(missing_ok=True)
     return path
 
 

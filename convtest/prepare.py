@@ -18,6 +18,7 @@ from convtest.scenario.model import Scenario
 from convtest.transcript import SourceName
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PUBLIC_URL
+from convtest.wire.spending import Purse
 
 RecordMode = Literal["none", "once", "new_episodes", "all"]
 RECORD_MODES: tuple[RecordMode, ...] = ("once", "new_episodes", "all")
@@ -30,6 +31,9 @@ class Mode:
     record: RecordMode = "none"
     live: bool = False
     speed: float = 0.0
+    resume: bool = False
+    """Go on with a recording that broke off."""
+    purse: Purse | None = None
     backend: str = "asyncio"
 
 
@@ -81,9 +85,15 @@ def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
     if scenario.cassette is not None and not mode.live:
         source, read = "replayed", True
     if source == "replayed" and not path.is_file():
-        raise NoCassette(cassette=config.shown(path), command=command)
+        partial = store.partial_of(path)
+        left = config.shown(partial) if partial.is_file() else ""
+        raise NoCassette(cassette=config.shown(path), command=command, partial=left)
     anew = command.replace("convtest record", "convtest record --mode all", 1)
-    recorded = store.load(path, shown=config.shown(path), command=anew) if read else []
+    if mode.resume and source == "recorded" and store.partial_of(path).is_file():
+        path_read, read = store.partial_of(path), True
+    else:
+        path_read = path
+    recorded = store.load(path_read, shown=config.shown(path_read), command=anew) if read else []
     return Prepared(
         scenario=scenario,
         config=config,

@@ -41,6 +41,8 @@ class State:
     tokens: int = 0
     usd: float = 0.0
     unpriced: int = 0
+    purse: Any = None
+    """What recording may cost, for all items of this process together."""
     unseen: int = 0
     """Items in which a check could not look at the wire."""
 
@@ -107,6 +109,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["asyncio", "trio"],
         default="asyncio",
         help="the event loop to play on: asyncio (default) or trio",
+    )
+    group.addoption(
+        "--convtest-resume", action="store_true", help="while recording: go on with recordings that broke off"
+    )
+    group.addoption(
+        "--convtest-max-usd", metavar="USD", type=float, help="while recording: stop before more than this is spent"
     )
     group.addoption("--convtest-progress", metavar="FILE", help="append one JSON object per started and finished item")
 

@@ -11,12 +11,18 @@ from convtest.prepare import Mode, scrubber_of
 from convtest.pytest_plugin import STATE
 from convtest.recording import Recording, recording
 from convtest.scenario.names import safe_name
+from convtest.wire.spending import Purse
 
 
 def mode_of(config: pytest.Config) -> Mode:
     """How items are to be played, by the command line."""
     option: Any = config.getoption
+    state = config.stash[STATE]
+    if option("--convtest-max-usd") is not None and state.purse is None:
+        state.purse = Purse(option("--convtest-max-usd"))
     return Mode(
+        resume=option("--convtest-resume"),
+        purse=state.purse,
         record=option("--convtest-record") or "none",
         live=option("--convtest-live"),
         speed=option("--convtest-speed"),

@@ -36,10 +36,18 @@ class Runner:
     """Plays one scenario against one tap."""
 
     def __init__(
-        self, scenario: Scenario, *, make: Callable[[str], Made], tap: Tap, folder: Path, source: SourceName
+        self,
+        scenario: Scenario,
+        *,
+        make: Callable[[str], Made],
+        tap: Tap,
+        folder: Path,
+        source: SourceName,
+        after_turn: Callable[[Transcript], None] = lambda transcript: None,
     ) -> None:
         self.transcript = Transcript(scenario=scenario, source=source, interactions=tap.interactions)
         self.watch = Watch()
+        self._after_turn = after_turn
         self._scenario = scenario
         self._make = make
         self._tap = tap
@@ -139,6 +147,8 @@ class Runner:
             self._ids[record.session] = record.session_id
         wanted = record.step.expect.files if record.step.expect else None
         record.files = {name: self._read(name) for name in wanted or {}}
+        if isinstance(record, TurnRecord) and record.end is not None:
+            self._after_turn(self.transcript)
 
     def _read(self, name: str) -> str | None:
         path = self._workspace / name

@@ -137,9 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, content = does.statuses.pop(0)
             self._whole(status, headers, content)
         elif json.loads(data).get("stream"):
-            self._stream(STREAMS[self.path]())
+            self._stream(STREAMS[self.path.partition("?")[0]]())
         else:
-            self._whole(200, {}, does.edit(WHOLE[self.path]()))
+            self._whole(200, {}, does.edit(WHOLE[self.path.partition("?")[0]]()))
 
     def do_GET(self) -> None:
         self._whole(200, {}, b'{"application": "under test"}')

@@ -133,7 +133,12 @@ def _from_plain(one: Mapping[str, Any], index: int) -> Interaction:
         yielded=kinds_of_runs(str(extra.get("events", ""))),
         digest=str(extra.get("digest", "")),
         origin="replayed",
+        edited=bool(extra.get("chunks")) and not _adds_up(str(extra["chunks"]), body),
     )
+
+
+def _adds_up(spelled: str, body: bytes) -> bool:
+    return sum(int(part.partition(":")[2]) for part in spelled.split()) == len(body)
 
 
 def _bytes(value: Any) -> bytes:
@@ -152,7 +157,7 @@ def _flat(headers: Any) -> tuple[tuple[str, str], ...]:
 def _chunks(body: bytes, spelled: str) -> list[Chunk]:
     """The recorded cut; at event boundaries and without times where there is none, or where it does not add up."""
     pairs = [part.partition(":") for part in spelled.split()]
-    if pairs and sum(int(size) for _, _, size in pairs) == len(body):
+    if pairs and _adds_up(spelled, body):
         chunks, start = [], 0
         for ms, _, size in pairs:
             chunks.append(Chunk(float(ms), body[start : start + int(size)]))

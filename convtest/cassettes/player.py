@@ -8,6 +8,7 @@ import msgspec
 
 from convtest.clock import CannotWait, Clock
 from convtest.errors import RecordingEnds
+from convtest.wire.canonical import relaxed_key
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
 
@@ -36,6 +37,7 @@ class Player:
         self._beyond = beyond
         self._left: set[str | None] = set()
         self._played: set[int] = set()
+        self._cut: dict[str | None, list[str]] = {}
         self._index: dict[tuple[str | None, str], deque[int]] = defaultdict(deque)
         for position, one in enumerate(self._recorded):
             self._index[one.lane, one.canonical.key].append(position)
@@ -73,10 +75,27 @@ class Player:
         lanes = (interaction.lane, None) if interaction.lane is not None else {one.lane for one in self._recorded}
         queues = [queue for lane in lanes if (queue := self._index.get((lane, key)))]
         if not queues:
-            return None
+            return self._take_after_cut(interaction)
         position = min(queues, key=lambda queue: queue[0]).popleft()
         self._played.add(position)
         return self._recorded[position]
+
+    def _take_after_cut(self, interaction: Interaction) -> Interaction | None:
+        """After a turn that the client cut, what it kept of the answer may be any beginning of it, or nothing."""
+        lane = interaction.lane
+        if lane not in self._cut:
+            texts = [_text_of(one) for one in self._recorded if one.lane == lane and one.ended == "closed_by_client"]
+            self._cut[lane] = [text for text in texts if text]
+        cut = self._cut[lane]
+        if not cut:
+            return None
+        wanted = relaxed_key(interaction.canonical, cut)
+        for position, one in enumerate(self._recorded):
+            if position not in self._played and one.lane == lane and relaxed_key(one.canonical, cut) == wanted:
+                self._index[lane, one.canonical.key].remove(position)
+                self._played.add(position)
+                return one
+        return None
 
     async def _play(
         self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, clock: Clock
@@ -166,6 +185,11 @@ class _Recorded:
         detail = f"the recording ends after event {len(kinds)}, {goes_on}"
         self._interaction.trouble = RecordingEnds(detail=detail, command=self._command)
         raise WireFailure("truncated", detail)
+
+
+def _text_of(one: Interaction) -> str:
+    content = one.reply().get("content") or []
+    return "".join(block.get("text") or "" for block in content if block.get("type") == "text").strip()
 
 
 def _playable(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -1,23 +1,33 @@
 """Cassettes on disk: read strictly, written whole or not at all."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
 from convtest.cassettes.format import NotACassette, from_plain, to_text
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
-from convtest.errors import Place, UnreadableCassette
+from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
 from convtest.wire.interaction import Interaction
 
 _Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
+MAX_BYTES = 500_000_000
+"""A larger file is no recording of a conversation, and is refused before it is read."""
+
+
 def load(path: Path, *, shown: str, command: str = "") -> list[Interaction]:
     """The interactions of a cassette. Raises UnreadableCassette; a broken file is never an empty one."""
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise UnreadableCassette(f"it has {size:,} bytes", place=Place(shown), command=command)
     try:
-        return from_plain(yaml.load(path.read_bytes(), _Loader))
+        data = path.read_bytes()
+        _refuse_aliases(data)
+        return from_plain(yaml.load(data, _Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
@@ -38,3 +48,38 @@ def save(path: Path, interactions: Iterable[Interaction], scrubber: Scrubber = N
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _refuse_aliases(data: bytes) -> None:
+    """Cassettes have none; a few hundred bytes of them can name more values than fit in memory."""
+    for event in yaml.parse(data, _Loader) if b"*" in data and b"&" in data else ():
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else "?"
+            raise NotACassette(f"line {line}: aliases are not allowed in a cassette")
+
+
+def partial_of(path: Path) -> Path:
+    """Where the turns of a recording stand until it is finished."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def save_partial(path: Path, interactions: Iterable[Interaction], scrubber: Scrubber) -> None:
+    """Keep what has been recorded so far: whatever ends this process, complete turns are not lost."""
+    save(partial_of(path), [one for one in interactions if one.ended is not None], scrubber)
+
+
+@contextlib.contextmanager
+def only_writer(path: Path, *, shown: str) -> Iterator[None]:
+    """Nobody else records this cassette meanwhile. Raises RecordedElsewhere at once if somebody does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RecordedElsewhere(cassette=shown) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.with_name(f"{path.name}.lock").unlink()
+        lock.release()

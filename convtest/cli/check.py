@@ -9,8 +9,10 @@ import click
 from convtest.cli.project import project, scenario_files
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
+from convtest.inventory import leaked, orphans, stale
 from convtest.prepare import check as check_play
 from convtest.scenario.loader import load
+from convtest.scenario.model import Scenario
 
 
 @click.command(name="check")
@@ -18,7 +20,7 @@ from convtest.scenario.loader import load
 @click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(paths: tuple[Path, ...], strict: bool, as_json: bool) -> None:
-    """Check scenario files: syntax, names, clients, and what would never fail.
+    """Check scenario files (syntax, names, clients, what would never fail), and cassettes and snapshots for secrets.
 
     Without PATHS all scenarios of the project are checked. Exits 2 if something is wrong.
     """
@@ -42,7 +44,7 @@ def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[s
         if not root.is_dir()
     ]
     warnings: list[str] = []
-    count = 0
+    loaded: list[Scenario] = []
     for path in scenario_files(config, paths):
         try:
             scenarios = load(
@@ -54,11 +56,15 @@ def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[s
         except ScenarioError as error:
             errors += [str(problem) for problem in error.problems]
             continue
-        count += len(scenarios)
+        loaded += scenarios
         for scenario in scenarios:
             warnings += scenario.warnings
             try:
                 check_play(config, scenario)
             except ConvtestError as error:
                 errors.append(str(error))
-    return list(dict.fromkeys(errors)), list(dict.fromkeys(warnings)), count
+    errors += leaked(config)
+    warnings += stale(config, loaded)
+    if not paths:
+        warnings += orphans(config, loaded)
+    return list(dict.fromkeys(errors)), list(dict.fromkeys(warnings)), len(loaded)

@@ -30,7 +30,11 @@ _WORDS = {"passed": "recorded", "failed": "failed", "error": "error", "skipped":
     help="once: what has no cassette; new_episodes: what is not recorded yet; all: anew.",
 )
 @click.option("--client", help="Record with this client profile.")
-def command(items: tuple[str, ...], expression: str | None, mode: str, client: str | None) -> None:
+@click.option("--resume", is_flag=True, help="Go on with recordings that broke off.")
+@click.option("--max-usd", type=float, metavar="USD", help="Stop before more than this is spent.")
+def command(
+    items: tuple[str, ...], expression: str | None, mode: str, client: str | None, resume: bool, max_usd: float | None
+) -> None:
     """Record ITEMS (files, folders or pytest ids); all scenarios of the project without any.
 
     Starts pytest with the fitting options, so fixtures and conftest files apply.
@@ -39,6 +43,8 @@ def command(items: tuple[str, ...], expression: str | None, mode: str, client: s
     arguments = list(items) or [str(root) for root in config.scenarios if root.is_dir()]
     options = [f"--convtest-record={mode}", *(["-k", expression] if expression else [])]
     options += [f"--convtest-client={client}"] if client else []
+    options += ["--convtest-resume"] if resume else []
+    options += [f"--convtest-max-usd={max_usd}"] if max_usd is not None else []
     with tempfile.TemporaryDirectory(prefix="convtest-record-") as folder:
         progress, output = Path(folder) / "progress.jsonl", Path(folder) / "output.txt"
         progress.touch()

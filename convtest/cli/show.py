@@ -10,10 +10,11 @@ from convtest.reporting.cassette import cassette_lines
 
 @click.command(name="show")
 @click.argument("cassettes", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def command(cassettes: tuple[Path, ...]) -> None:
-    """Show CASSETTES as conversations: what was asked and answered, in which lane, and how each stream ended."""
+@click.option("--times/--no-times", default=True, help="A line of time for each stream (on).")
+def command(cassettes: tuple[Path, ...], times: bool) -> None:
+    """Show CASSETTES as conversations: asked and answered, in which lane, chunk by chunk, and how each stream ended."""
     for index, path in enumerate(cassettes):
         if index:
             click.echo()
-        for line in cassette_lines(str(path), load(path, shown=str(path))):
+        for line in cassette_lines(str(path), load(path, shown=str(path)), timeline=times):
             click.echo(line)

@@ -41,6 +41,8 @@ def _lines(transcript: Transcript, verdict: Verdict, node: str, record_command: 
     if len(ordered) > _MOST:
         yield ""
         yield f"  … and {len(ordered) - _MOST} findings more"
+    if any(one.recorded is not None and one.recorded.edited for one in transcript.interactions):
+        yield "  the cassette was edited by hand: chunk lengths do not add up, event boundaries are used"
     for blind in verdict.not_seen:
         yield f"  not seen: {blind.check} ({blind.why})"
     yield ""

@@ -5,7 +5,7 @@ inside words that people or models said.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -112,6 +112,23 @@ def canonical(method: str, url: str, body: bytes) -> Canonical:
     shown = _url(url)
     encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")
     return Canonical(method.upper(), shown, plain, hashlib.sha256(encoded).hexdigest())
+
+
+def relaxed_key(sent: Canonical, cut: Iterable[str]) -> str:
+    """The key without the assistant's messages that are a beginning of one of these texts, and with neighbouring
+    messages of one role joined: clients differ in what they keep of a turn that was cut short."""
+    beginnings = [text.strip() for text in cut]
+    joined: list[dict[str, Any]] = []
+    for message in sent.messages:
+        said = " ".join(message_texts(message)).strip()
+        if message.get("role") == "assistant" and any(text.startswith(said) for text in beginnings):
+            continue
+        if joined and joined[-1].get("role") == message.get("role"):
+            joined[-1] = {**joined[-1], "content": [*joined[-1]["content"], *(message.get("content") or [])]}
+        else:
+            joined.append(dict(message))
+    encoded = msgspec.json.encode([sent.method, sent.url, sent.settings(), joined], order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()
 
 
 def _as_messages(url: str, body: Any) -> Any:

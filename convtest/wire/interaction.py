@@ -75,6 +75,8 @@ class Interaction:
     origin: Origin = "live"
     missed: bool = False
     """No recorded interaction answered it."""
+    edited: bool = False
+    """Its recorded chunk lengths do not add up: somebody edited the cassette, and event boundaries are used."""
     recorded: "Interaction | None" = None
     """What it was replayed from."""
     scrubber: "Scrubs | None" = None

@@ -1,0 +1,55 @@
+"""A limit on what recording may cost: checked before each request that goes to a real model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from convtest.errors import SpendingLimit
+from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import usage_of
+from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
+
+Price = Callable[[str, Any, Mapping[str, Any]], float | None]
+
+
+@dataclass(slots=True)
+class Purse:
+    """What a run may spend in all, in USD, and what it has spent."""
+
+    limit: float
+    spent: float = 0.0
+    counted: set[int] = field(default_factory=set)
+
+
+class Spending:
+    """Asks the upstream as long as the purse allows it."""
+
+    def __init__(self, source: Source, purse: Purse, price: Price, overrides: Mapping[str, Any]) -> None:
+        self._source = source
+        self._purse = purse
+        self._price = price
+        self._overrides = overrides
+        self._sent: list[Interaction] = []
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
+        self.settle()
+        model = str(interaction.canonical.fields.get("model", ""))
+        if self._price(model, usage_of({}), self._overrides) is None:
+            what = f"no price is known for {model!r}, so no limit in USD can be kept: add it to [tool.convtest.prices]"
+            self._stop(interaction, what)
+        if self._purse.spent >= self._purse.limit:
+            self._stop(interaction, f"{self._purse.spent:.4f} USD spent, the limit is {self._purse.limit:g}")
+        self._sent.append(interaction)
+        return await self._source.answer(interaction, turn, via)
+
+    def settle(self) -> None:
+        """Count what has been answered since."""
+        for one in self._sent:
+            if one.ended is not None and id(one) not in self._purse.counted:
+                self._purse.counted.add(id(one))
+                model = str(one.canonical.fields.get("model", ""))
+                self._purse.spent += self._price(model, usage_of(one.reply()), self._overrides) or 0.0
+
+    def _stop(self, interaction: Interaction, what: str) -> None:
+        interaction.trouble = SpendingLimit(what)
+        raise WireFailure("no_response", what)

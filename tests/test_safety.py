@@ -1,0 +1,395 @@
+"""Recording is safe: killed at any moment, by two at once, in parallel, nested, with secrets everywhere."""
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import anyio
+import httpx
+import msgspec
+import pytest
+
+from convtest.cassettes import store
+from convtest.cassettes.scrubbing import Scrubber, secret_values
+from convtest.errors import RecordedElsewhere, SpendingLimit, UnreadableCassette
+from convtest.play import perform
+from convtest.prepare import Mode
+from convtest.recording import recording
+from convtest.wire import lanes
+from convtest.wire.interaction import Chunk
+from convtest.wire.spending import Purse
+from tests.models import Behaviour, model
+from tests.playing import Stage
+from tests.project import NAME, SECTION, Project
+
+REPOSITORY = Path(__file__).parent.parent
+TURNS = 10
+KILLS = 50
+TALK = "scenario: long\nsteps: [" + ", ".join(f"{{user: Small talk {n}}}" for n in range(TURNS)) + "]\n"
+
+KILLER = """
+    import os, random, signal, sys, time
+    from pathlib import Path
+    import convtest.play as play
+    from convtest.cassettes import store
+    from convtest.prepare import Mode
+    from tests.playing import Stage
+    from tests.test_safety import KILLS, TALK, TURNS
+
+    root, done = Path(sys.argv[1]), Path(sys.argv[1]) / "done"
+    keep = play._keep_turn
+
+    def kept(prepared, transcript):
+        keep(prepared, transcript)
+        with done.open("a") as log:
+            log.write("x")
+
+    def child(mode):
+        pid = os.fork()
+        if pid:
+            return pid
+        play._keep_turn = kept
+        outcome = Stage(root, runs=os.getpid()).play(TALK, mode=mode)
+        os._exit(0 if outcome.verdict.passed else 1)
+
+    random.seed(7)
+    killed = 0
+    for trial in range(KILLS):
+        for path in (root / "cassettes").rglob("*.yaml*"):
+            path.unlink()
+        done.write_text("")
+        pid = child(Mode(record="once", speed=8))
+        time.sleep(random.uniform(0.02, 0.28))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        path = root / "cassettes/talk/long.yaml"
+        complete = len(done.read_text())
+        found = path if path.exists() else store.partial_of(path)
+        interactions = store.load(found, shown="c") if found.exists() else []
+        whole = sum(one.ended == "complete" for one in interactions)
+        assert whole >= complete, (trial, whole, complete)
+        killed += not path.exists()
+        pid = child(Mode(record="once", resume=True))
+        assert os.waitpid(pid, 0)[1] == 0, trial
+        assert len(store.load(path, shown="c")) == TURNS, trial
+        assert not store.partial_of(path).exists()
+    print("killed", killed)
+"""
+
+
+def test_killed_at_any_moment_no_complete_turn_is_lost_and_resume_finishes(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(KILLER), str(tmp_path)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout.split()[-1]) > KILLS // 3, "too few were killed while recording"
+
+
+def test_of_two_recorders_one_is_refused_and_nothing_is_lost(stage: Stage) -> None:
+    prepared = stage.prepare(TALK, mode=Mode(record="once"))
+
+    with (
+        store.only_writer(prepared.cassette, shown="c"),
+        pytest.raises(RecordedElsewhere, match="another process is recording"),
+    ):
+        perform(prepared, stage.root / "run")
+
+    assert perform(prepared, stage.root / "again").verdict.passed
+    assert not list(prepared.cassette.parent.glob("*.lock"))
+
+
+def test_two_processes_on_one_file(project: Project) -> None:
+    project.write("scenarios/long.yaml", TALK)
+    command = [sys.executable, "-m", "pytest", "-q", "--convtest-record=all", "--convtest-speed=4"]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    children = [
+        subprocess.Popen(command, cwd=project.root, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [child.communicate(timeout=60)[0] for child in children]
+
+    assert sum("another process is recording" in output for output in outputs) <= 1
+    assert any(child.returncode == 0 for child in children)
+    assert len(store.load(project.root / "cassettes/long/long.yaml", shown="c")) == TURNS
+
+
+def test_the_next_run_names_a_recording_that_broke_off(project: Project) -> None:
+    project.write("pyproject.toml", SECTION)
+    project.write("scenarios/name.yaml", NAME)
+    project.convtest("record")
+    cassette = project.root / "cassettes/name/remembers-the-name.yaml"
+    cassette.rename(cassette.with_name(cassette.name + ".partial"))
+    project.write("pyproject.toml", SECTION.replace('upstream = "simulator"', 'upstream = "https://api.anthropic.com"'))
+
+    out = project.pytest().out
+
+    assert "a recording broke off at cassettes/name/remembers-the-name.yaml.partial" in out
+    assert "go on with it: convtest record --resume scenarios/name.yaml::remembers-the-name" in out
+    project.write("pyproject.toml", SECTION)
+    assert project.convtest("record", "--resume").code == 0
+    assert project.convtest("record").out.endswith("1 kept\n")
+
+
+def test_recording_stops_before_it_costs_more(stage: Stage) -> None:
+    purse = Purse(limit=0.0002)
+
+    with pytest.raises(SpendingLimit, match=r"USD spent, the limit is 0\.0002"):
+        stage.play(TALK, mode=Mode(record="all", purse=purse))
+
+    kept = store.load(next((stage.root / "cassettes").rglob("*.partial")), shown="c")
+    assert 0 < sum(one.ended == "complete" for one in kept) < TURNS
+    assert purse.spent < 0.0004
+
+
+def test_a_limit_needs_a_price(stage: Stage) -> None:
+    text = TALK.replace("steps:", "options: {model: mystery}\nsteps:")
+
+    with pytest.raises(SpendingLimit, match="no price is known for 'mystery'"):
+        stage.play(text, mode=Mode(record="all", purse=Purse(limit=1)))
+
+
+def say(url: str, words: str, module: Any = httpx) -> str:
+    body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": words}]}
+    with module.Client() as client:
+        return str(client.post(f"{url}/v1/messages", json=body).json()["content"][0]["text"])
+
+
+async def say_async(url: str, words: str) -> None:
+    body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": words}]}
+    async with httpx.AsyncClient() as client:
+        for _ in range(3):
+            await client.post(f"{url}/v1/messages", json=body)
+
+
+def words_in(path: Path) -> set[str]:
+    return {text for one in store.load(path, shown="c") for text in one.canonical.texts()}
+
+
+def record(path: Path, call: Callable[[], Any]) -> None:
+    with recording(path, Mode(record="all"), node="t", shown="c", command="r"):
+        call()
+
+
+@pytest.mark.parametrize("round", range(50))
+def test_parallel_and_nested_recordings_keep_apart(tmp_path: Path, round: int) -> None:
+    original = httpx.HTTPTransport.handle_request
+    with model(Behaviour(pause=0)) as (url, _):
+
+        async def one(name: str) -> None:
+            with recording(tmp_path / f"{name}.yaml", Mode(record="all"), node="t", shown="c", command="r"):
+                await say_async(url, name)
+
+        async def tasks() -> None:
+            async with anyio.create_task_group() as group:
+                for name in ("task-a", "task-b"):
+                    group.start_soon(one, name)
+
+        def thread(name: str) -> None:
+            record(tmp_path / f"{name}.yaml", lambda: [say(url, name) for _ in range(3)])
+
+        anyio.run(tasks)
+        threads = [threading.Thread(target=thread, args=(name,)) for name in ("thread-a", "thread-b")]
+        for started in threads:
+            started.start()
+        with recording(tmp_path / "outer.yaml", Mode(record="all"), node="t", shown="c", command="r"):
+            say(url, "outer")
+            record(tmp_path / "inner.yaml", lambda: say(url, "inner"))
+            say(url, "outer")
+        for started in threads:
+            started.join()
+
+    for name in ("task-a", "task-b", "thread-a", "thread-b", "outer", "inner"):
+        assert words_in(tmp_path / f"{name}.yaml") == {name}
+    assert not lanes.patched()
+    assert httpx.HTTPTransport.handle_request is original
+
+
+OWN = "correct-horse-battery-staple-9"
+SECRETS = {
+    "key from the environment": "zq-" + "A1b2C3d4" * 4,
+    "anthropic key": "sk-ant-api03-" + "Ab1_" * 10,
+    "openai key": "sk-proj-" + "Zx9-" * 10,
+    "aws": "AKIA" + "ABCD1234EFGH5678",
+    "github": "ghp_" + "a1B2c3D4e5" * 4,
+    "jwt": "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.SflKxwRJSMeKKF2QT4",
+    "organisation": "org-" + "Abcd1234Efgh5678Ijkl",
+    "project": "proj_" + "Abcd1234Efgh5678Ijkl",
+    "home": "/home/ada.lovelace",
+    "own pattern": OWN,
+}
+PLACES = ["request", "url", "answer"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=list(SECRETS))
+def test_planted_secrets_are_in_no_artefact(
+    tmp_path: Path, secret: str, place: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", SECRETS["key from the environment"])
+    scrubber = Scrubber(secret_values(["SOME_API_KEY"])[0], [r"correct-horse-[a-z]+-[a-z]+-\d"])
+    path = tmp_path / "c.yaml"
+    in_answer = Behaviour(edit=lambda data: data.replace(b"forty", msgspec.json.encode(f" {secret} ")[1:-1]))
+
+    def call(url: str) -> bytes:
+        words = f"I know {secret} by heart" if place == "request" else "hello"
+        body = {"model": "m", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": words}]}
+        query = {"k": secret} if place == "url" else {}
+        headers = {"x-api-key": secret, "x-trace": secret, "cookie": f"s={secret}"}
+        with (
+            httpx.Client() as client,
+            client.stream("POST", f"{url}/v1/messages", params=query, json=body, headers=headers) as response,
+        ):
+            return b"".join(response.iter_bytes())
+
+    with (
+        model(in_answer if place == "answer" else Behaviour(extra_headers={"x-echo": secret})) as (url, _),
+        recording(path, Mode(record="all"), node="t", shown="c", command="r", scrubber=scrubber),
+    ):
+        first = call(url)
+
+    with recording(path, Mode(), node="t", shown="c", command="r", scrubber=scrubber) as made:
+        again = call(url)
+
+    everything = path.read_text() + repr(made.interactions[0].canonical) + capfd.readouterr().out
+    assert secret not in everything
+    assert secret.encode() not in again
+    assert (secret.encode() in first) == (place == "answer")
+    assert len(made.interactions[0].chunks) == 7
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=list(SECRETS))
+@pytest.mark.parametrize("cuts", [[1], [4, 9], list(range(1, 12))])
+def test_secrets_cut_by_chunks_and_spread_over_events_are_found(secret: str, cuts: list[int]) -> None:
+    scrubber = Scrubber({"SOME_API_KEY": SECRETS["key from the environment"]}, [r"correct-horse-[a-z]+-[a-z]+-\d"])
+    raw = f"data: x {secret} y\n\n".encode()
+    edges = [0, *(cut + 8 for cut in cuts), len(raw)]
+    cut_up = [Chunk(float(a), raw[a:b]) for a, b in itertools.pairwise(edges)]
+    pieces = [secret[a:b] for a, b in zip([0, *cuts], [*cuts, len(secret)], strict=True)]
+    events = [
+        Chunk(float(n), b"data: " + msgspec.json.encode({"type": "d", "index": 0, "delta": {"text": piece}}) + b"\n\n")
+        for n, piece in enumerate(["say ", *pieces, " now"])
+    ]
+
+    plain = b"".join(chunk.data for chunk in scrubber.chunks(cut_up)).decode()
+    spread = scrubber.chunks(events)
+
+    assert secret not in plain
+    assert plain.startswith("data: x ")
+    said = "".join(msgspec.json.decode(chunk.data[6:])["delta"]["text"] for chunk in spread)
+    assert secret not in said
+    assert said.startswith("say ")
+    assert said.endswith(" now")
+    assert len(spread) == len(events)
+    assert scrubber.chunks(spread) == spread
+
+
+def test_short_or_plain_values_are_left_alone_and_named() -> None:
+    environ = {"OPENAI_API_KEY": "test", "MY_TOKEN": "hello", "OTHER_SECRET": "Zx81-Qq77-Pp66", "PATH": "/usr/bin:/bin"}
+
+    values, plain = secret_values(["OPENAI_API_KEY"], environ)
+
+    assert values == {"OTHER_SECRET": "Zx81-Qq77-Pp66"}
+    assert plain == ["OPENAI_API_KEY"]
+    assert Scrubber(values).text("this is a test") == "this is a test"
+
+
+def test_check_finds_secrets_stale_and_orphaned_cassettes(project: Project) -> None:
+    project.write("scenarios/name.yaml", NAME + "snapshot: true\n")
+    project.convtest("record")
+    project.pytest("--snapshot-update")
+    assert project.convtest("check").code == 0
+    cassette = "cassettes/name/remembers-the-name.yaml"
+    project.write("cassettes/name/old-name.yaml", project.read(cassette))
+    project.write("scenarios/name.yaml", NAME.replace("My name is Ada.", "My name is Ada, hello.") + "snapshot: true\n")
+
+    warned = project.convtest("check")
+    project.write(cassette, project.read(cassette).replace("Nice", SECRETS["anthropic key"], 1))
+    leaked = project.convtest("check")
+
+    assert "cassettes/name/old-name.yaml: no scenario plays this cassette" in warned.err
+    assert f"{cassette}: the scenario changed since it was recorded" in warned.err
+    assert warned.code == 0
+    assert leaked.code == 2
+    assert f"error: {cassette}:" in leaked.err
+    assert "a secret stands here" in leaked.err
+    assert SECRETS["anthropic key"] not in leaked.err
+
+
+def test_reports_and_the_terminal_show_no_secret(project: Project) -> None:
+    key = SECRETS["anthropic key"]
+    project.write(
+        "scenarios/name.yaml",
+        NAME.replace("My name is Ada.", f"My key is {key}.").replace("answer: Ada", "answer: Bob"),
+    )
+
+    done = project.pytest("-rA", "--junitxml=out.xml", "--convtest-record=once")
+
+    assert done.counts() == {"failed": 1}
+    assert key not in done.text
+    assert key not in project.read("out.xml")
+    assert all(key.encode() not in data for name, data in project.files().items() if not name.startswith("scenarios"))
+
+
+HOSTILE = {
+    "object tags": b"interactions: !!python/object/apply:os.system [ls]\nversion: 1\n",
+    "an alias bomb": b"a: &a [x, x]\nb: &b [*a, *a]\ninteractions: [*b]\nversion: 1\n",
+    "deep nesting": b"[" * 100_000,
+    "not a mapping": b"- 1\n",
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=list(HOSTILE))
+def test_a_hostile_cassette_is_one_clear_error(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "c.yaml").write_bytes(data)
+
+    with pytest.raises(UnreadableCassette, match=r"unreadable cassette — c\.yaml"):
+        store.load(tmp_path / "c.yaml", shown="c.yaml")
+
+
+def test_a_gigabyte_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "c.yaml").open("wb") as file:
+        file.truncate(1_000_000_000)
+
+    with pytest.raises(UnreadableCassette, match="it has 1,000,000,000 bytes"):
+        store.load(tmp_path / "c.yaml", shown="c.yaml")
+
+
+def test_lengths_that_do_not_add_up_fall_back_to_events_and_it_is_said(stage: Stage) -> None:
+    text = "scenario: sum\nsteps: [{user: What is 15 * 7?}]\n"
+    stage.record(text)
+    stage.cassette().write_text(stage.cassette().read_text().replace('"text":" result"', '"text":" outcome"'))
+
+    outcome = stage.play(text)
+
+    assert outcome.transcript.turns()[0].text == "The outcome is 105."
+    assert len(outcome.transcript.interactions[0].chunks) == 9
+    assert store.load(stage.cassette(), shown="c")[0].edited
+
+
+def test_a_body_that_is_no_utf_8_is_kept(tmp_path: Path) -> None:
+    with model(Behaviour(edit=lambda data: data.replace(b"forty", b"f\xffrty"))) as (url, _):
+
+        def call() -> bytes:
+            body = {"model": "m", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "x"}]}
+            with httpx.Client() as client, client.stream("POST", f"{url}/v1/messages", json=body) as response:
+                return b"".join(response.iter_bytes())
+
+        with recording(tmp_path / "c.yaml", Mode(record="all"), node="t", shown="c", command="r"):
+            first = call()
+
+    with recording(tmp_path / "c.yaml", Mode(), node="t", shown="c", command="r"):
+        assert call() == first
+    assert b"f\xffrty" in first
+    assert "!!binary" in (tmp_path / "c.yaml").read_text()
