@@ -54,7 +54,7 @@ ONLY_IN: dict[str, set[str]] = {
     "rich": {"cli/record"},
     "ruamel": {"scenario/nodes"},
     "syrupy": {"pytest_items"},
-    "yaml": {"scenario/nodes", "cassettes/store"},
+    "yaml": {"scenario/nodes", "cassettes/reading", "cassettes/store"},
 }
 
 FACES_THAT_ARE_ONE = {("pytest_plugin", "pytest_items"), ("pytest_plugin", "pytest_recording")}

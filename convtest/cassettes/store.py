@@ -9,12 +9,10 @@ import yaml
 from filelock import FileLock, Timeout
 
 from convtest.cassettes.format import NotACassette, from_plain, to_text
+from convtest.cassettes.reading import Refused, read
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
 from convtest.wire.interaction import Interaction
-
-_Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-
 
 MAX_BYTES = 500_000_000
 """A larger file is no recording of a conversation, and is refused before it is read."""
@@ -25,14 +23,14 @@ def load(path: Path, *, shown: str, command: str = "") -> list[Interaction]:
     if (size := path.stat().st_size) > MAX_BYTES:
         raise UnreadableCassette(f"it has {size:,} bytes", place=Place(shown), command=command)
     try:
-        data = path.read_bytes()
-        _refuse_aliases(data)
-        return from_plain(yaml.load(data, _Loader))
+        return from_plain(read(path.read_bytes()))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
         raise UnreadableCassette(str(error.problem or error.context), place=place, command=command) from None
-    except (yaml.YAMLError, UnicodeDecodeError, NotACassette, RecursionError) as error:
+    except Refused as error:
+        raise UnreadableCassette(str(error), place=Place(shown, error.line), command=command) from None
+    except (yaml.YAMLError, UnicodeDecodeError, NotACassette) as error:
         raise UnreadableCassette(str(error), place=Place(shown), command=command) from None
 
 
@@ -48,14 +46,6 @@ def save(path: Path, interactions: Iterable[Interaction], scrubber: Scrubber = N
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _refuse_aliases(data: bytes) -> None:
-    """Cassettes have none; a few hundred bytes of them can name more values than fit in memory."""
-    for event in yaml.parse(data, _Loader) if b"*" in data and b"&" in data else ():
-        if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else "?"
-            raise NotACassette(f"line {line}: aliases are not allowed in a cassette")
 
 
 def partial_of(path: Path) -> Path:
