@@ -64,11 +64,13 @@ class VirtualClock(_Async):
         return self._now
 
     def advance(self, ms: float) -> None:
-        self._now += max(0.0, ms)
+        if ms > 0:
+            self._now += ms
 
     async def sleep(self, ms: float) -> None:
-        self.advance(ms)
-        await self.checkpoint()
+        if ms > 0:
+            self._now += ms
+        await anyio.lowlevel.checkpoint()
 
 
 class Blocking:
@@ -76,13 +78,14 @@ class Blocking:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._advance = clock.advance if isinstance(clock, VirtualClock) else None
 
     def now(self) -> float:
         return self._clock.now()
 
     async def sleep(self, ms: float) -> None:
-        if isinstance(self._clock, VirtualClock):
-            self._clock.advance(ms)
+        if self._advance is not None:
+            self._advance(ms)
         elif isinstance(self._clock, RealClock):
             time.sleep(max(0.0, ms) / 1000 / self._clock.speed)  # noqa: ASYNC251  the caller blocks, that is the point
 

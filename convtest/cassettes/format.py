@@ -9,7 +9,6 @@ import msgspec
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.cassettes.yaml_text import dump
 from convtest.events import kinds_of_runs, runs_of_kinds
-from convtest.wire.canonical import canonical
 from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
 
 KEY = "x-convtest"
@@ -82,15 +81,15 @@ def _ms(value: float) -> str:
 
 def _request_body(one: Interaction, scrubber: Scrubber) -> str | bytes:
     """Indented, with real letters, where that changes nothing in canonical form."""
-    body = scrubber.data(one.request.body)
-    url = scrubber.text(one.request.url)
+    body = one.request.body
     try:
-        pretty = msgspec.json.format(msgspec.json.encode(msgspec.json.decode(body)), indent=1)
-        if canonical(one.request.method, url, pretty) == canonical(one.request.method, url, body):
-            body = pretty
+        plain = scrubber.value(msgspec.json.decode(body))
+        pretty = msgspec.json.format(msgspec.json.encode(plain), indent=1)
+        if msgspec.json.decode(pretty) == plain:
+            return _text_or_bytes(pretty)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         pass
-    return _text_or_bytes(body)
+    return _text_or_bytes(scrubber.data(body))
 
 
 def _text_or_bytes(data: bytes) -> str | bytes:

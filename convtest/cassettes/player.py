@@ -164,7 +164,7 @@ class _Recorded:
     async def __anext__(self) -> bytes:
         chunk = next(self._chunks, None)
         if chunk is not None:
-            await self._clock.sleep(max(0.0, chunk.ms - self._at))
+            await self._clock.sleep(chunk.ms - self._at)
             self._at = chunk.ms
             return chunk.data
         await self._clock.checkpoint()

@@ -64,8 +64,8 @@ def _block(text: str, indent: int) -> Iterator[str]:
     explicit = "2" if body[0] in " \n\t" or not body.split("\n", 1)[0].strip() else ""
     yield f" |{explicit}{'-' if trailing == 0 else '' if trailing == 1 else '+'}\n"
     margin = " " * indent
-    for line in body.split("\n"):
-        yield (margin + line if line else "") + "\n"
+    # One string, not one for each line: every yield passes through all levels above.
+    yield "".join([f"{margin}{line}\n" if line else "\n" for line in body.split("\n")])
     yield "\n" * max(0, trailing - 1)
 
 

@@ -7,7 +7,7 @@ inside words that people or models said.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -102,13 +102,24 @@ def _block_texts(block: Any) -> Iterator[str]:
             yield text
 
 
-def canonical(method: str, url: str, body: bytes) -> Canonical:
-    """The canonical form; a body that is no JSON stays text."""
+class Scrubs(Protocol):
+    """Takes secrets out."""
+
+    def text(self, text: str) -> str: ...
+
+    def data(self, data: bytes) -> bytes: ...
+
+    def value(self, value: Any) -> Any: ...
+
+
+def canonical(method: str, url: str, body: bytes, scrubber: Scrubs | None = None) -> Canonical:
+    """The canonical form, without secrets; a body that is no JSON stays text."""
     plain: Any
     try:
-        plain = _Normaliser().body(_as_messages(url, msgspec.json.decode(body))) if body else {}
+        decoded = msgspec.json.decode(body) if body else {}
+        plain = _Normaliser().body(_as_messages(url, scrubber.value(decoded) if scrubber else decoded))
     except (msgspec.DecodeError, UnicodeDecodeError):
-        plain = body.decode("utf-8", "replace")
+        plain = (scrubber.data(body) if scrubber else body).decode("utf-8", "replace")
     shown = _url(url)
     encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")
     return Canonical(method.upper(), shown, plain, hashlib.sha256(encoded).hexdigest())

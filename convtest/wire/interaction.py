@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from convtest.errors import ConvtestError
-from convtest.wire.canonical import Canonical, canonical
+from convtest.wire.canonical import Canonical, Scrubs, canonical
 from convtest.wire.messages_api import MalformedStream, MessageStream
 from convtest.wire.openai_apis import (
     CHAT_PATH,
@@ -43,14 +43,6 @@ class Request:
     body: bytes
 
 
-class Scrubs(Protocol):
-    """Takes secrets out."""
-
-    def text(self, text: str) -> str: ...
-
-    def data(self, data: bytes) -> bytes: ...
-
-
 @dataclass(kw_only=True)
 class Interaction:
     """Filled while the stream runs; numbered in the order of sending."""
@@ -79,7 +71,7 @@ class Interaction:
     """Its recorded chunk lengths do not add up: somebody edited the cassette, and event boundaries are used."""
     recorded: "Interaction | None" = None
     """What it was replayed from."""
-    scrubber: "Scrubs | None" = None
+    scrubber: Scrubs | None = None
     trouble: ConvtestError | None = None
     """Why the item cannot go on after it."""
 
@@ -89,7 +81,7 @@ class Interaction:
         request = self.request
         if self.scrubber is None:
             return canonical(request.method, request.url, request.body)
-        return canonical(request.method, self.scrubber.text(request.url), self.scrubber.data(request.body))
+        return canonical(request.method, self.scrubber.text(request.url), request.body, self.scrubber)
 
     @property
     def body(self) -> bytes:

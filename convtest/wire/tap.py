@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import anyio
 
 from convtest.clock import Clock
+from convtest.wire.canonical import Scrubs
 from convtest.wire.encoding import Decoder, decoder_for
-from convtest.wire.interaction import Chunk, Interaction, Request, Scrubs, StreamEnd
+from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
 
 _TERMINAL = (b'"message_stop"', b"data: [DONE]", b'"response.completed"')
 
@@ -164,7 +165,8 @@ class TappedAnswer:
         self.interaction = interaction
         self._clock = clock
         self._started = started
-        self._decoder: Decoder = decoder_for(answer.header("content-encoding"))
+        encoding = answer.header("content-encoding")
+        self._decoder: Decoder | None = decoder_for(encoding) if encoding else None
 
     def __aiter__(self) -> "TappedAnswer":
         return self
@@ -178,7 +180,7 @@ class TappedAnswer:
         except WireFailure as failure:
             self.interaction.ended = failure.ended
             raise
-        plain = self._decoder(data)
+        plain = data if self._decoder is None else self._decoder(data)
         if plain:
             self.interaction.chunks.append(Chunk(self._clock.now() - self._started, plain))
         return data

@@ -92,15 +92,15 @@ class _AsyncLane:
         self._tap = tap
         self._forward = forward
         self._own: Any = None
-        self._dropped = False
+        self.dropped = False
         self.lane = lane
 
     def drop(self) -> None:
         """From now on nothing gets through."""
-        self._dropped = True
+        self.dropped = True
 
     async def handle_async_request(self, request: Any) -> Any:
-        if self._dropped:
+        if self.dropped:
             raise self.binding.module.ReadError("the transport was dropped", request=request)
         sent = sent_request(request, await request.aread())
 
@@ -131,9 +131,6 @@ class _AsyncLane:
         if self._own is not None:
             await self._own.aclose()
 
-    def is_dropped(self) -> bool:
-        return self._dropped
-
 
 class _RealChunks:
     """The bytes as they come from a real response."""
@@ -163,7 +160,7 @@ class _AsyncStream:
 
     async def __anext__(self) -> bytes:
         try:
-            if self._lane.is_dropped():
+            if self._lane.dropped:
                 raise WireFailure("reset", "the transport was dropped")
             return await anext(self._tapped)
         except WireFailure as failure:
