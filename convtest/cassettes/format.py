@@ -9,6 +9,7 @@ import msgspec
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.cassettes.yaml_text import dump
 from convtest.events import kinds_of_runs, runs_of_kinds
+from convtest.wire.encoding import decoder_for
 from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
 
 KEY = "x-convtest"
@@ -109,7 +110,8 @@ def _grouped(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 def _from_plain(one: Mapping[str, Any], index: int) -> Interaction:
     request, response = one["request"], one["response"]
     extra: Mapping[str, Any] = response.get(KEY) or {}
-    body = _bytes(response.get("body", {}).get("string"))
+    headers = _flat(response.get("headers"))
+    body = _decoded(_bytes((response.get("body") or {}).get("string")), headers)
     ended = str(extra.get("ended", "complete"))
     if ended not in get_args(StreamEnd):
         raise ValueError(f"unknown end {ended!r}")
@@ -125,7 +127,7 @@ def _from_plain(one: Mapping[str, Any], index: int) -> Interaction:
         ),
         status=int(response["status"]["code"]),
         reason=str(response["status"].get("message") or ""),
-        headers=_flat(response.get("headers")),
+        headers=headers,
         first_byte=float(extra["first_byte"]) if "first_byte" in extra else None,
         chunks=_chunks(body, str(extra.get("chunks", ""))),
         ended=ended,  # type: ignore[arg-type]
@@ -138,6 +140,15 @@ def _from_plain(one: Mapping[str, Any], index: int) -> Interaction:
 
 def _adds_up(spelled: str, body: bytes) -> bool:
     return sum(int(part.partition(":")[2]) for part in spelled.split()) == len(body)
+
+
+def _decoded(body: bytes, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Plain vcrpy stores bodies as they came over the wire; one that is plain already is left alone."""
+    encoding = next((value for name, value in headers if name == "content-encoding"), "")
+    try:
+        return decoder_for(encoding)(body) if encoding else body
+    except Exception:  # each decoder has its own exception, and all of them mean that it is not encoded
+        return body
 
 
 def _bytes(value: Any) -> bytes:
