@@ -9,7 +9,7 @@ from typing import Any
 
 from convtest.errors import ConfigError, did_you_mean
 
-_KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub")
+_KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile")
 _PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process")
 _WIRES = ("history", "reference", "none")
 
@@ -44,6 +44,8 @@ class Config:
     allow_hosts: tuple[str, ...] = ()
     scrub: tuple[str, ...] = ()
     """Regular expressions for secrets of one's own."""
+    volatile: frozenset[str] = frozenset()
+    """Keys of request bodies whose values change from run to run."""
 
     def profile(self, name: str) -> Profile:
         """Raises ConfigError for a name that has no profile."""
@@ -88,6 +90,7 @@ def load_config(root: Path) -> Config | None:
         clients=clients,
         prices=_prices(section.get("prices", {})),
         allow_hosts=tuple(_texts(section.get("allow_hosts", []), "allow_hosts")),
+        volatile=frozenset(_texts(section.get("volatile", []), "volatile")),
         scrub=_patterns(_texts(section.get("scrub", []), "scrub")),
     )
 

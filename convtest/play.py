@@ -52,7 +52,7 @@ def perform(prepared: Prepared, folder: Path) -> Outcome:
 def _perform(prepared: Prepared, folder: Path) -> Outcome:
     offline = prepared.source in {"replayed", "simulated"} or prepared.simulated
     source, clock = _answering(prepared)
-    tap = Tap(source, clock, prepared.scrubber)
+    tap = Tap(source, clock, prepared.scrubber, prepared.config.volatile)
     runner = Runner(
         prepared.scenario,
         make=prepared.make,

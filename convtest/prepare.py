@@ -94,6 +94,8 @@ def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
     else:
         path_read = path
     recorded = store.load(path_read, shown=config.shown(path_read), command=anew) if read else []
+    for interaction in recorded:
+        interaction.volatile = config.volatile
     return Prepared(
         scenario=scenario,
         config=config,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from convtest.config import Config, load_config
-from convtest.errors import ConfigError
+from convtest.errors import ConfigError, ConversationFailed, ConvtestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,12 +188,37 @@ def convtest_cassette(request: pytest.FixtureRequest) -> "Iterator[Recording]":
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """A miss is a failure of the test itself, whatever the test made of the answer."""
+    recording: Any = pyfuncitem.funcargs.get("convtest_cassette")
+    try:
+        result = yield
+    except Exception:
+        if recording is not None:
+            recording.verify()
+        raise
+    if recording is not None:
+        recording.verify()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if item.config.stash.get(STATE, None) is not None and hasattr(item, "convtest_report"):
+    if item.config.stash.get(STATE, None) is None or call.excinfo is None:
+        if hasattr(item, "convtest_report"):
+            item.convtest_report(report, call)
+        return report
+    error = call.excinfo.value
+    if hasattr(item, "convtest_report"):
         item.convtest_report(report, call)
+    elif isinstance(error, ConvtestError | ConversationFailed):
+        line = str(error).splitlines()[0]
+        path, number, _ = item.location
+        headline = error.headline if isinstance(error, ConversationFailed) else line
+        report.longrepr = Shown(str(error), Crash(path, (number or 0) + 1, headline))  # type: ignore[assignment]
     return report
 
 

@@ -1,7 +1,7 @@
 """Recording and replaying without a scenario: for ordinary tests that talk to a model."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ class Recording:
 
     tap: Tap
     source: str
+    verify: Callable[[], None] = lambda: None
+    """Raises ConversationFailed for a request that nothing recorded answers; once verified, leftovers count too."""
+    failed: bool = False
+    """It was raised already."""
 
     @property
     def interactions(self) -> list[Interaction]:
@@ -64,16 +68,19 @@ def recording(
     recorded = store.load(path, shown=shown, command=command) if reads else []
     source, clock = _source(mode, source_name, recorded, command)
     made = Recording(tap=Tap(source, clock, scrubber), source=source_name)
+    made.verify = lambda: _raise_miss(made, source, node, command)
     with lanes.active(made.tap), lanes.routed(made.tap, LANE):
         with blocked(node, allow_hosts, source_name == "replayed") as attempts:
             try:
                 yield made
             except Exception:
-                _raise_miss(made, source, node, command)
+                made.verify()
                 raise
         if attempts:
             raise attempts[0]
-    _raise_miss(made, source, node, command)
+    if made.failed:
+        return
+    made.verify()
     _raise_unplayed(made, source, node, command)
     if source_name == "recorded" and any(one.origin == "live" for one in made.interactions):
         store.save(path, made.interactions, scrubber)
@@ -100,6 +107,7 @@ def _raise_miss(made: Recording, source: Source, node: str, command: str) -> Non
     missed = next((one for one in made.interactions if one.missed), None)
     if missed is None or not isinstance(source, Player):
         return
+    made.failed = True
     nearest = source.nearest(missed)
     lines = difference(nearest.canonical, missed.canonical) if nearest else ["nothing is recorded"]
     text = [

@@ -23,6 +23,7 @@ class Stage:
     root: Path
     options: Mapping[str, object] = field(default_factory=lambda: MODEL)
     runs: int = 0
+    volatile: frozenset[str] = frozenset()
 
     def config(self, target: str = GOOD, **profile: str) -> Config:
         one = Profile(name="assistant", kind="python", target=target, upstream="simulator", options=self.options)
@@ -41,6 +42,7 @@ class Stage:
             cassettes=self.root / "cassettes",
             client="assistant",
             clients={"assistant": one},
+            volatile=self.volatile,
         )
 
     def scenarios(self, text: str, name: str = "talk") -> list[Scenario]:

@@ -130,7 +130,7 @@ def scenario_of(name: str, requests: Sequence[dict[str, Any]]) -> tuple[dict[str
             options["system"] = system if isinstance(system, str) else "".join(block["text"] for block in system)
         before = [{message["role"]: text_of(message)} for message in body["messages"][:-1]]
         sessions[f"s{number}"] = {"options": options, **({"history": before} if before else {})}
-        if not any(is_answer_to_tools(one["messages"][-1]) for one in requests):
+        if body.get("tools") and not any(is_answer_to_tools(one["messages"][-1]) for one in requests):
             options["max_turns"] = 1  # where tools were asked for, nobody recorded what came of it
         ended = {"one_of": ["complete", "max_tokens", "max_turns"]}
         session = f"s{number}"

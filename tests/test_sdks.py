@@ -10,13 +10,25 @@ import httpx
 import httpx2
 import openai
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from convtest.cassettes import store
+from convtest.cassettes.format import from_plain, to_text
+from convtest.cassettes.player import Player
+from convtest.clients.port import Opening
+from convtest.clock import VirtualClock
 from convtest.errors import ConversationFailed, NoCassette
+from convtest.events import TextDelta, TurnEnd
 from convtest.prepare import Mode
 from convtest.recording import Recording, recording
 from convtest.wire import lanes
-from tests.models import TEXT, Behaviour, model
+from convtest.wire.interaction import Interaction, StreamEnd
+from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via, WireFailure
+from convtest.wire.transports import binding
+from tests.models import TEXT, Behaviour, encoder, model
+from tests.playing import Stage
 
 USER: Any = [{"role": "user", "content": "What is the answer?"}]
 Call = Callable[[str], str]
@@ -297,8 +309,184 @@ def test_the_fixture_records_and_replays_an_ordinary_test(project: Any) -> None:
         none, record = project.pytest(), project.pytest("--convtest-record=once")
 
     again = project.pytest()
+    test = project.read("tests/test_chat.py")
+    project.write("tests/test_chat.py", test.replace('"Hi"', '"Ho"').replace("    said", "    said", 1))
+    missed = project.pytest()
 
     assert none.counts() == {"error": 1}
     assert "record it: pytest --convtest-record=all tests/test_chat.py::test_chat" in none.out
+    assert "pytest_plugin.py" not in none.out
     assert record.counts() == again.counts() == {"passed": 1}
+    assert missed.counts() == {"failed": 1}
+    assert "[Hi]" in missed.out
+    assert "FAILED tests/test_chat.py::test_chat - miss (layer wire)" in missed.out
     assert (project.root / "cassettes/tests/test_chat/test_chat.yaml").is_file()
+
+
+class SdkClient:
+    """A chatbot as people write them: the SDK inside, no transport of ours; sync in a thread, or async."""
+
+    session_id = "sdk"
+    sync = False
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._messages: list[Any] = []
+
+    async def connect(self) -> None:
+        return None
+
+    async def disconnect(self) -> None:
+        return None
+
+    async def interrupt(self) -> None:
+        return None
+
+    async def query(self, text: str) -> None:
+        self._messages.append({"role": "user", "content": text})
+
+    async def receive_response(self) -> Any:
+        asked: Any = {"model": "claude-haiku-4-5", "max_tokens": 99, "messages": self._messages}
+        if self.sync:
+            text = await anyio.to_thread.run_sync(self._ask, asked)
+        else:
+            async with (
+                anthropic.AsyncAnthropic(base_url=self._opening.base_url, api_key="x" * 20) as client,
+                client.messages.stream(**asked) as stream,
+            ):
+                text = "".join([part async for part in stream.text_stream])
+        self._messages.append({"role": "assistant", "content": text})
+        yield TextDelta(text=text)
+        yield TurnEnd()
+
+    def _ask(self, asked: Any) -> str:
+        with anthropic.Anthropic(base_url=self._opening.base_url, api_key="x" * 20) as client:
+            return str(client.messages.create(**asked).content[0].text)
+
+
+class SyncSdkClient(SdkClient):
+    sync = True
+
+
+class ForgetfulSdkClient(SdkClient):
+    async def query(self, text: str) -> None:
+        self._messages = [{"role": "user", "content": text}]
+
+
+USERS = """
+    scenario: two users of an SDK
+    sessions: {alice: {}, bob: {}}
+    facts:
+      a: {tell: My name is Alessandra., ask: What is my name?, answer: Alessandra}
+      b: {tell: My name is Bartholomew., ask: What is my name?, answer: Bartholomew}
+    steps:
+      - together:
+          - - {session: alice, tell: a}
+            - {session: alice, ask: a}
+          - - {session: bob, tell: b}
+            - {session: bob, ask: b}
+    """
+
+
+@pytest.mark.parametrize("client", ["SdkClient", "SyncSdkClient"])
+def test_an_sdk_inside_a_python_client_is_seen_recorded_and_replayed(stage: Stage, client: str) -> None:
+    target = f"tests.test_sdks:{client}"
+
+    simulated = stage.play(USERS, target)
+    recorded = stage.play(USERS, target, Mode(record="all"))
+    replayed = stage.play(USERS, target)
+    broken = stage.play(USERS, "tests.test_sdks:ForgetfulSdkClient")
+
+    for outcome in (simulated, recorded, replayed):
+        assert outcome.verdict.passed, outcome.verdict
+        assert {one.lane for one in outcome.transcript.interactions} == {"alice", "bob"}
+    assert replayed.transcript.source == "replayed"
+    assert "wire" in [finding.layer for finding in broken.verdict.findings]
+    assert not lanes.patched()
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx2"])
+@pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pieces=st.lists(st.one_of(st.binary(min_size=1, max_size=30), st.just("é😀".encode()[:3])), max_size=6),
+    encoding=st.sampled_from(["", "gzip", "br"]),
+    ended=st.sampled_from(["complete", "reset", "truncated"]),
+    cut=st.one_of(st.none(), st.integers(1, 5)),
+)
+def test_law_replay_is_the_recording_for_both_modules_sync_and_async(
+    name: str, sync: bool, pieces: list[bytes], encoding: str, ended: StreamEnd, cut: int | None
+) -> None:
+    cut = None if encoding else cut  # the chunks of an encoded body are not those of the plain one
+    encode, finish = encoder(encoding)
+    wire = [encode(piece) for piece in pieces]
+    wire = [*wire, tail] if (tail := finish()) else wire
+    plain = Drawn(wire, encoding, ended)
+
+    first, how, tap = read_with(name, sync, plain, cut)
+    loaded = from_plain(yaml.safe_load(to_text(tap.interactions)))
+    again, how_again, replayed = read_with(name, sync, Player(loaded, command=""), cut)
+
+    noted = [chunk.data for chunk in tap.interactions[0].chunks]
+    assert [data for data in again if data] == noted
+    assert how_again == how
+    assert encoding or first == again
+    assert cut or ended != "complete" or b"".join(noted) == b"".join(pieces)
+    assert replayed.interactions[0].ended == tap.interactions[0].ended
+
+
+class Drawn:
+    """A source of drawn bytes that suspends nowhere but on the clock."""
+
+    def __init__(self, wire: list[bytes], encoding: str, ended: StreamEnd) -> None:
+        self._wire, self._encoding, self._ended = wire, encoding, ended
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
+        headers = [("content-type", "text/event-stream")]
+        headers += [("content-encoding", self._encoding)] if self._encoding else []
+        return Answer(status=200, reason="OK", headers=tuple(headers), chunks=self._chunks(via))
+
+    async def _chunks(self, via: Via) -> Any:
+        for data in self._wire:
+            await via.clock.sleep(3)
+            yield data
+        if self._ended != "complete":
+            raise WireFailure(self._ended, "as drawn")
+
+
+def read_with(name: str, sync: bool, source: Source, cut: int | None) -> tuple[list[bytes], str, Tap]:
+    """The raw chunks that a client of this module sees, how it ended for it, and the tap."""
+    bound, tap = binding(name), Tap(source, VirtualClock())
+    request = bound.module.Request("POST", "https://api.anthropic.com/v1/messages", content=b"{}")
+    seen: list[bytes] = []
+
+    def note(data: bytes) -> bool:
+        seen.append(data)
+        return len(seen) == cut
+
+    async def asynchronous() -> str:
+        response = await bound.async_transport(tap, "main").handle_async_request(request)
+        try:
+            async for data in response.stream:
+                if note(data):
+                    return "cut"
+        except bound.module.TransportError as error:
+            return type(error).__name__
+        finally:
+            await response.stream.aclose()
+        return "complete"
+
+    def synchronous() -> str:
+        response = bound.sync_transport(tap, "main").handle_request(request)
+        try:
+            for data in response.stream:
+                if note(data):
+                    return "cut"
+        except bound.module.TransportError as error:
+            return type(error).__name__
+        finally:
+            response.stream.close()
+        return "complete"
+
+    how = synchronous() if sync else anyio.run(asynchronous)
+    return seen, how, tap

@@ -191,12 +191,21 @@ def _recorded(transcript: Transcript) -> str:
 
 def _not_seen(transcript: Transcript) -> tuple[NotSeen, ...]:
     wanted = [name for name in NEED_THE_WIRE if name not in transcript.scenario.skipped_invariants]
-    return unique_not_seen(
+    laneless = _laneless(transcript)
+    found = [
         blind
         for record in transcript.turns()
         for name in [*wanted, *_wire_expectations(record.step.expect)]
         if (blind := unseen(record, name) or _silent(record, name)) is not None
-    )
+    ]
+    return unique_not_seen([*found, *([laneless] if laneless else [])])
+
+
+def _laneless(transcript: Transcript) -> NotSeen | None:
+    unknown = [one.number for one in transcript.interactions if one.lane is None]
+    if not unknown:
+        return None
+    return NotSeen(check="isolation", why=f"no session could be told for request {', '.join(map(str, unknown[:5]))}")
 
 
 def _silent(record: TurnRecord, check: str) -> NotSeen | None:

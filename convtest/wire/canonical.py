@@ -112,12 +112,20 @@ class Scrubs(Protocol):
     def value(self, value: Any) -> Any: ...
 
 
-def canonical(method: str, url: str, body: bytes, scrubber: Scrubs | None = None) -> Canonical:
-    """The canonical form, without secrets; a body that is no JSON stays text."""
+def canonical(
+    method: str,
+    url: str,
+    body: bytes,
+    scrubber: Scrubs | None = None,
+    volatile: frozenset[str] = frozenset(),
+) -> Canonical:
+    """The canonical form, without secrets; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS."""
     plain: Any
     try:
         decoded = msgspec.json.decode(body) if body else {}
-        plain = _Normaliser().body(_as_messages(url, scrubber.value(decoded) if scrubber else decoded))
+        plain = _Normaliser(VOLATILE_KEYS | volatile).body(
+            _as_messages(url, scrubber.value(decoded) if scrubber else decoded)
+        )
     except (msgspec.DecodeError, UnicodeDecodeError):
         plain = (scrubber.data(body) if scrubber else body).decode("utf-8", "replace")
     shown = _url(url)
@@ -159,8 +167,9 @@ def _url(url: str) -> str:
 
 
 class _Normaliser:
-    def __init__(self) -> None:
+    def __init__(self, volatile: frozenset[str]) -> None:
         self._ids: dict[str, str] = {}
+        self._keys = volatile
 
     def body(self, body: Any) -> Any:
         if not isinstance(body, dict):
@@ -172,7 +181,7 @@ class _Normaliser:
             return [self._message(message) for message in value]
         if key == "system":
             return self._blocks(value)
-        if key in VOLATILE_KEYS:
+        if key in self._keys:
             return self._volatile(key, value)
         if key == "metadata" and isinstance(value, dict):
             return {name: self._volatile(name, one) for name, one in value.items()}
@@ -203,9 +212,9 @@ class _Normaliser:
         return done
 
     def _volatile(self, key: str, value: Any) -> Any:
-        if key not in VOLATILE_KEYS or not isinstance(value, str):
+        if key not in self._keys or not isinstance(value, str | int | float) or isinstance(value, bool):
             return value
-        return self._ids.setdefault(value, f"id{len(self._ids) + 1}")
+        return self._ids.setdefault(str(value), f"id{len(self._ids) + 1}")
 
 
 def _without_dropped(value: Any) -> Any:

@@ -72,6 +72,8 @@ class Interaction:
     recorded: "Interaction | None" = None
     """What it was replayed from."""
     scrubber: Scrubs | None = None
+    volatile: frozenset[str] = frozenset()
+    """Keys whose values count as volatile beside those that always do."""
     trouble: ConvtestError | None = None
     """Why the item cannot go on after it."""
 
@@ -79,9 +81,8 @@ class Interaction:
     def canonical(self) -> Canonical:
         """Secrets are out of it before it is compared or shown."""
         request = self.request
-        if self.scrubber is None:
-            return canonical(request.method, request.url, request.body)
-        return canonical(request.method, self.scrubber.text(request.url), request.body, self.scrubber)
+        url = self.scrubber.text(request.url) if self.scrubber else request.url
+        return canonical(request.method, url, request.body, self.scrubber, self.volatile)
 
     @property
     def body(self) -> bytes:

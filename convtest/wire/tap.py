@@ -94,8 +94,15 @@ class Upstream:
 class Tap:
     """One per item. `interactions` is in the order of sending; requests may come from several threads."""
 
-    def __init__(self, source: Source, clock: Clock, scrubber: Scrubs | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        clock: Clock,
+        scrubber: Scrubs | None = None,
+        volatile: frozenset[str] = frozenset(),
+    ) -> None:
         self._scrubber = scrubber
+        self._volatile = volatile
         self.interactions: list[Interaction] = []
         self.clock = clock
         self._source = source
@@ -135,6 +142,7 @@ class Tap:
                 turn=turn.number if turn else None,
                 request=request,
                 scrubber=self._scrubber,
+                volatile=self._volatile,
             )
             self.interactions.append(interaction)
         started = interaction.sent_at = self.clock.now()
