@@ -105,7 +105,9 @@ class _Upstreams:
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         spec = self._prepared.scenario.sessions.get(interaction.lane or "")
         made = self._prepared.make(spec.client if spec else self._prepared.scenario.client)
-        chosen: Source = self._simulator if made.upstream == SIMULATOR else self._upstream
+        simulated = made.upstream == SIMULATOR and self._simulator.knows(interaction.request.url)
+        # What the simulator does not speak is sent on for real, where the network block meets it.
+        chosen: Source = self._simulator if simulated else self._upstream
         return await chosen.answer(interaction, turn, via)
 
 

@@ -1,6 +1,7 @@
 """Clients with one mistake each, and a transport that forgets: convtest must catch every one of them."""
 
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,8 +35,7 @@ class EditedTransport(httpx.AsyncBaseTransport):
 
 
 def edited(opening: Opening, edit: Edit) -> MessagesClient:
-    fields = {name: getattr(opening, name) for name in Opening.__slots__}
-    return MessagesClient(Opening(**{**fields, "transport": EditedTransport(opening.transport, edit)}))
+    return MessagesClient(replace(opening, transport=EditedTransport(opening.transport, edit)))
 
 
 def forgetful(opening: Opening) -> MessagesClient:

@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "textmatch": set(),
     "network": {"errors"},
     "config": {"errors"},
-    "scenario": {"errors", "textmatch"},
+    "scenario": {"errors", "events", "textmatch"},
     "wire": {*GROUND, "scenario"},
     "clients": {*GROUND, "config", "scenario", "wire"},
     "simulator": {*GROUND, "scenario", "wire"},

@@ -1,6 +1,7 @@
 """Faults on the wire and acts on the client, simulated, recorded and replayed; branches at once."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,8 +108,7 @@ def gives_up(opening: object) -> object:
     from convtest.clients.port import Opening
 
     assert isinstance(opening, Opening)
-    fields = {name: getattr(opening, name) for name in Opening.__slots__}
-    return MessagesClient(Opening(**{**fields, "options": {**opening.options, "max_retries": 0}}))
+    return MessagesClient(replace(opening, options={**opening.options, "max_retries": 0}))
 
 
 def test_a_fault_that_is_never_reached_fails(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """What other recorders stay green on is caught on replay, by a message that names it; what may differ passes."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -73,8 +74,7 @@ class SwappedLanes(MessagesClient):
 
 
 def no_retry(opening: Opening) -> MessagesClient:
-    fields = {name: getattr(opening, name) for name in Opening.__slots__}
-    return MessagesClient(Opening(**{**fields, "options": {**opening.options, "max_retries": 0}}))
+    return MessagesClient(replace(opening, options={**opening.options, "max_retries": 0}))
 
 
 @pytest.mark.parametrize(

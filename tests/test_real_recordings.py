@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -221,9 +222,8 @@ class RealTools(MessagesClient):
 
 
 def forgetful(opening: Opening) -> MessagesClient:
-    fields = {name: getattr(opening, name) for name in Opening.__slots__}
     last = EditedTransport(opening.transport, lambda body: {**body, "messages": body["messages"][-1:]})
-    return RealTools(Opening(**{**fields, "transport": last}))
+    return RealTools(replace(opening, transport=last))
 
 
 class Chat:
@@ -266,9 +266,8 @@ class Chat:
 
 
 def forgetful_chat(opening: Opening) -> Chat:
-    fields = {name: getattr(opening, name) for name in Opening.__slots__}
     last = EditedTransport(opening.transport, lambda body: {**body, "messages": body["messages"][-1:]})
-    return Chat(Opening(**{**fields, "transport": last}))
+    return Chat(replace(opening, transport=last))
 
 
 @needs_streams

@@ -8,33 +8,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from convtest.events import Ended, ErrorCode
+
 Duration = Annotated[str | float, Meta(description="seconds, or a number with its unit: 250ms, 2s, 5m")]
 OneOrMore = str | list[str]
-Ended = Literal[
-    "complete",
-    "interrupted",
-    "max_turns",
-    "max_tokens",
-    "refusal",
-    "budget",
-    "connection_lost",
-    "refused",
-    "timeout",
-    "no_response",
-    "overloaded",
-    "rate_limited",
-    "error",
-]
-ErrorCode = Literal[
-    "session_not_found",
-    "session_in_use",
-    "session_expired",
-    "not_connected",
-    "model_not_found",
-    "context_overflow",
-    "not_authenticated",
-    "bad_request",
-]
 Point = Literal["before_request", "first_event", "text", "thinking", "tool_use", "tool_result", "turn_end"]
 Doing = Literal[
     "interrupt", "kill", "disconnect", "reset", "close", "stall", "malformed", "error_event", "status", "resume", "fork"

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convtest.errors import Place
-from convtest.scenario.grammar import BudgetShape, ExpectShape, SimulateShape, XfailShape
+from convtest.scenario.grammar import BudgetShape, ExpectShape, Point, SimulateShape, XfailShape
 from convtest.scenario.nodes import Mapping as MappingNode
 from convtest.scenario.nodes import Node
 
-Point = Literal["before_request", "first_event", "text", "thinking", "tool_use", "tool_result", "turn_end"]
 ActKind = Literal[
     "resume", "continue", "fork", "clear", "save", "restore", "delete", "connect", "disconnect", "kill", "set"
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +15,7 @@ from convtest.simulator.oracle import Slot, answer
 from convtest.simulator.rendering import Reply, body, chunks, error_body, pieces
 from convtest.simulator.validation import problem_of
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import PATH
 from convtest.wire.tap import Answer, OpenTurn, Via
 
 SERVER = "convtest-simulator"
@@ -40,10 +42,9 @@ class Simulator:
         if turn is not None:
             await turn.hold(via.clock)
         await via.clock.sleep(_FIRST_MS)
-        status, request = self._refusal(interaction)
+        problem, request = self._refusal(interaction)
         if request is None:
-            kind = "not_found_error" if status[0] == 404 else "invalid_request_error"
-            return self._whole(status[0], error_body(kind, status[1]), via.clock)
+            return self._whole(400, error_body("invalid_request_error", problem), via.clock)
         reply = self._reply(request, turn.number if turn else None)
         if not request.get("stream"):
             return self._whole(200, body(reply), via.clock)
@@ -54,15 +55,18 @@ class Simulator:
             chunks=_Paced(self, chunks(reply), via.clock),
         )
 
-    def _refusal(self, interaction: Interaction) -> tuple[tuple[int, str], dict[str, Any] | None]:
-        if not interaction.canonical.url.endswith("/v1/messages"):
-            return (404, f"the simulator does not know {interaction.canonical.url}"), None
+    def knows(self, url: str) -> bool:
+        """Whether it speaks the API at this address."""
+        return urlsplit(url).path.rstrip("/").endswith(PATH)
+
+    def _refusal(self, interaction: Interaction) -> tuple[str, dict[str, Any] | None]:
+        """Why the API would refuse the request, or the request."""
         try:
             request = msgspec.json.decode(interaction.request.body)
         except msgspec.DecodeError as error:
-            return (400, f"the body is not JSON: {error}"), None
+            return f"the body is not JSON: {error}", None
         problem = problem_of(request)
-        return ((400, problem), None) if problem else ((200, ""), request)
+        return (problem, None) if problem else ("", request)
 
     def _whole(self, status: int, data: bytes, clock: Clock) -> Answer:
         headers = (("content-type", "application/json"), ("server", SERVER))
