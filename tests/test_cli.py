@@ -236,3 +236,45 @@ def test_the_console_script_is_installed() -> None:
     (script,) = [one for one in entry_points(group="console_scripts") if one.name == "convtest"]
     assert script.value == "convtest.cli:main"
     assert Path(__file__).exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "instead", "verdict", "headline"),
+    [
+        ("My name is Ada.", "My name is Eve.", "request", "the request changed (your client or your scenario)"),
+        ('"text":" Ada."', '"text":" Eve."', "answer", "the answer changed (the model)"),
+        ('"text_delta","text":" to"', '"text_delta","new_key":1,"text":" to"', "wire", "the wire shape changed"),
+    ],
+)
+def test_diff_says_whose_side_changed(named: Project, said: str, instead: str, verdict: str, headline: str) -> None:
+    first = "cassettes/name/remembers-the-name.yaml"
+    named.convtest("record")
+    text = named.read(first)
+    assert said in text
+    named.write("other.yaml", text.replace(said, instead))
+
+    done = named.convtest("diff", first, "other.yaml")
+    data = json.loads(named.convtest("diff", "--json", first, "other.yaml").out)
+
+    assert done.code == 1
+    assert headline in done.out
+    assert {change["verdict"] for change in data["changes"]} == {verdict}
+
+
+def test_diff_of_one_conversation_exits_0(named: Project) -> None:
+    named.convtest("record")
+
+    done = named.convtest("diff", *["cassettes/name/remembers-the-name.yaml"] * 2)
+
+    assert (done.code, done.out) == (0, "the same conversation\n")
+
+
+def test_diff_names_the_request_that_only_one_has(named: Project) -> None:
+    first = "cassettes/name/remembers-the-name.yaml"
+    named.convtest("record")
+    text = named.read(first)
+    named.write("other.yaml", text[: text.index("\n- request:", text.index("- request:") + 1) + 1] + "version: 1\n")
+
+    done = named.convtest("diff", first, "other.yaml")
+
+    assert (done.code, done.out) == (1, "main, request 2: only the first has this request\n")

@@ -20,6 +20,12 @@ HEADLINES: dict[Verdict, str] = {
     "new": "only the second has this request",
 }
 
+_ALWAYS = {"status", "ended", "events"}
+_SAID = {"delta", "message"}
+"""Objects that have the keys of what was said: text, tool calls."""
+_FREE = {"input", "metadata"}
+"""Objects whose keys are the user's own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -52,9 +58,7 @@ def _changes(lane: str | None, number: int, one: Interaction, other: Interaction
     if before != after:
         lines = (f"- {before[:200]}", f"+ {after[:200]}")
         yield Change(verdict="answer", lane=lane, number=number, lines=lines)
-    old, new = _shape(one), _shape(other)
-    if old != new:
-        lines = (f"- {' '.join(old)}", f"+ {' '.join(new)}")
+    if lines := tuple(_wire_changes(_shape(one), _shape(other))):
         yield Change(verdict="wire", lane=lane, number=number, lines=lines)
 
 
@@ -68,20 +72,42 @@ def _said(one: Interaction) -> str:
     return said if message else one.body.decode("utf-8", "replace")
 
 
-def _shape(one: Interaction) -> list[str]:
-    """Status, end, and the kinds of events with their keys, each once: words and their number do not count."""
-    kinds: dict[str, None] = {}
+def _wire_changes(old: dict[str, set[str]], new: dict[str, set[str]]) -> Iterator[str]:
+    for name in {**old, **new}:
+        before, after = old.get(name), new.get(name)
+        if before != after and ((before and after) or name in _ALWAYS):
+            yield f"- {name}: {', '.join(sorted(before or ()))}"
+            yield f"+ {name}: {', '.join(sorted(after or ()))}"
+
+
+def _shape(one: Interaction) -> dict[str, set[str]]:
+    """Status, end, kinds of events, and the keys of each kind of object.
+
+    Words and their number do not count, nor does a kind of object that only one of the two has: that is the answer.
+    """
+    shape = {"status": {str(one.status)}, "ended": {str(one.ended)}}
     if one.is_stream:
-        for event in parse([one.body]):
-            kinds.setdefault(f"{event.event}{_keys(event.data)}")
+        events = list(parse([one.body]))
+        shape["events"] = {str(event.event) for event in events}
+        for event in events:
+            _gather(event.data, shape)
     else:
-        kinds.setdefault(_keys(one.body.decode("utf-8", "replace")))
-    return [str(one.status), str(one.ended), *kinds]
+        _gather(one.body.decode("utf-8", "replace"), shape)
+    return shape
 
 
-def _keys(text: str) -> str:
+def _gather(text: str, shape: dict[str, set[str]]) -> None:
     try:
         data = msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return "(no JSON)"
-    return f"({','.join(sorted(data))})" if isinstance(data, dict) else "(no object)"
+        return
+    waiting = [("body", data)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(name, item) for item in value]
+        elif isinstance(value, dict):
+            kind = value.get("type")
+            if name not in _SAID or kind:
+                shape.setdefault(str(kind or name), set()).update(value)
+            waiting += [(key, item) for key, item in value.items() if key not in _FREE]
