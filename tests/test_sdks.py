@@ -11,12 +11,13 @@ import httpx2
 import openai
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from convtest.cassettes import store
 from convtest.cassettes.format import from_plain, to_text
 from convtest.cassettes.player import Player
+from convtest.cassettes.scrubbing import NOTHING_KNOWN
 from convtest.clients.port import Opening
 from convtest.clock import VirtualClock
 from convtest.errors import ConversationFailed, NoCassette
@@ -417,6 +418,7 @@ def test_an_sdk_inside_a_python_client_is_seen_recorded_and_replayed(stage: Stag
 def test_law_replay_is_the_recording_for_both_modules_sync_and_async(
     name: str, sync: bool, pieces: list[bytes], encoding: str, ended: StreamEnd, cut: int | None
 ) -> None:
+    assume(NOTHING_KNOWN.data(b"".join(pieces)) == b"".join(pieces))
     cut = None if encoding else cut  # the chunks of an encoded body are not those of the plain one
     encode, finish = encoder(encoding)
     wire = [encode(piece) for piece in pieces]

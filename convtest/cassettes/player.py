@@ -164,8 +164,9 @@ class _Recorded:
     async def __anext__(self) -> bytes:
         chunk = next(self._chunks, None)
         if chunk is not None:
-            await self._clock.sleep(chunk.ms - self._at)
-            self._at = chunk.ms
+            ms = chunk.ms
+            await self._clock.sleep(ms - self._at)
+            self._at = ms
             return chunk.data
         await self._clock.checkpoint()
         match self._recorded.ended:

@@ -204,7 +204,12 @@ class _Normaliser:
     def _block(self, block: Any) -> Any:
         if not isinstance(block, dict):
             return block
-        done = {key: self._volatile(key, value) for key, value in block.items() if key not in DROPPED_KEYS}
+        keys = self._keys
+        done = {
+            key: self._volatile(key, value) if key in keys else value
+            for key, value in block.items()
+            if key not in DROPPED_KEYS
+        }
         if block.get("type") in {"tool_result", "mcp_tool_result"}:
             done["content"] = self._blocks(block.get("content"))
             if not done.get("is_error"):

@@ -171,7 +171,8 @@ class TappedAnswer:
     def __init__(self, answer: Answer, interaction: Interaction, clock: Clock, started: float) -> None:
         self.answer = answer
         self.interaction = interaction
-        self._clock = clock
+        self._now = clock.now
+        self._next = answer.chunks.__anext__
         self._started = started
         encoding = answer.header("content-encoding")
         self._decoder: Decoder | None = decoder_for(encoding) if encoding else None
@@ -181,7 +182,7 @@ class TappedAnswer:
 
     async def __anext__(self) -> bytes:
         try:
-            data = await anext(self.answer.chunks)
+            data = await self._next()
         except StopAsyncIteration:
             self.interaction.ended = self.interaction.ended or "complete"
             raise
@@ -190,7 +191,7 @@ class TappedAnswer:
             raise
         plain = data if self._decoder is None else self._decoder(data)
         if plain:
-            self.interaction.chunks.append(Chunk(self._clock.now() - self._started, plain))
+            self.interaction.chunks.append(Chunk(self._now() - self._started, plain))
         return data
 
     async def aclose(self) -> None:

@@ -243,7 +243,8 @@ class _SyncStream:
 
     def __next__(self) -> bytes:
         try:
-            return bytes(run_now(self._tapped.__anext__()))
+            data: bytes = run_now(self._tapped.__anext__())
+            return data
         except StopAsyncIteration:
             raise StopIteration from None
         except WireFailure as failure:
