@@ -73,6 +73,7 @@ class LiveSession:
         return result.value
 
     async def open(self) -> None:
+        self._tap.reopen(self.name)
         made = self._factory(self._opening)
         if hasattr(made, "__aenter__") and not hasattr(made, "receive_response"):
             made = await self._stack.enter_async_context(made)
@@ -89,6 +90,7 @@ class LiveSession:
     def drop(self) -> None:
         """What a kill is where client and test share a process: the transport is gone, nobody says goodbye."""
         self._opening.transport.drop()
+        self._tap.drop(self.name)
 
     async def turn(self, step: Turn, record: TurnRecord) -> None:
         """Play one turn to its end, interrupting where the step says so."""

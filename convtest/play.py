@@ -51,7 +51,7 @@ def perform(prepared: Prepared, folder: Path) -> Outcome:
 
 def _perform(prepared: Prepared, folder: Path) -> Outcome:
     offline = prepared.source in {"replayed", "simulated"} or prepared.simulated
-    source, clock = _answering(prepared)
+    source, clock, spending = _answering(prepared)
     tap = Tap(source, clock, prepared.scrubber, prepared.config.volatile)
     runner = Runner(
         prepared.scenario,
@@ -62,7 +62,11 @@ def _perform(prepared: Prepared, folder: Path) -> Outcome:
         after_turn=lambda transcript: _keep_turn(prepared, transcript),
     )
     with lanes.active(tap), blocked(prepared.node, prepared.config.allow_hosts, offline) as attempts:
-        transcript = _watched(runner, prepared.mode.backend)
+        try:
+            transcript = _watched(runner, prepared.mode.backend)
+        finally:
+            if spending is not None:
+                spending.settle()
     if attempts:
         raise attempts[0]
     _after_play(prepared, transcript, source)
@@ -79,19 +83,20 @@ def _keep_turn(prepared: Prepared, transcript: Transcript) -> None:
         store.save_partial(prepared.cassette, transcript.interactions, prepared.scrubber)
 
 
-def _answering(prepared: Prepared) -> tuple[Source, Clock]:
+def _answering(prepared: Prepared) -> tuple[Source, Clock, Spending | None]:
     """Who answers, and the clock it goes by: virtual unless somebody wants to see time pass or it really does."""
     speed = prepared.mode.speed
     paced: Clock = RealClock(speed) if speed else VirtualClock()
     if prepared.source == "replayed":
-        return Player(prepared.recorded, command=prepared.record_command), paced
+        return Player(prepared.recorded, command=prepared.record_command), paced, None
     clock = paced if prepared.simulated else RealClock()
     upstream: Source = Faulty(_Upstreams(prepared))
+    spending: Spending | None = None
     if prepared.mode.purse is not None:
-        upstream = Spending(upstream, prepared.mode.purse, usd, prepared.config.prices)
+        upstream = spending = Spending(upstream, prepared.mode.purse, usd, prepared.config.prices)
     if prepared.recorded:
-        return Player(prepared.recorded, command=prepared.record_command, beyond=upstream, pace=paced), clock
-    return upstream, clock
+        return Player(prepared.recorded, command=prepared.record_command, beyond=upstream, pace=paced), clock, spending
+    return upstream, clock, spending
 
 
 class _Upstreams:
@@ -183,12 +188,13 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
             client=prepared.scenario.client,
             help="send its requests through opening.transport",
         )
-    if not any(200 <= one.status < 300 for one in transcript.interactions):
+    if not transcript.interactions or not (verdict.passed or _any_answered(transcript)):
         return None
     unchanged = len(transcript.interactions) == len(prepared.recorded) and all(
         one.recorded is not None for one in transcript.interactions
     )
     if prepared.recorded and unchanged and not prepared.mode.resume:
+        store.partial_of(prepared.cassette).unlink(missing_ok=True)
         return None
     there = prepared.cassette.is_file()
     path = prepared.cassette if verdict.passed or not there else prepared.cassette.with_suffix(".yaml.new")
@@ -198,6 +204,10 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
     store.save(path, transcript.interactions, prepared.scrubber)
     store.partial_of(prepared.cassette).unlink(missing_ok=True)
     return path
+
+
+def _any_answered(transcript: Transcript) -> bool:
+    return any(200 <= one.status < 300 for one in transcript.interactions)
 
 
 def _as_recorded(one: Interaction) -> None:

@@ -193,9 +193,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     recording: Any = pyfuncitem.funcargs.get("convtest_cassette")
     try:
         result = yield
-    except Exception:
+    except (Exception, pytest.fail.Exception):
         if recording is not None:
             recording.verify()
+            recording.failed = True
         raise
     if recording is not None:
         recording.verify()

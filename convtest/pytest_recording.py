@@ -49,5 +49,7 @@ def recording_of(request: pytest.FixtureRequest) -> Iterator[Recording]:
         command=command,
         allow_hosts=config.allow_hosts,
         scrubber=scrubber_of(config),
+        volatile=config.volatile,
+        prices=config.prices,
     ) as made:
         yield made

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -234,4 +233,3 @@ def test_there_is_one_mechanism(stage: Stage) -> None:
     fault = stage.scenarios(story("fault: {do: reset, after: 2}", "{ended: error}"))[0]
 
     assert getattr(disturb.steps[1], "disturbances", 1) == getattr(fault.steps[1], "disturbances", 2)
-    assert Path(str(disturb.file)).exists()

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,4 +102,3 @@ def test_the_version_is_the_same_everywhere() -> None:
     from convtest import __version__
 
     assert f'version = "{__version__}"' in (REPOSITORY / "pyproject.toml").read_text()
-    assert sys.version_info >= (3, 11)

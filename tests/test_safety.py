@@ -5,13 +5,16 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
 import httpx
+import httpx2
 import msgspec
 import pytest
 
@@ -112,17 +115,24 @@ def test_of_two_recorders_one_is_refused_and_nothing_is_lost(stage: Stage) -> No
 
 def test_two_processes_on_one_file(project: Project) -> None:
     project.write("scenarios/long.yaml", TALK)
-    command = [sys.executable, "-m", "pytest", "-q", "--convtest-record=all", "--convtest-speed=4"]
-    environment = {**os.environ, "NO_COLOR": "1"}
-    children = [
-        subprocess.Popen(command, cwd=project.root, env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    outputs = [child.communicate(timeout=60)[0] for child in children]
+    cassette = project.root / "cassettes/long/long.yaml"
 
-    assert sum("another process is recording" in output for output in outputs) <= 1
-    assert any(child.returncode == 0 for child in children)
-    assert len(store.load(project.root / "cassettes/long/long.yaml", shown="c")) == TURNS
+    def child(speed: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "pytest", "-q", "--convtest-record=all", f"--convtest-speed={speed}"]
+        environment = {**os.environ, "NO_COLOR": "1"}
+        return subprocess.Popen(command, cwd=project.root, env=environment, stdout=subprocess.PIPE, text=True)
+
+    first = child("0.5")
+    while not store.partial_of(cassette).exists():
+        assert first.poll() is None
+        time.sleep(0.02)
+    second = child("4")
+    refused, kept = second.communicate(timeout=60)[0], first.communicate(timeout=60)[0]
+
+    assert second.returncode == 1
+    assert "another process is recording" in refused
+    assert first.returncode == 0, kept
+    assert len(store.load(cassette, shown="c")) == TURNS
 
 
 def test_the_next_run_names_a_recording_that_broke_off(project: Project) -> None:
@@ -173,8 +183,8 @@ async def say_async(url: str, words: str) -> None:
             await client.post(f"{url}/v1/messages", json=body)
 
 
-def words_in(path: Path) -> set[str]:
-    return {text for one in store.load(path, shown="c") for text in one.canonical.texts()}
+def words_in(path: Path) -> list[str]:
+    return [text for one in store.load(path, shown="c") for text in one.canonical.texts()]
 
 
 def record(path: Path, call: Callable[[], Any]) -> None:
@@ -182,9 +192,18 @@ def record(path: Path, call: Callable[[], Any]) -> None:
         call()
 
 
+def methods() -> list[Any]:
+    """What the one patch may replace."""
+    return [
+        method
+        for module in (httpx, httpx2)
+        for method in (module.HTTPTransport.handle_request, module.AsyncHTTPTransport.handle_async_request)
+    ]
+
+
 @pytest.mark.parametrize("round", range(50))
 def test_parallel_and_nested_recordings_keep_apart(tmp_path: Path, round: int) -> None:
-    original = httpx.HTTPTransport.handle_request
+    originals = methods()
     with model(Behaviour(pause=0)) as (url, _):
 
         async def one(name: str) -> None:
@@ -197,12 +216,13 @@ def test_parallel_and_nested_recordings_keep_apart(tmp_path: Path, round: int) -
                     group.start_soon(one, name)
 
         def thread(name: str) -> None:
-            record(tmp_path / f"{name}.yaml", lambda: [say(url, name) for _ in range(3)])
+            module = httpx2 if name == "thread-b" else httpx
+            record(tmp_path / f"{name}.yaml", lambda: [say(url, name, module) for _ in range(3)])
 
-        anyio.run(tasks)
         threads = [threading.Thread(target=thread, args=(name,)) for name in ("thread-a", "thread-b")]
         for started in threads:
             started.start()
+        anyio.run(tasks)
         with recording(tmp_path / "outer.yaml", Mode(record="all"), node="t", shown="c", command="r"):
             say(url, "outer")
             record(tmp_path / "inner.yaml", lambda: say(url, "inner"))
@@ -210,10 +230,11 @@ def test_parallel_and_nested_recordings_keep_apart(tmp_path: Path, round: int) -
         for started in threads:
             started.join()
 
-    for name in ("task-a", "task-b", "thread-a", "thread-b", "outer", "inner"):
-        assert words_in(tmp_path / f"{name}.yaml") == {name}
+    sent = {"task-a": 3, "task-b": 3, "thread-a": 3, "thread-b": 3, "outer": 2, "inner": 1}
+    for name, count in sent.items():
+        assert words_in(tmp_path / f"{name}.yaml") == [name] * count
     assert not lanes.patched()
-    assert httpx.HTTPTransport.handle_request is original
+    assert methods() == originals
 
 
 OWN = "correct-horse-battery-staple-9"
@@ -262,7 +283,8 @@ def test_planted_secrets_are_in_no_artefact(
     with recording(path, Mode(), node="t", shown="c", command="r", scrubber=scrubber) as made:
         again = call(url)
 
-    everything = path.read_text() + repr(made.interactions[0].canonical) + capfd.readouterr().out
+    printed = capfd.readouterr()
+    everything = unquote(path.read_text() + repr(made.interactions[0].canonical) + printed.out + printed.err)
     assert secret not in everything
     assert secret.encode() not in again
     assert (secret.encode() in first) == (place == "answer")
@@ -327,19 +349,46 @@ def test_check_finds_secrets_stale_and_orphaned_cassettes(project: Project) -> N
     assert SECRETS["anthropic key"] not in leaked.err
 
 
-def test_reports_and_the_terminal_show_no_secret(project: Project) -> None:
-    key = SECRETS["anthropic key"]
+@pytest.mark.parametrize(("place", "outcome"), [("answer", "passed"), ("answer", "failed"), ("prompt", "failed")])
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=list(SECRETS))
+def test_snapshots_reports_logs_and_the_terminal_show_no_secret(
+    project: Project, monkeypatch: pytest.MonkeyPatch, secret: str, place: str, outcome: str
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", SECRETS["key from the environment"])
+    own = """scrub = ['correct-horse-[a-z]+-[a-z]+-\\d']\n\n[tool.convtest.clients.assistant]"""
+    project.write("pyproject.toml", SECTION.replace("\n[tool.convtest.clients.assistant]", own))
+    said = secret if place == "prompt" else "nothing"
+    answered = secret if place == "answer" else "nothing"
+    lacks = "rain" if outcome == "passed" else "well"
     project.write(
         "scenarios/name.yaml",
-        NAME.replace("My name is Ada.", f"My key is {key}.").replace("answer: Ada", "answer: Bob"),
+        f"""
+        scenario: secrets
+        snapshot: true
+        steps:
+          - user: I know {said} by heart.
+            simulate: {{text: "well, {answered} it is"}}
+            expect: {{lacks: {lacks}}}
+        """,
     )
 
-    done = project.pytest("-rA", "--junitxml=out.xml", "--convtest-record=once")
+    done = project.pytest(
+        "-rA",
+        "-vv",
+        "--junitxml=out.xml",
+        "--log-level=DEBUG",
+        "--log-file=out.log",
+        "--convtest-record=once",
+    )
+    project.pytest("--snapshot-update")
 
-    assert done.counts() == {"failed": 1}
-    assert key not in done.text
-    assert key not in project.read("out.xml")
-    assert all(key.encode() not in data for name, data in project.files().items() if not name.startswith("scenarios"))
+    assert done.counts() == {outcome: 1}
+    assert secret not in done.text
+    files = {name: data for name, data in project.files().items() if name != "scenarios/name.yaml"}
+    assert any("__snapshots__" in name for name in files) or outcome == "failed"
+    assert any(name.startswith("cassettes/") for name in files)
+    assert "out.xml" in files
+    assert not [name for name, data in files.items() if secret.encode() in data]
 
 
 HOSTILE = {

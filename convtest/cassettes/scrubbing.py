@@ -60,7 +60,11 @@ KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Secrets known by their shape, each with the letters one of which it must hold: looking for those is far cheaper."""
 
-_HOME = r"(?<![\w./-])(?:/home/|/Users/|[A-Z]:\\\\?Users\\\\?)[A-Za-z0-9._-]+(?=[/\\\"'\s:,;)]|$)"
+_HOME = (
+    r"(?<![\w./-])(?:/home/|/Users/|%2[Ff](?:home|Users)%2[Ff]|[A-Z]:\\\\?Users\\\\?)"
+    r"[A-Za-z0-9._-]+(?=[/\\\"'\s:,;)%&]|$)"
+)
+_HOME_LETTERS = ("/home/", "/Users/", "%2Fhome", "%2fhome", "%2FUsers", "%2fUsers", ":\\Users", ":\\\\Users")
 _DELTAS = re.compile(rb'"(?:text|content|partial_json|thinking|delta|arguments)": ?"((?:[^"\\]|\\.)*)"')
 
 
@@ -92,7 +96,14 @@ class Scrubber:
         homes = rf"{_HOME}|(?<![\w./-]){re.escape(home)}(?=[/\\\"'\s:,;)]|$)"
         # Conversations repeat themselves: each request holds the texts of the one before.
         self._known = lru_cache(maxsize=1024)(self.text)
-        self._rules = [*rules, Rule(re.compile(homes), "/HOME", ("/home/", "/Users/", ":\\Users", ":\\\\Users", home))]
+        self._rules = [
+            *rules,
+            Rule(
+                re.compile(homes),
+                "/HOME",
+                ("/home/", "/Users/", "%2Fhome", "%2fhome", "%2FUsers", "%2fUsers", ":\\Users", ":\\\\Users", home),
+            ),
+        ]
 
     def text(self, text: str) -> str:
         for rule in self._rules:

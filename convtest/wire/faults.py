@@ -28,7 +28,7 @@ class Faulty:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._given: dict[int, int] = {}
+        self._given: dict[tuple[int, int], int] = {}
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         if turn is None or not turn.faults:
@@ -43,7 +43,9 @@ class Faulty:
 
     def _refused(self, fault: Disturbance, interaction: Interaction, turn: OpenTurn, via: Via) -> Answer:
         interaction.origin = "simulated"
-        given = self._given[turn.number] = self._given.get(turn.number, 0) + 1
+        # Those that are done leave the list, so that its length tells which one this is.
+        which = turn.number, len(turn.faults)
+        given = self._given[which] = self._given.get(which, 0) + 1
         if given >= fault.times:
             turn.faults.remove(fault)
         kind = _ERRORS.get(fault.status, "api_error")

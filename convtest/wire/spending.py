@@ -1,7 +1,7 @@
 """A limit on what recording may cost: checked before each request that goes to a real model."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from convtest.errors import SpendingLimit
@@ -18,7 +18,6 @@ class Purse:
 
     limit: float
     spent: float = 0.0
-    counted: set[int] = field(default_factory=set)
 
 
 class Spending:
@@ -43,12 +42,12 @@ class Spending:
         return await self._source.answer(interaction, turn, via)
 
     def settle(self) -> None:
-        """Count what has been answered since."""
-        for one in self._sent:
-            if one.ended is not None and id(one) not in self._purse.counted:
-                self._purse.counted.add(id(one))
-                model = str(one.canonical.fields.get("model", ""))
-                self._purse.spent += self._price(model, usage_of(one.reply()), self._overrides) or 0.0
+        """Count what has been answered since; also to be called when nothing more will be asked."""
+        ended = [one for one in self._sent if one.ended is not None]
+        self._sent = [one for one in self._sent if one.ended is None]
+        for one in ended:
+            model = str(one.canonical.fields.get("model", ""))
+            self._purse.spent += self._price(model, usage_of(one.reply()), self._overrides) or 0.0
 
     def _stop(self, interaction: Interaction, what: str) -> None:
         interaction.trouble = SpendingLimit(what)

@@ -108,12 +108,23 @@ class Tap:
         self._source = source
         self._turns: dict[str, OpenTurn] = {}
         self._lock = threading.Lock()
+        self._dropped: set[str] = set()
 
     def begin_turn(self, lane: str, turn: OpenTurn) -> None:
         self._turns[lane] = turn
 
     def end_turn(self, lane: str) -> None:
         self._turns.pop(lane, None)
+
+    def drop(self, lane: str) -> None:
+        """From now on nothing gets through on the lane, whichever transport it takes."""
+        self._dropped.add(lane)
+
+    def reopen(self, lane: str) -> None:
+        self._dropped.discard(lane)
+
+    def is_dropped(self, lane: str | None) -> bool:
+        return lane in self._dropped
 
     def only_lane(self) -> str | None:
         """The lane of the only turn in progress, if there is just one."""

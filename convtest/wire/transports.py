@@ -92,12 +92,16 @@ class _AsyncLane:
         self._tap = tap
         self._forward = forward
         self._own: Any = None
-        self.dropped = False
+        self._dropped = False
         self.lane = lane
 
+    @property
+    def dropped(self) -> bool:
+        return self._dropped or self._tap.is_dropped(self.lane)
+
     def drop(self) -> None:
-        """From now on nothing gets through."""
-        self.dropped = True
+        """From now on nothing gets through, not even when the lane is opened again."""
+        self._dropped = True
 
     async def handle_async_request(self, request: Any) -> Any:
         if self.dropped:
@@ -183,6 +187,8 @@ class _SyncLane:
         self.lane = lane
 
     def handle_request(self, request: Any) -> Any:
+        if self._tap.is_dropped(self.lane):
+            raise self.binding.module.ReadError("the transport was dropped", request=request)
         sent = sent_request(request, request.read())
 
         async def forward(wanted: Request) -> Answer:
@@ -193,7 +199,11 @@ class _SyncLane:
             tapped = run_now(self._tap.send(self.lane, sent, via))
         except WireFailure as failure:
             raise self.binding.raised(failure, request) from None
-        return self.binding.response(tapped, self.binding.sync_stream(tapped, request, self.binding))
+        return self.binding.response(tapped, self.binding.sync_stream(tapped, request, self))
+
+    @property
+    def dropped(self) -> bool:
+        return self._tap.is_dropped(self.lane)
 
     def _really_send(self, request: Any) -> Answer:
         try:
@@ -233,22 +243,25 @@ class _RealSyncChunks:
 
 
 class _SyncStream:
-    def __init__(self, tapped: TappedAnswer, request: Any, bound: Binding) -> None:
+    def __init__(self, tapped: TappedAnswer, request: Any, lane: _SyncLane) -> None:
         self._tapped = tapped
         self._request = request
-        self._binding = bound
+        self._lane = lane
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         try:
+            if self._lane.dropped:
+                raise WireFailure("reset", "the transport was dropped")
             data: bytes = run_now(self._tapped.__anext__())
             return data
         except StopAsyncIteration:
             raise StopIteration from None
         except WireFailure as failure:
-            raise self._binding.raised(failure, self._request) from None
+            self._tapped.interaction.ended = failure.ended
+            raise self._lane.binding.raised(failure, self._request) from None
 
     def close(self) -> None:
         run_now(self._tapped.aclose())
