@@ -188,7 +188,7 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
             client=prepared.scenario.client,
             help="send its requests through opening.transport",
         )
-    if not transcript.interactions or not (verdict.passed or _any_answered(transcript)):
+    if not any(200 <= one.status < 300 for one in transcript.interactions):
         return None
     unchanged = len(transcript.interactions) == len(prepared.recorded) and all(
         one.recorded is not None for one in transcript.interactions
@@ -204,10 +204,6 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
     store.save(path, transcript.interactions, prepared.scrubber)
     store.partial_of(prepared.cassette).unlink(missing_ok=True)
     return path
-
-
-def _any_answered(transcript: Transcript) -> bool:
-    return any(200 <= one.status < 300 for one in transcript.interactions)
 
 
 def _as_recorded(one: Interaction) -> None:

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "checks",
     },
     "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
-    "recording": {*GROUND, "network", "prepare", "wire", "cassettes"},
+    "recording": {*GROUND, "network", "prepare", "clients", "wire", "cassettes"},
     "pytest_plugin": {"errors", "config", "pytest_items", "pytest_recording", "recording"},
     "pytest_items": {
         "errors", "config", "scenario", "prepare", "play", "reporting", "pytest_plugin", "pytest_recording",
