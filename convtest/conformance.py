@@ -29,7 +29,7 @@ class Result:
     """How a client did in one case; `lacks` is for a capability that it does not offer."""
 
     case: str
-    outcome: Literal["passed", "failed", "lacks"]
+    status: Literal["passed", "failed", "lacks"]
     detail: str = ""
 
 
@@ -67,18 +67,18 @@ async def _result(case: Scenario, made: Made, folder: Path) -> Result:
     tap = Tap(Simulator(slots_of(case), scripts_of(case)), clock)
     transcript = await Runner(case, make=lambda name: made, tap=tap, folder=folder, source="simulated").play()
     if isinstance(transcript.trouble, MissingCapability):
-        return Result(case=case.id, outcome="lacks", detail=str(transcript.trouble))
+        return Result(case=case.id, status="lacks", detail=str(transcript.trouble))
     if transcript.trouble is not None:
         raise transcript.trouble
     verdict = judge(transcript)
     if verdict.passed:
-        return Result(case=case.id, outcome="passed")
+        return Result(case=case.id, status="passed")
     text = failure_text(transcript, verdict, node=f"conformance.yaml::{case.id}", record_command="")
-    return Result(case=case.id, outcome="failed", detail=text)
+    return Result(case=case.id, status="failed", detail=text)
 
 
 def assert_conforms(results: Iterable[Result]) -> None:
     """Raises AssertionError with the report of every case that failed."""
-    failed = [result for result in results if result.outcome == "failed"]
+    failed = [result for result in results if result.status == "failed"]
     if failed:
         raise AssertionError("\n\n".join(f"case {result.case}:\n{result.detail}" for result in failed))

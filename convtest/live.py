@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,6 +84,13 @@ class LiveSession:
         if self.client is not None:
             await self.client.disconnect()
 
+    async def leave(self) -> None:
+        """Close, and leave the context that the factory opened: what either raises is the client's to answer for."""
+        try:
+            await self.close()
+        finally:
+            await self._stack.aclose()
+
     def stop(self) -> None:
         self._send.close()
 
@@ -122,7 +129,10 @@ class LiveSession:
 
     async def _read(self, record: TurnRecord, plan: "_Plan", started: float) -> None:
         assert self.client is not None
-        async with aclosing(_closable(self.client.receive_response())) as events:
+        events = self.client.receive_response()
+        async with AsyncExitStack() as closing:
+            if hasattr(events, "aclose"):
+                closing.push_async_callback(events.aclose)
             async for event in events:
                 if record.end is not None:
                     record.late.append(event)
@@ -182,22 +192,6 @@ def _seen(event: Event) -> str:
     return f"{kind_of(event).replace('_', ' ')} {str(words)[:60]!r}"
 
 
-class _Closing:
-    def __init__(self, events: Any) -> None:
-        self._events = events
-
-    def __aiter__(self) -> Any:
-        return aiter(self._events)
-
-    async def aclose(self) -> None:
-        if hasattr(self._events, "aclose"):
-            await self._events.aclose()
-
-
-def _closable(events: Any) -> _Closing:
-    return _Closing(events)
-
-
 class _Plan:
     """What is still to be done to the client in one turn: interrupts, a kill, a disconnect."""
 
@@ -208,7 +202,6 @@ class _Plan:
     def due(self) -> bool:
         return bool(self.pending)
 
-    @property
     def description(self) -> str:
         return " and ".join(str(one) for one in self.pending)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import anyio
 
+from convtest.answering import Answering, answering, as_recorded, is_unchanged
 from convtest.cassettes import store
 from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
-from convtest.clients.prices import usd
 from convtest.clients.registry import SIMULATOR
-from convtest.clock import Clock, RealClock, VirtualClock
 from convtest.errors import ClientError, ScenarioChanged
 from convtest.network import blocked
+from convtest.placeholders import with_placeholders
 from convtest.prepare import Prepared
 from convtest.runner import Runner
 from convtest.scenario.digest import digest
@@ -26,7 +26,6 @@ from convtest.transcript import Transcript
 from convtest.wire import lanes
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
-from convtest.wire.spending import Spending
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
 
 _GRACE = 5.0
@@ -34,14 +33,14 @@ _GRACE = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Played:
     transcript: Transcript
     verdict: Verdict
     written: Path | None = None
     """The cassette, or what was recorded for review beside it."""
 
 
-def perform(prepared: Prepared, folder: Path) -> Outcome:
+def perform(prepared: Prepared, folder: Path) -> Played:
     """Play the item in `folder`, judge it and keep what was recorded. Raises ConvtestError for a wrong set-up."""
     if prepared.source != "recorded":
         return _perform(prepared, folder)
@@ -49,10 +48,10 @@ def perform(prepared: Prepared, folder: Path) -> Outcome:
         return _perform(prepared, folder)
 
 
-def _perform(prepared: Prepared, folder: Path) -> Outcome:
+def _perform(prepared: Prepared, folder: Path) -> Played:
     offline = prepared.source in {"replayed", "simulated"} or prepared.simulated
-    source, clock, spending = _answering(prepared)
-    tap = Tap(source, clock, prepared.scrubber, prepared.config.volatile)
+    answers = _answering(prepared)
+    tap = Tap(answers.source, answers.clock, prepared.scrubber, prepared.config.volatile)
     runner = Runner(
         prepared.scenario,
         make=prepared.make,
@@ -65,38 +64,33 @@ def _perform(prepared: Prepared, folder: Path) -> Outcome:
         try:
             transcript = _watched(runner, prepared.mode.backend)
         finally:
-            if spending is not None:
-                spending.settle()
+            answers.settle()
     if attempts:
         raise attempts[0]
-    _after_play(prepared, transcript, source)
+    _after_play(prepared, transcript, answers.player)
     if transcript.trouble is not None:
         raise transcript.trouble
-    verdict = judge(transcript)
-    return Outcome(transcript=transcript, verdict=verdict, written=_keep(prepared, transcript, verdict))
+    verdict = judge(with_placeholders(transcript, prepared.scrubber.text))
+    return Played(transcript=transcript, verdict=verdict, written=_keep(prepared, transcript, verdict))
 
 
 def _keep_turn(prepared: Prepared, transcript: Transcript) -> None:
     """A turn is over: from here on it is not lost, whatever becomes of this process."""
     if prepared.source == "recorded" and transcript.interactions:
         transcript.interactions[0].digest = digest(prepared.scenario)
-        store.save_partial(prepared.cassette, transcript.interactions, prepared.scrubber)
+        store.save_partial(prepared.cassette, as_recorded(transcript.interactions), prepared.scrubber)
 
 
-def _answering(prepared: Prepared) -> tuple[Source, Clock, Spending | None]:
-    """Who answers, and the clock it goes by: virtual unless somebody wants to see time pass or it really does."""
-    speed = prepared.mode.speed
-    paced: Clock = RealClock(speed) if speed else VirtualClock()
-    if prepared.source == "replayed":
-        return Player(prepared.recorded, command=prepared.record_command), paced, None
-    clock = paced if prepared.simulated else RealClock()
-    upstream: Source = Faulty(_Upstreams(prepared))
-    spending: Spending | None = None
-    if prepared.mode.purse is not None:
-        upstream = spending = Spending(upstream, prepared.mode.purse, usd, prepared.config.prices)
-    if prepared.recorded:
-        return Player(prepared.recorded, command=prepared.record_command, beyond=upstream, pace=paced), clock, spending
-    return upstream, clock, spending
+def _answering(prepared: Prepared) -> Answering:
+    return answering(
+        prepared.mode,
+        Faulty(_Upstreams(prepared)),
+        prepared.recorded,
+        replays=prepared.source == "replayed",
+        simulated=prepared.simulated,
+        command=prepared.record_command,
+        prices=prepared.config.prices,
+    )
 
 
 class _Upstreams:
@@ -159,17 +153,17 @@ def _unwrapped(error: BaseException) -> BaseException:
     return error
 
 
-def _after_play(prepared: Prepared, transcript: Transcript, source: Source) -> None:
+def _after_play(prepared: Prepared, transcript: Transcript, player: Player | None) -> None:
     """What the player knows of the play: leftovers, and what a missed request comes nearest to."""
-    if not isinstance(source, Player):
+    if player is None:
         return
     if prepared.source == "replayed":
-        left = source.unplayed()
+        left = player.unplayed()
         transcript.unplayed = left if len(left) > prepared.scenario.unplayed else []
     missed = transcript.missed()
     if missed is None:
         return
-    transcript.nearest, transcript.elsewhere = source.nearest(missed), source.elsewhere(missed)
+    transcript.nearest, transcript.elsewhere = player.nearest(missed), player.elsewhere(missed)
     recorded = prepared.recorded[0].digest if prepared.recorded else ""
     if recorded and recorded != digest(prepared.scenario):
         lines = difference(transcript.nearest.canonical, missed.canonical) if transcript.nearest else []
@@ -188,25 +182,18 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
             client=prepared.scenario.client,
             help="send its requests through opening.transport",
         )
-    if not any(200 <= one.status < 300 for one in transcript.interactions):
+    if is_unchanged(transcript.interactions, prepared.recorded) and prepared.recorded and not prepared.mode.resume:
+        store.partial_of(prepared.cassette).unlink(missing_ok=True)
         return None
-    unchanged = len(transcript.interactions) == len(prepared.recorded) and all(
-        one.recorded is not None for one in transcript.interactions
-    )
-    if prepared.recorded and unchanged and not prepared.mode.resume:
+    if not verdict.passed and not any(200 <= one.status < 300 for one in transcript.interactions):
+        # Nobody answered and nobody expected that: a recording of it would only fail the same way for ever.
         store.partial_of(prepared.cassette).unlink(missing_ok=True)
         return None
     there = prepared.cassette.is_file()
     path = prepared.cassette if verdict.passed or not there else prepared.cassette.with_suffix(".yaml.new")
-    for one in transcript.interactions:
-        _as_recorded(one)
-    transcript.interactions[0].digest = digest(prepared.scenario)
-    store.save(path, transcript.interactions, prepared.scrubber)
+    interactions = as_recorded(transcript.interactions)
+    if interactions:
+        interactions[0].digest = digest(prepared.scenario)
+    store.save(path, interactions, prepared.scrubber)
     store.partial_of(prepared.cassette).unlink(missing_ok=True)
     return path
-
-
-def _as_recorded(one: Interaction) -> None:
-    """What was replayed on the way keeps the times of its recording."""
-    if one.recorded is not None:
-        one.first_byte, one.chunks = one.recorded.first_byte, one.recorded.chunks

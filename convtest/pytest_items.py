@@ -20,7 +20,7 @@ from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 
 if TYPE_CHECKING:
-    from convtest.play import Outcome
+    from convtest.play import Played
     from convtest.prepare import Prepared
 
 
@@ -69,7 +69,7 @@ class ScenarioItem(pytest.Function):
 
     scenario: Scenario
     prepared: "Prepared"
-    outcome: "Outcome | None"
+    outcome: "Played | None"
 
     @classmethod
     def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
@@ -123,12 +123,14 @@ class ScenarioItem(pytest.Function):
             )
             if outcome.written is not None:
                 text += f"\n  recorded for review: {self.prepared.config.shown(outcome.written)}"
+            elif outcome.transcript.source == "recorded":
+                text += "\n  nothing of this run became a cassette"
             scrub = self.prepared.scrubber.text
             raise ConversationFailed(scrub(text), headline=scrub(headline(outcome.verdict)))
         if snapshot is not None:
             self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
 
-    def _note(self, outcome: "Outcome") -> None:
+    def _note(self, outcome: "Played") -> None:
         usage = outcome.transcript.usage()
         facts = {
             "source": outcome.transcript.source,
@@ -140,7 +142,7 @@ class ScenarioItem(pytest.Function):
         for blind in outcome.verdict.not_seen:
             self.user_properties.append(("convtest_not_seen", f"{blind.check}: {blind.why}"))
 
-    def _compare(self, snapshot: SnapshotAssertion, outcome: "Outcome") -> None:
+    def _compare(self, snapshot: SnapshotAssertion, outcome: "Played") -> None:
         from convtest.reporting.snapshot import snapshot_text, source_of
 
         text = self.prepared.scrubber.text(snapshot_text(outcome.transcript))

@@ -114,7 +114,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--convtest-resume", action="store_true", help="while recording: go on with recordings that broke off"
     )
     group.addoption(
-        "--convtest-max-usd", metavar="USD", type=float, help="while recording: stop before more than this is spent"
+        "--convtest-max-usd",
+        metavar="USD",
+        type=float,
+        help="while recording: send no further request once this much is spent (under xdist: each worker)",
     )
     group.addoption("--convtest-progress", metavar="FILE", help="append one JSON object per started and finished item")
 

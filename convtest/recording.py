@@ -7,19 +7,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from convtest.answering import answering, as_recorded, is_unchanged
 from convtest.cassettes import store
 from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
-from convtest.clients.prices import usd
-from convtest.clock import Clock, RealClock, VirtualClock
 from convtest.errors import ConversationFailed, NoCassette
 from convtest.network import blocked
 from convtest.prepare import Mode
 from convtest.wire import lanes
 from convtest.wire.interaction import Interaction
-from convtest.wire.spending import Spending
-from convtest.wire.tap import Source, Tap, Upstream
+from convtest.wire.tap import Tap, Upstream
 from convtest.wire.transports import binding
 
 LANE = "main"
@@ -71,10 +69,17 @@ def recording(
         recorded = _recorded(path, mode, source_name, shown, command)
         for one in recorded:
             one.volatile = volatile
-        spending = Upstream() if mode.purse is None else Spending(Upstream(), mode.purse, usd, prices)
-        source, clock = _source(mode, source_name, recorded, command, spending)
-        made = Recording(tap=Tap(source, clock, scrubber, volatile), source=source_name)
-        made.verify = lambda: _verify(made, source, node, command)
+        answers = answering(
+            mode,
+            Upstream(),
+            recorded,
+            replays=source_name == "replayed",
+            simulated=False,
+            command=command,
+            prices=prices,
+        )
+        made = Recording(tap=Tap(answers.source, answers.clock, scrubber, volatile), source=source_name)
+        made.verify = lambda: _verify(made, answers.player, node, command)
         with lanes.active(made.tap), lanes.routed(made.tap, LANE):
             with blocked(node, allow_hosts, source_name == "replayed") as attempts:
                 try:
@@ -83,16 +88,15 @@ def recording(
                     made.verify()
                     raise
                 finally:
-                    if isinstance(spending, Spending):
-                        spending.settle()
+                    answers.settle()
             if attempts:
                 raise attempts[0]
         if made.failed:
             return
         made.verify()
-        _raise_unplayed(made, source, node, command)
-        if source_name == "recorded" and any(one.origin == "live" for one in made.interactions):
-            store.save(path, made.interactions, scrubber)
+        _raise_unplayed(made, answers.player, node, command)
+        if source_name == "recorded" and made.interactions and not is_unchanged(made.interactions, recorded):
+            store.save(path, as_recorded(made.interactions), scrubber)
 
 
 def _recorded(path: Path, mode: Mode, source_name: str, shown: str, command: str) -> list[Interaction]:
@@ -111,29 +115,20 @@ def _source_name(mode: Mode, there: bool) -> str:
     return "recorded"
 
 
-def _source(mode: Mode, name: str, recorded: list[Interaction], command: str, upstream: Source) -> tuple[Source, Clock]:
-    paced: Clock = RealClock(mode.speed) if mode.speed else VirtualClock()
-    if name == "replayed":
-        return Player(recorded, command=command), paced
-    if recorded:
-        return Player(recorded, command=command, beyond=upstream, pace=paced), RealClock()
-    return upstream, RealClock()
-
-
-def _verify(made: Recording, source: Source, node: str, command: str) -> None:
+def _verify(made: Recording, player: Player | None, node: str, command: str) -> None:
     trouble = next((one.trouble for one in made.interactions if one.trouble is not None), None)
     if trouble is not None and not made.failed:
         made.failed = True
         raise trouble
-    _raise_miss(made, source, node, command)
+    _raise_miss(made, player, node, command)
 
 
-def _raise_miss(made: Recording, source: Source, node: str, command: str) -> None:
+def _raise_miss(made: Recording, player: Player | None, node: str, command: str) -> None:
     missed = next((one for one in made.interactions if one.missed), None)
-    if missed is None or not isinstance(source, Player):
+    if missed is None or player is None:
         return
     made.failed = True
-    nearest = source.nearest(missed)
+    nearest = player.nearest(missed)
     lines = difference(nearest.canonical, missed.canonical) if nearest else ["nothing is recorded"]
     text = [
         f"{node}: no recorded interaction answers request {missed.number} (layer wire)",
@@ -144,9 +139,9 @@ def _raise_miss(made: Recording, source: Source, node: str, command: str) -> Non
     raise ConversationFailed("\n".join(text), headline="miss (layer wire): no recorded interaction answers a request")
 
 
-def _raise_unplayed(made: Recording, source: Source, node: str, command: str) -> None:
-    if made.source != "replayed" or not isinstance(source, Player) or not source.unplayed():
+def _raise_unplayed(made: Recording, player: Player | None, node: str, command: str) -> None:
+    if made.source != "replayed" or player is None or not player.unplayed():
         return
-    count = len(source.unplayed())
+    count = len(player.unplayed())
     text = f"{node}: {count} recorded request{'s' * (count != 1)} not sent\n  record again: {command}"
     raise ConversationFailed(text, headline="unplayed (layer wire): recorded requests were not sent")

@@ -210,7 +210,7 @@ class Runner:
     async def _disconnect(self, session: str, record: StepRecord) -> None:
         live = self._open.pop(session, None)
         if live is not None and not live.dead:
-            await live.perform(live.close, record, self._scenario.timeout)
+            await live.perform(live.leave, record, self._scenario.timeout)
             live.stop()
 
     async def _close_all(self) -> None:
@@ -230,6 +230,7 @@ class Runner:
             case "restore":
                 await self._restore(act, record, tasks)
             case "connect":
+                await self._disconnect(act.target, record)
                 self._override(act)
                 await self._connect(act.target, record, tasks)
             case "disconnect":

@@ -1,6 +1,6 @@
 """The ordered record of all sessions, said and sent: what checks read, snapshots show and reports print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -64,6 +64,8 @@ class TurnRecord(StepRecord):
     """What was sent in the session's lane during the turn."""
     borrowed: list[Interaction] = field(default_factory=list)
     """Where nothing was sent in its own lane: what idle lanes sent while the turn ran."""
+    scrub: Callable[[str], str] = str
+    """Takes secrets out of the text, which may be spread over several events."""
 
     @property
     def turn(self) -> Turn:
@@ -72,7 +74,7 @@ class TurnRecord(StepRecord):
 
     @property
     def text(self) -> str:
-        return text_of(self.events)
+        return self.scrub(text_of(self.events))
 
     @property
     def end(self) -> TurnEnd | None:

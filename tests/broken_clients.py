@@ -1,6 +1,7 @@
 """Clients with one mistake each, and a transport that forgets: convtest must catch every one of them."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -234,6 +235,13 @@ class OpensATaskGroup:
 
     async def interrupt(self) -> None:
         await self._inner.interrupt()
+
+
+@asynccontextmanager
+async def falls_on_leaving(opening: Opening) -> AsyncIterator[MessagesClient]:
+    """A factory whose context raises when it is left."""
+    yield MessagesClient(opening)
+    raise OSError("the session file could not be written")
 
 
 class Phones(MessagesClient):

@@ -7,7 +7,7 @@ from textwrap import dedent
 
 from convtest.checks.result import Finding
 from convtest.config import Config, Profile
-from convtest.play import Outcome, perform
+from convtest.play import Played, perform
 from convtest.prepare import Mode, Prepared, prepare
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
@@ -55,7 +55,7 @@ class Stage:
         (scenario,) = self.scenarios(text)
         return prepare(self.config(target, **profile), scenario, mode or Mode())
 
-    def play(self, text: str, target: str = GOOD, mode: Mode | None = None, **profile: str) -> Outcome:
+    def play(self, text: str, target: str = GOOD, mode: Mode | None = None, **profile: str) -> Played:
         """The outcome of the one item of the text."""
         prepared = self.prepare(text, target, mode, **profile)
         self.runs += 1
@@ -63,7 +63,7 @@ class Stage:
         folder.mkdir()
         return perform(prepared, folder)
 
-    def record(self, text: str, target: str = GOOD) -> Outcome:
+    def record(self, text: str, target: str = GOOD) -> Played:
         outcome = self.play(text, target, Mode(record="all"))
         assert outcome.verdict.passed, outcome.verdict
         return outcome
@@ -73,11 +73,11 @@ class Stage:
         return found
 
 
-def checks_of(outcome: Outcome) -> list[tuple[str, str | None]]:
+def checks_of(outcome: Played) -> list[tuple[str, str | None]]:
     return [(finding.check, finding.layer) for finding in outcome.verdict.findings]
 
 
-def finding_of(outcome: Outcome, check: str) -> Finding:
+def finding_of(outcome: Played, check: str) -> Finding:
     found = [finding for finding in outcome.verdict.findings if finding.check == check]
     assert found, f"no finding of {check}: {checks_of(outcome)}"
     return found[0]

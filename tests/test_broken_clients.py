@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from convtest.config import load_config
-from convtest.play import Outcome, perform
+from convtest.play import Played, perform
 from convtest.prepare import Mode, prepare
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
@@ -68,7 +68,7 @@ USERS = """
     """
 
 
-def outcome_of(stage: Stage, text: str, client: str, source: str) -> Outcome:
+def outcome_of(stage: Stage, text: str, client: str, source: str) -> Played:
     if source == "replayed":
         stage.record(text)
     outcome = stage.play(text, f"tests.broken_clients:{client}")
@@ -207,6 +207,29 @@ def test_a_client_that_swallows_its_cancellation_is_given_up(stage: Stage, monke
     )
 
     assert "does not let itself be cancelled" in finding_of(outcome, "timeout").seen
+
+
+def test_what_is_raised_on_leaving_the_clients_context_is_reported(stage: Stage) -> None:
+    outcome = stage.play(TALK, "tests.broken_clients:falls_on_leaving")
+
+    assert "OSError: the session file could not be written" in finding_of(outcome, "client").seen
+
+
+def test_connect_on_an_open_session_leaves_the_old_client_first(stage: Stage) -> None:
+    text = """
+        scenario: again
+        timeout: 5s
+        steps:
+          - user: What is 1 + 1?
+          - disconnect: main
+          - connect: main
+          - user: What is 2 + 1?
+            expect: {equals: The result is 3.}
+    """
+
+    outcome = stage.play(text)
+
+    assert outcome.verdict.passed, outcome.verdict
 
 
 def test_a_client_may_hold_a_task_group_from_connect_to_disconnect(stage: Stage) -> None:

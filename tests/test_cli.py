@@ -118,12 +118,24 @@ def test_record_records_once_and_then_keeps(named: Project) -> None:
     assert named.pytest("--convtest-strict").counts() == {"passed": 1}
 
 
+def test_record_names_a_folder_of_scenarios_that_is_not_there(named: Project) -> None:
+    named.write("test_ordinary.py", "def test_ordinary(): raise SystemExit('must not run')\n")
+    (named.root / "scenarios").rename(named.root / "stories")
+
+    done = named.convtest("record")
+
+    assert done.code == 2
+    assert "there is no folder scenarios: see scenarios in [tool.convtest]" in done.err
+
+
 def test_record_takes_items_and_expressions(named: Project) -> None:
     named.write("scenarios/other.yaml", NAME.replace("the name", "another name"))
 
     assert named.convtest("record", "-k", "another").out.endswith("\n1 recorded\n")
     assert named.convtest("record", "scenarios/name.yaml::remembers-the-name").out.endswith("\n1 recorded\n")
-    assert named.convtest("record", "-k", "nothing").out == "nothing to record\n"
+    typo = named.convtest("record", "-k", "nothing")
+    assert typo.err == "no item matches what was named: nothing is recorded\n"
+    assert typo.code == 2
 
 
 def test_record_tells_a_failure_and_exits_1(named: Project) -> None:

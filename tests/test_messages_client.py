@@ -38,7 +38,7 @@ def test_it_conforms(tmp_path: Path, backend: str) -> None:
     found = anyio.run(results, backend=backend)
 
     assert_conforms(found)
-    assert {result.outcome for result in found} == {"passed"}
+    assert {result.status for result in found} == {"passed"}
     assert len(found) == len(cases())
 
 
@@ -49,12 +49,12 @@ def test_conformance_names_what_a_client_lacks_and_what_it_does_wrong(tmp_path: 
     lacking = anyio.run(results, broken_clients.OpensATaskGroup)
     wrong = anyio.run(results, broken_clients.forgetful)
 
-    assert lacking["clear"].outcome == lacking["restore"].outcome == "lacks"
+    assert lacking["clear"].status == lacking["restore"].status == "lacks"
     assert "clear_history()" in lacking["clear"].detail
-    assert lacking["unknown-id"].outcome == "failed"
+    assert lacking["unknown-id"].status == "failed"
     assert "left a task group or cancel scope open" in lacking["unknown-id"].detail
-    assert wrong["turn"].outcome == "passed"
-    assert wrong["memory"].outcome == "failed"
+    assert wrong["turn"].status == "passed"
+    assert wrong["memory"].status == "failed"
     with pytest.raises(AssertionError, match="case memory:"):
         assert_conforms(wrong.values())
 

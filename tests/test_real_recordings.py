@@ -19,7 +19,7 @@ from convtest.clients.messages_sending import body_of
 from convtest.clients.port import Opening
 from convtest.config import Config, Profile
 from convtest.events import Event, TextDelta, TurnEnd
-from convtest.play import Outcome, perform
+from convtest.play import Played, perform
 from convtest.prepare import Mode, prepare
 from convtest.scenario.loader import load
 from convtest.wire.openai_apis import chat_stream
@@ -65,7 +65,7 @@ TURNS_INTERFACE = """
     """
 
 
-def played(folder: Path, text: str, target: str, options: Mapping[str, Any], upstream: str = "simulator") -> Outcome:
+def played(folder: Path, text: str, target: str, options: Mapping[str, Any], upstream: str = "simulator") -> Played:
     profile = Profile(name="assistant", kind="python", target=target, upstream=upstream, options=options)
     config = Config(
         root=folder,

@@ -19,6 +19,7 @@ from convtest.play import perform
 from convtest.prepare import Mode, prepare
 from convtest.simulator.rendering import Reply, chunks
 from convtest.simulator.source import Simulator
+from convtest.wire.interaction import Chunk
 from convtest.wire.messages_api import PUBLIC_URL
 from convtest.wire.tap import Tap
 from convtest.wire.transports import binding
@@ -271,18 +272,53 @@ def test_an_interrupt_reaches_a_real_upstream(stage: Stage) -> None:
     assert perform(prepare(config, scenario, Mode()), stage.root / "again").verdict.passed
 
 
-def test_an_upstream_that_is_not_there_ends_the_turn_by_name_and_is_not_kept(stage: Stage) -> None:
-    text = """
-        scenario: nobody there
-        steps:
-          - user: Count.
-            expect: {ended: refused}
-        """
-    (scenario,) = stage.scenarios(text)
+NOBODY = """
+    scenario: nobody there
+    steps:
+      - user: Count.
+        %s
+    """
 
-    outcome = perform(
-        prepare(stage.config(GOOD, upstream="http://127.0.0.1:9"), scenario, Mode(record="once")), stage.root / "run"
-    )
 
-    assert outcome.verdict.passed, outcome.verdict
+def test_an_upstream_that_is_not_there_is_recorded_where_that_is_expected(stage: Stage) -> None:
+    text = NOBODY % "expect: {ended: refused}"
+
+    recorded = stage.play(text, mode=Mode(record="once"), upstream="http://127.0.0.1:9")
+    replayed = stage.play(text, upstream="http://127.0.0.1:9")
+
+    assert recorded.verdict.passed, recorded.verdict
+    assert recorded.written == stage.cassette()
+    assert replayed.verdict.passed, replayed.verdict
+    assert replayed.transcript.source == "replayed"
+
+
+def test_a_recording_that_nobody_answered_is_not_kept_where_an_answer_was_expected(stage: Stage) -> None:
+    outcome = stage.play(NOBODY % "id: count", mode=Mode(record="once"), upstream="http://127.0.0.1:9")
+
+    assert checks_of(outcome) == [("ended", None)]
     assert outcome.written is None
+    assert not [path for path in (stage.root / "cassettes").rglob("*") if path.is_file()]
+
+
+def test_refusals_that_are_expected_are_recorded(stage: Stage) -> None:
+    text = NOBODY % "fault: {status: 400}\n        expect: {ended: error}"
+
+    recorded = stage.play(text, mode=Mode(record="once"))
+
+    assert recorded.written == stage.cassette()
+    assert stage.play(text).verdict.passed
+
+
+def test_a_resumed_recording_keeps_the_times_of_its_first_part(stage: Stage) -> None:
+    stage.record(TALK % "Ada")
+    first = store.load(stage.cassette(), shown="c")[0]
+    times = [chunk.ms + 700 for chunk in first.chunks]
+    first.chunks = [Chunk(ms, chunk.data) for ms, chunk in zip(times, first.chunks, strict=True)]
+    store.save(store.partial_of(stage.cassette()), [first])
+    stage.cassette().unlink()
+
+    stage.play(TALK % "Ada", mode=Mode(record="once", resume=True))
+
+    kept = store.load(stage.cassette(), shown="c")
+    assert [chunk.ms for chunk in kept[0].chunks] == times
+    assert len(kept) == 2

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from convtest.cassettes.player import Player
@@ -11,6 +13,7 @@ from convtest.clock import RealClock, VirtualClock
 from convtest.errors import NoCassette, RecordingEnds, ScenarioChanged, UnreadableCassette
 from convtest.prepare import Mode
 from convtest.reporting.failure import failure_text
+from convtest.simulator.rendering import Reply, chunks
 from convtest.wire.interaction import Chunk, Interaction, Request
 from convtest.wire.tap import Answer, Via
 from tests.playing import Stage, checks_of, finding_of
@@ -112,6 +115,23 @@ def test_side_requests_may_come_in_another_order(stage: Stage) -> None:
     assert stage.play(TALK, "tests.broken_clients:TwoRequests").verdict.passed
 
 
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+def user(words: str) -> dict[str, Any]:
+    return {"role": "user", "content": [text(words)]}
+
+
+def interaction(messages: list[dict[str, Any]], body: list[bytes]) -> Interaction:
+    data = msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": messages})
+    request = Request(method="POST", url="https://api.anthropic.com/v1/messages", headers=(), body=data)
+    one = Interaction(number=1, lane="main", turn=1, request=request, status=200, first_byte=0.0, ended="complete")
+    one.headers = (("content-type", "text/event-stream"),)
+    one.chunks = [Chunk(float(n), data) for n, data in enumerate(body)]
+    return one
+
+
 CUT = """
     scenario: cut
     steps:
@@ -135,7 +155,7 @@ def test_an_interrupt_replays_to_its_cut(stage: Stage) -> None:
 def test_an_interrupt_later_than_the_recorded_cut_ends_the_item_at_once(stage: Stage) -> None:
     stage.record(CUT % (INTERRUPTED % 3))
 
-    with pytest.raises(RecordingEnds, match="the recording ends after event 3, this run has an interrupt after 10"):
+    with pytest.raises(RecordingEnds, match="the recording ends after event 3, due in this run: interrupt after 10"):
         stage.play(CUT % (INTERRUPTED % 10))
 
 
@@ -144,6 +164,48 @@ def test_a_run_without_the_recorded_interrupt_ends_the_item_at_once(stage: Stage
 
     with pytest.raises(RecordingEnds, match="the recording ends after event 3, this run goes on"):
         stage.play(CUT % "")
+
+
+EARLIER = user("Once, please."), {"role": "assistant", "content": [text("Once there")]}
+CALL = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+CALLED = {"role": "assistant", "content": [CALL]}
+STORY, NEXT = user("Tell me a story."), user("And now?")
+
+
+def kept(*blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+@pytest.mark.parametrize(
+    ("sent", "plays"),
+    [
+        ([*EARLIER, STORY, kept(text("Once there was")), NEXT], True),
+        ([*EARLIER, STORY, kept(text("Once")), NEXT], True),
+        ([*EARLIER, STORY, NEXT], True),
+        ([*EARLIER, {**STORY, "content": [*STORY["content"], *NEXT["content"]]}], True),
+        ([*EARLIER, STORY, kept(text("Once there was a")), NEXT], False),
+        ([*EARLIER, STORY, kept(text("there")), NEXT], False),
+        ([*EARLIER, STORY, kept(text("Once"), CALL), NEXT], False),
+        ([EARLIER[0], STORY, kept(text("Once there was")), NEXT], False),
+        ([EARLIER[0], kept(text("Once")), STORY, kept(text("Once there was")), NEXT], False),
+        ([*EARLIER, CALLED, STORY, NEXT], False),
+        ([*EARLIER, NEXT], False),
+    ],
+)
+def test_only_the_answer_that_was_cut_may_be_kept_in_part(sent: list[dict[str, Any]], plays: bool) -> None:
+    """Another message of the assistant that begins like it, or that has no text, is not its business."""
+    cut = interaction([*EARLIER, STORY], chunks(Reply(id="m", model="m", text="Once there was"))[:-1])
+    cut.ended = "closed_by_client"
+    then = interaction(
+        [*EARLIER, STORY, kept(text("Once there was")), NEXT], chunks(Reply(id="m", model="m", text="x"))
+    )
+    player = Player([cut, then], command="")
+
+    async def ask() -> int:
+        via = Via(clock=VirtualClock(), forward=nowhere)
+        return (await player.answer(interaction(sent, []), None, via)).status
+
+    assert anyio.run(ask) == (200 if plays else 418)
 
 
 def test_no_cassette_and_a_real_upstream_is_an_error_with_the_command(stage: Stage) -> None:

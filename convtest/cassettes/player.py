@@ -8,7 +8,7 @@ import msgspec
 
 from convtest.clock import CannotWait, Clock
 from convtest.errors import RecordingEnds
-from convtest.wire.canonical import relaxed_key
+from convtest.wire.canonical import Cut, relaxed_key
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
 
@@ -37,7 +37,8 @@ class Player:
         self._beyond = beyond
         self._left: set[str | None] = set()
         self._played: set[int] = set()
-        self._cut: dict[str | None, list[str]] = {}
+        self._cut: dict[str | None, list[Cut]] = {}
+        self._after_cut: dict[str | None, dict[str, deque[int]]] = {}
         self._index: dict[tuple[str | None, str], deque[int]] = defaultdict(deque)
         for position, one in enumerate(self._recorded):
             self._index[one.lane, one.canonical.key].append(position)
@@ -84,18 +85,28 @@ class Player:
         """After a turn that the client cut, what it kept of the answer may be any beginning of it, or nothing."""
         lane = interaction.lane
         if lane not in self._cut:
-            texts = [_text_of(one) for one in self._recorded if one.lane == lane and one.ended == "closed_by_client"]
-            self._cut[lane] = [text for text in texts if text]
-        cut = self._cut[lane]
-        if not cut:
+            self._index_after_cut(lane)
+        cuts = self._cut[lane]
+        if not cuts:
             return None
-        wanted = relaxed_key(interaction.canonical, cut)
-        for position, one in enumerate(self._recorded):
-            if position not in self._played and one.lane == lane and relaxed_key(one.canonical, cut) == wanted:
+        queue = self._after_cut[lane].get(relaxed_key(interaction.canonical, cuts), deque())
+        while queue:
+            position = queue.popleft()
+            if position not in self._played:
+                one = self._recorded[position]
                 self._index[lane, one.canonical.key].remove(position)
                 self._played.add(position)
                 return one
         return None
+
+    def _index_after_cut(self, lane: str | None) -> None:
+        """Once for each lane, and only where something is asked for that is not there word by word."""
+        mine = [(position, one) for position, one in enumerate(self._recorded) if one.lane == lane]
+        cuts = [(one, _text_of(one)) for _, one in mine if one.ended == "closed_by_client"]
+        self._cut[lane] = [Cut.of(one.canonical, text) for one, text in cuts if text]
+        index = self._after_cut[lane] = defaultdict(deque)
+        for position, one in mine if self._cut[lane] else ():
+            index[relaxed_key(one.canonical, self._cut[lane])].append(position)
 
     async def _play(
         self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, clock: Clock
@@ -182,7 +193,7 @@ class _Recorded:
         if turn is not None and turn.due() and turn.reachable(kinds):
             with contextlib.suppress(CannotWait):
                 await self._clock.forever()
-        goes_on = f"this run has an {turn.describe_due}" if turn and turn.due() else "this run goes on"
+        goes_on = f"due in this run: {turn.describe_due()}" if turn and turn.due() else "this run goes on"
         detail = f"the recording ends after event {len(kinds)}, {goes_on}"
         self._interaction.trouble = RecordingEnds(detail=detail, command=self._command)
         raise WireFailure("truncated", detail)

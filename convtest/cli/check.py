@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from convtest.cli.project import project, scenario_files
+from convtest.cli.project import missing_folders, project, scenario_files
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
 from convtest.inventory import leaked, orphans, stale
@@ -38,11 +38,7 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool) -> None:
 
 
 def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[str], int]:
-    errors = [
-        f"there is no folder {config.shown(root)}: see scenarios in [tool.convtest]"
-        for root in (() if paths else config.scenarios)
-        if not root.is_dir()
-    ]
+    errors = [] if paths else missing_folders(config)
     warnings: list[str] = []
     loaded: list[Scenario] = []
     for path in scenario_files(config, paths):

@@ -20,6 +20,15 @@ def project() -> Config:
     return config
 
 
+def missing_folders(config: Config) -> list[str]:
+    """What is wrong with the folders that the configuration names for scenarios."""
+    return [
+        f"there is no folder {config.shown(root)}: see scenarios in [tool.convtest]"
+        for root in config.scenarios
+        if not root.is_dir()
+    ]
+
+
 def scenario_files(config: Config, paths: Iterable[Path]) -> Iterator[Path]:
     """The scenario files that the paths name or hold; all of the project's where there are none."""
     for path in list(paths) or config.scenarios:

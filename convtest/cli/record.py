@@ -14,8 +14,11 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from convtest.cli.project import project
+from convtest.cli.project import missing_folders, project
+from convtest.errors import ConfigError
 
+_NOTHING_COLLECTED = 5
+"""pytest's exit code of that meaning."""
 _WORDS = {"passed": "recorded", "failed": "failed", "error": "error", "skipped": "skipped"}
 
 
@@ -31,7 +34,7 @@ _WORDS = {"passed": "recorded", "failed": "failed", "error": "error", "skipped":
 )
 @click.option("--client", help="Record with this client profile.")
 @click.option("--resume", is_flag=True, help="Go on with recordings that broke off.")
-@click.option("--max-usd", type=float, metavar="USD", help="Stop before more than this is spent.")
+@click.option("--max-usd", type=float, metavar="USD", help="Send no further request once this much is spent.")
 def command(
     items: tuple[str, ...], expression: str | None, mode: str, client: str | None, resume: bool, max_usd: float | None
 ) -> None:
@@ -40,6 +43,8 @@ def command(
     Starts pytest with the fitting options, so fixtures and conftest files apply.
     """
     config = project()
+    if not items and (missing := missing_folders(config)):
+        raise ConfigError(missing[0], where="[tool.convtest]")
     arguments = list(items) or [str(root) for root in config.scenarios if root.is_dir()]
     options = [f"--convtest-record={mode}", *(["-k", expression] if expression else [])]
     options += [f"--convtest-client={client}"] if client else []
@@ -57,15 +62,16 @@ def command(
                 if child.poll() is None:
                     child.terminate()
                     child.wait()
-        if child.returncode not in (0, 5):
+        if child.returncode not in (0, _NOTHING_COLLECTED):
             click.echo(output.read_text(encoding="utf-8"))
-    _finish(child.returncode, counts)
+    _finish(child.returncode, counts, narrowed=bool(items or expression))
 
 
-def _finish(code: int, counts: Counter[str]) -> None:
-    parts = [f"{count} {word}" for word, count in counts.items()] or ["nothing to record"]
-    click.echo(", ".join(parts))
-    bad = 2 if counts["error"] or code in (2, 3, 4) else 1 if counts["failed"] or code == 1 else 0
+def _finish(code: int, counts: Counter[str], *, narrowed: bool) -> None:
+    empty = code == _NOTHING_COLLECTED and narrowed
+    nothing = "no item matches what was named: nothing is recorded" if empty else "nothing to record"
+    click.echo(", ".join(f"{count} {word}" for word, count in counts.items()) or nothing, err=empty)
+    bad = 2 if counts["error"] or code in (2, 3, 4) or empty else 1 if counts["failed"] or code == 1 else 0
     sys.exit(bad)
 
 

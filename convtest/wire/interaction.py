@@ -1,6 +1,6 @@
 """One request and what was streamed back, as the tap saw it or the cassette keeps it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -95,7 +95,7 @@ class Interaction:
         return any(k.lower() == "content-type" and "event-stream" in v for k, v in self.headers)
 
     def reply(self) -> dict[str, Any]:
-        """The message that was answered, as far as it came; empty if it was none."""
+        """The message that was answered, as far as it came, without secrets; empty if it was none."""
         return self._reply() if self.ended is None else self._whole_reply
 
     @cached_property
@@ -103,7 +103,8 @@ class Interaction:
         return self._reply()
 
     def _reply(self) -> dict[str, Any]:
-        return reply_of(self.body, is_stream=self.is_stream, url=self.request.url)
+        reply = reply_of(self.body, is_stream=self.is_stream, url=self.request.url)
+        return self.scrubber.value(reply) if self.scrubber is not None and self.recorded is None else reply
 
 
 def reply_of(body: bytes, *, is_stream: bool, url: str = "") -> dict[str, Any]:
@@ -136,7 +137,3 @@ _OTHER_APIS: tuple[tuple[str, Callable[..., dict[str, Any]], Callable[..., dict[
     (CHAT_PATH, chat_reply, chat_stream),
     (RESPONSES_PATH, responses_reply, responses_stream),
 )
-
-
-def in_order(interactions: Sequence[Interaction]) -> list[Interaction]:
-    return sorted(interactions, key=lambda one: one.number)

@@ -31,7 +31,7 @@ class OpenTurn:
     due: Callable[[], bool] = lambda: False
     reachable: Callable[[list[str]], bool] = lambda kinds: True
     """Whether the due disturbance would come if the turn yielded events of just these kinds."""
-    describe_due: str = ""
+    describe_due: Callable[[], str] = lambda: ""
     yielded: list[str] = field(default_factory=list)
     request_out: anyio.Event = field(default_factory=anyio.Event)
     early: anyio.Event | None = None

@@ -1,0 +1,70 @@
+"""Who answers what is sent, by which clock and within which limit; the same for scenarios and for ordinary tests."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convtest.cassettes.player import Player
+from convtest.clients.prices import usd
+from convtest.clock import Clock, RealClock, VirtualClock
+from convtest.prepare import Mode
+from convtest.wire.interaction import Interaction
+from convtest.wire.spending import Spending
+from convtest.wire.tap import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """The source of one item, its clock, and what counts the cost where there is a limit."""
+
+    source: Source
+    clock: Clock
+    spending: Spending | None = None
+
+    @property
+    def player(self) -> Player | None:
+        return self.source if isinstance(self.source, Player) else None
+
+    def settle(self) -> None:
+        """Count the cost of the last answer: nothing more will be asked."""
+        if self.spending is not None:
+            self.spending.settle()
+
+
+def answering(
+    mode: Mode,
+    upstream: Source,
+    recorded: Sequence[Interaction],
+    *,
+    replays: bool,
+    simulated: bool,
+    command: str,
+    prices: Mapping[str, Any],
+) -> Answering:
+    """`replays`: nothing goes beyond what is recorded. Time is virtual unless somebody wants to see it pass, or what
+    is asked is real (not `simulated`)."""
+    paced: Clock = RealClock(mode.speed) if mode.speed else VirtualClock()
+    if replays:
+        return Answering(source=Player(recorded, command=command), clock=paced)
+    spending = None
+    if mode.purse is not None:
+        upstream = spending = Spending(upstream, mode.purse, usd, prices)
+    clock = paced if simulated else RealClock()
+    if recorded:
+        player = Player(recorded, command=command, beyond=upstream, pace=paced)
+        return Answering(source=player, clock=clock, spending=spending)
+    return Answering(source=upstream, clock=clock, spending=spending)
+
+
+def as_recorded(interactions: Iterable[Interaction]) -> list[Interaction]:
+    """What is to be written: whatever was replayed on the way keeps the times of its recording."""
+    found = list(interactions)
+    for one in found:
+        if one.recorded is not None and one.ended is not None:
+            one.first_byte, one.chunks = one.recorded.first_byte, one.recorded.chunks
+    return found
+
+
+def is_unchanged(interactions: Sequence[Interaction], recorded: Sequence[Interaction]) -> bool:
+    """All of it was replayed, and all that there was: writing it again would change nothing."""
+    return len(interactions) == len(recorded) and all(one.recorded is not None for one in interactions)
