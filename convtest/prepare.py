@@ -21,7 +21,6 @@ from convtest.wire.messages_api import PUBLIC_URL
 from convtest.wire.spending import Purse
 
 RecordMode = Literal["none", "once", "new_episodes", "all"]
-RECORD_MODES: tuple[RecordMode, ...] = ("once", "new_episodes", "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +59,11 @@ class Prepared:
     @property
     def record_command(self) -> str:
         return f"convtest record --mode all {shlex.quote(self.node)}"
+
+    @property
+    def first_record_command(self) -> str:
+        """Where there is no cassette yet."""
+        return f"convtest record {shlex.quote(self.node)}"
 
 
 def cassette_path(config: Config, scenario: Scenario) -> Path:

@@ -15,8 +15,8 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from convtest.config import Config
 from convtest.errors import ConversationFailed, ConvtestError, NoCassette, ScenarioError
+from convtest.loading import load_file
 from convtest.pytest_plugin import HEADLINE, PROPERTY, STATE, Crash, Shown, register_tags
-from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 
 if TYPE_CHECKING:
@@ -36,17 +36,6 @@ class ScenarioFile(pytest.File):
         for scenario in scenarios:
             register_tags(self.config, scenario.tags)
             yield ScenarioItem.of(self, scenario)
-
-
-def load_file(path: Path, config: Config, client: str | None = None) -> list[Scenario]:
-    """The scenarios of a file, with one client for all of them where one is named."""
-    return load(
-        path,
-        shown=config.shown(path.resolve()),
-        default_client=config.client,
-        clients=config.clients,
-        only_client=client,
-    )
 
 
 def tags_of(path: Path, config: Config) -> tuple[str, ...]:
@@ -96,14 +85,12 @@ class ScenarioItem(pytest.Function):
         self._progress("started")
         self.prepared = prepare(state.config, self.scenario, mode_of(self.config))
         if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
-            raise NoCassette(cassette=state.config.shown(self.prepared.cassette), command=self._record_command())
+            shown = state.config.shown(self.prepared.cassette)
+            raise NoCassette(cassette=shown, command=self.prepared.first_record_command)
         super().setup()
 
     def _is_unrecorded(self) -> bool:
         return self.prepared.source == "simulated" and not self.config.getoption("--convtest-live")
-
-    def _record_command(self) -> str:
-        return self.prepared.record_command.replace(" --mode all", "")
 
     def play(self, snapshot: SnapshotAssertion | None) -> None:
         """Play, judge, compare. Raises ConversationFailed with the report, or the ConvtestError that stopped it."""

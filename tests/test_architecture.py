@@ -37,12 +37,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
     "recording": {*GROUND, "network", "answering", "prepare", "wire", "cassettes"},
     "pytest_plugin": {"errors", "config", "pytest_items", "pytest_recording", "recording"},
+    "loading": {"config", "scenario"},
     "pytest_items": {
-        "errors", "config", "scenario", "prepare", "play", "reporting", "pytest_plugin", "pytest_recording",
+        "errors", "config", "loading", "scenario", "prepare", "play", "reporting", "pytest_plugin", "pytest_recording",
     },
     "pytest_recording": {"scenario", "prepare", "recording", "wire", "pytest_plugin"},
     "inventory": {"errors", "config", "scenario", "prepare", "cassettes"},
-    "cli": {"__init__", "errors", "config", "scenario", "prepare", "cassettes", "inventory", "reporting"},
+    "cli": {"__init__", "errors", "config", "loading", "scenario", "prepare", "cassettes", "inventory", "reporting"},
 }  # fmt: skip
 """A room and the rooms it may import; data flows one way, nothing below imports a face, faces import no other face."""
 

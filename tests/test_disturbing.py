@@ -85,6 +85,40 @@ def test_a_retry_obeys_retry_after_on_the_injected_clock(stage: Stage) -> None:
     assert [one.status for one in store.load(stage.cassette(), shown="c")][1:4] == [529, 529, 200]
 
 
+def test_two_statuses_of_one_turn_count_for_themselves(stage: Stage) -> None:
+    faults = "disturb: [{do: status, status: 529, times: 2}, {do: status, status: 500, times: 1}]"
+    text = story(faults, "{contains: lighthouse, retries: {count: 3}}", options="options: {max_retries: 4}")
+
+    outcome = stage.play(text)
+
+    assert outcome.verdict.passed, outcome.verdict
+    assert [one.status for one in outcome.transcript.interactions if one.turn == 2] == [529, 529, 500, 200]
+
+
+@pytest.mark.parametrize("client", ["SdkClient", "SyncSdkClient"])
+@pytest.mark.parametrize("step", ["kill: main", "disconnect: main"])
+def test_a_kill_reaches_the_transports_that_are_not_ours(stage: Stage, client: str, step: str) -> None:
+    """An SDK has its own transport and takes its lane from the context: what is gone is the session's way out."""
+    if step.startswith("disconnect"):
+        step = "user: Count to ten.\n            disturb: {do: disconnect, after: 0}\n            expect: {ended: complete}"
+    text = f"""
+        scenario: gone
+        timeout: 20s
+        steps:
+          - user: What is 1 + 1?
+          - {step}
+          - user: What is 2 + 2?
+    """
+
+    outcome = stage.play(text, f"tests.test_sdks:{client}")
+
+    assert not outcome.verdict.passed
+    in_mid_stream = client == "SdkClient" and not step.startswith("kill")
+    said = "ReadError: the transport was dropped" if in_mid_stream else "APIConnectionError: Connection error"
+    assert said in finding_of(outcome, "client").seen
+    assert [one.turn for one in outcome.transcript.interactions if one.status == 200] == [1]
+
+
 def test_a_client_that_comes_back_too_soon_fails(stage: Stage) -> None:
     text = story("fault: {status: 500}", "{retries: {after: 5s}}", options="options: {max_retries: 1}")
 
@@ -99,7 +133,9 @@ def test_a_retry_that_no_longer_happens_is_caught_on_replay(stage: Stage) -> Non
         "tests.test_disturbing:gives_up",
     )
 
-    assert {"ended", "unplayed"} & {check for check, _ in checks_of(outcome)}
+    assert ("unplayed", "wire") in checks_of(outcome)
+    assert "Tell me a story about a lighthouse." in finding_of(outcome, "unplayed").message
+    assert finding_of(outcome, "unplayed").advice == "the client no longer tries again"
 
 
 def gives_up(opening: object) -> object:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -33,14 +33,18 @@ needs_streams = pytest.mark.skipif(
 )
 STEVE = "chatlas__test_provider_anthropic__test_anthropic_respects_turns_interface.yaml"
 PARSED = "it keeps bodies under parsed_body, a form of its project's own serializer, not of vcrpy"
+NO_OBJECT = "its one message is no object: no client could send it"
+BLANK = "its client put blank text back into the history"
+BETA = "the beta address"
+EMPTY = "its client sends an empty assistant message"
 WHY_NOT = {
-    "dd-trace-py__cassettes__anthropic_completion_error.yaml": "its one message is no object: no client could send it",
+    "dd-trace-py__cassettes__anthropic_completion_error.yaml": NO_OBJECT,
     "pydantic-ai__test_anthropic__test_anthropic_compaction_round_trip.yaml": PARSED,
     "pydantic-ai__test_anthropic__test_anthropic_model_thinking_part_redacted_stream.yaml": PARSED,
-    "llm-anthropic__test_anthropic__test_tools.yaml": "its client put blank text back into the history",
+    "llm-anthropic__test_anthropic__test_tools.yaml": BLANK,
     "pydantic-ai__test_anthropic__test_anthropic_mcp_servers_stream.yaml": PARSED,
-    "mirascope__test_structured_output_resume_stream__strict__anthropic_claude_sonnet_4_5.yaml": "the beta address",
-    "llm__test_tools_streaming__test_tools_streaming_variant_b.yaml": "its client sends an empty assistant message",
+    "mirascope__test_structured_output_resume_stream__strict__anthropic_claude_sonnet_4_5.yaml": BETA,
+    "llm__test_tools_streaming__test_tools_streaming_variant_b.yaml": EMPTY,
 }
 
 TURNS_INTERFACE = """
@@ -178,6 +182,44 @@ def tools_of(requests: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for tool in body.get("tools") or []
         if "name" in tool
     }
+
+
+def raw_requests(name: str) -> list[dict[str, Any]]:
+    return [one["request"] for one in yaml.safe_load((STREAMS / name).read_text())["interactions"]]
+
+
+def messages_of(name: str) -> list[Any]:
+    return [message for _, body in bodies(name) for message in body["messages"]]
+
+
+def blank_blocks(name: str) -> list[Any]:
+    blocks = [block for message in messages_of(name) for block in message["content"] if isinstance(block, dict)]
+    return [block for block in blocks if block.get("type") == "text" and not block["text"].strip()]
+
+
+REASONS: dict[str, Callable[[str], Any]] = {
+    PARSED: lambda name: all("parsed_body" in request and "body" not in request for request in raw_requests(name)),
+    NO_OBJECT: lambda name: not any(isinstance(message, dict) for message in messages_of(name)),
+    BLANK: blank_blocks,
+    BETA: lambda name: all("beta=true" in request["uri"] for request in raw_requests(name)),
+    EMPTY: lambda name: [m for m in messages_of(name) if m["role"] == "assistant" and not m.get("content")],
+}
+"""What makes each reason true of a file."""
+
+
+@needs_streams
+@pytest.mark.parametrize("name", list(WHY_NOT))
+def test_what_is_not_played_is_as_its_reason_says(name: str) -> None:
+    assert REASONS[WHY_NOT[name]](name)
+
+
+@needs_streams
+def test_no_recording_is_left_out_unseen() -> None:
+    anthropic, openai = candidates("anthropic"), candidates("openai")
+    chat = [name for name in openai if all(uri.endswith("/chat/completions") for uri, _ in bodies(name))]
+
+    assert (len(anthropic), len(openai), len(chat)) == (17, 4, 2)
+    assert set(WHY_NOT) <= {*anthropic, *openai}
 
 
 def drops_history(requests: Sequence[dict[str, Any]]) -> bool:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,8 @@ def recorded_streams() -> list[tuple[str, bytes]]:
     if not STREAMS.is_dir():
         return []
     with (STREAMS / "INDEX.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["provider"] == "anthropic" and row["format"] == "vcrpy"]
-    return [one for row in rows for one in _streams(STREAMS / row["file"])]
+        rows = [row for row in csv.DictReader(file) if row["provider"] == "anthropic"]
+    return [one for row in rows for one in _READERS[row["format"]](STREAMS / row["file"])]
 
 
 def _streams(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -67,6 +68,13 @@ def _streams(path: Path) -> Iterator[tuple[str, bytes]]:
             yield f"{path.stem}-{index}", gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
 
 
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """A file with one event's data to a line, as the stream that it was."""
+    lines = [line for line in path.read_text().splitlines() if line.strip()]
+    yield path.stem, b"".join(f"event: {json.loads(line)['type']}\ndata: {line}\n\n".encode() for line in lines)
+
+
+_READERS = {"vcrpy": _streams, "jsonl-events": _lines}
 RECORDED = recorded_streams()
 needs_streams = pytest.mark.skipif(not RECORDED, reason="the folder of recorded streams (shared/streams) is not here")
 

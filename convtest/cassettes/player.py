@@ -10,7 +10,7 @@ from convtest.clock import CannotWait, Clock
 from convtest.errors import RecordingEnds
 from convtest.wire.canonical import Cut, relaxed_key
 from convtest.wire.interaction import Interaction
-from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
+from convtest.wire.tap import Answer, OpenTurn, Source, Via, Whole, WireFailure
 
 MISS_STATUS = 418
 """The answer to a request that nothing recorded answers: SDKs do not retry it, and its text is kept."""
@@ -135,23 +135,8 @@ class Player:
             status=MISS_STATUS,
             reason="Not Recorded",
             headers=(("content-type", "application/json"), ("x-should-retry", "false")),
-            chunks=_Once(body, clock),
+            chunks=Whole(body, clock),
         )
-
-
-class _Once:
-    def __init__(self, body: bytes, clock: Clock) -> None:
-        self._bodies = [body]
-        self._clock = clock
-
-    def __aiter__(self) -> "_Once":
-        return self
-
-    async def __anext__(self) -> bytes:
-        await self._clock.checkpoint()
-        if not self._bodies:
-            raise StopAsyncIteration
-        return self._bodies.pop()
 
 
 class _Recorded:

@@ -1,6 +1,6 @@
 """The verdict on a transcript: every expectation, every invariant, the budget; then xfail."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from convtest.checks.invariants import INVARIANTS, NEED_THE_WIRE
@@ -19,6 +19,7 @@ from convtest.checks.ways import (
 )
 from convtest.scenario.grammar import ExpectShape, SentShape, XfailShape
 from convtest.transcript import StepRecord, Transcript, TurnRecord
+from convtest.wire.interaction import Interaction
 
 NEGATABLE = (
     "contains",
@@ -152,21 +153,36 @@ def _whole(transcript: Transcript) -> Iterator[Finding]:
     scenario = transcript.scenario
     if transcript.missed() is not None:
         yield _miss(transcript)
+        yield from _unplayed(transcript, [one for one in transcript.unplayed if _is_retry(transcript, one)])
     elif not transcript.trouble and not transcript.not_run:
-        for one in transcript.unplayed:
-            yield Finding(
-                check="unplayed",
-                layer="wire",
-                message=f"recorded and not asked for: {summary(one.canonical)}",
-                expected="the request sent again, as recorded",
-                seen="not sent",
-                place=scenario.place,
-                session=one.lane or "",
-            )
+        yield from _unplayed(transcript, transcript.unplayed)
     if scenario.budget is not None:
         for what, limit, used in over_budget(scenario.budget, transcript, transcript.turns()):
             message, place = f"over budget in total: {what}", scenario.place_of("budget", what)
             yield Finding(check="budget", layer=None, message=message, expected=limit, seen=used, place=place)
+
+
+def _unplayed(transcript: Transcript, left: Iterable[Interaction]) -> Iterator[Finding]:
+    for one in left:
+        yield Finding(
+            check="unplayed",
+            layer="wire",
+            message=f"recorded and not asked for: {summary(one.canonical)}",
+            expected="the request sent again, as recorded",
+            seen="not sent",
+            advice="the client no longer tries again" if _is_retry(transcript, one) else "",
+            place=transcript.scenario.place,
+            session=one.lane or "",
+        )
+
+
+def _is_retry(transcript: Transcript, left: Interaction) -> bool:
+    """The same was asked in that turn already, and failed: this is not for want of getting there."""
+    return any(
+        one.lane == left.lane and one.turn == left.turn and one.canonical == left.canonical and one.status >= 400
+        for one in transcript.interactions
+        if not one.missed
+    )
 
 
 def _miss(transcript: Transcript) -> Finding:

@@ -10,8 +10,8 @@ from convtest.cli.project import missing_folders, project, scenario_files
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
 from convtest.inventory import leaked, orphans, stale
+from convtest.loading import load_file
 from convtest.prepare import check as check_play
-from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 
 
@@ -43,12 +43,7 @@ def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[s
     loaded: list[Scenario] = []
     for path in scenario_files(config, paths):
         try:
-            scenarios = load(
-                path,
-                shown=config.shown(path.resolve()),
-                default_client=config.client,
-                clients=config.clients,
-            )
+            scenarios = load_file(path, config)
         except ScenarioError as error:
             errors += [str(problem) for problem in error.problems]
             continue

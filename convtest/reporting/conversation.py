@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator
 
-from convtest.events import runs_of_kinds
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 
 _AROUND = 2
@@ -75,7 +74,3 @@ def short(text: str) -> str:
     """One line of a length that fits a terminal."""
     line = " ".join(text.split())
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
-
-
-def event_line(kinds: list[str]) -> str:
-    return runs_of_kinds(kinds) or "none"

@@ -17,9 +17,7 @@ def digest(scenario: Scenario) -> str:
         "options": scenario.options,
         "files": scenario.files,
         "sessions": {name: [spec.client, spec.options, *spec.history] for name, spec in scenario.sessions.items()},
-        "tools": [
-            [t.name, t.description, t.input, [[a.when, a.value, a.error] for a in t.answers]] for t in scenario.tools
-        ],
+        "tools": [_tool(tool) for tool in scenario.tools],
         "steps": [_asked(step) for step in scenario.steps],
     }
     encoded = msgspec.json.encode(asked, order="deterministic")

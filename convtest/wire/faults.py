@@ -8,7 +8,7 @@ import msgspec
 
 from convtest.scenario.model import Disturbance
 from convtest.wire.interaction import Interaction
-from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
+from convtest.wire.tap import Answer, OpenTurn, Source, Via, Whole, WireFailure
 
 _EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 _ERRORS: Mapping[int, str] = {
@@ -53,23 +53,8 @@ class Faulty:
         headers = [("content-type", "application/json")]
         if fault.retry_after is not None:
             headers.append(("retry-after", f"{fault.retry_after:g}"))
-        chunks = _Whole(msgspec.json.encode(body), via)
+        chunks = Whole(msgspec.json.encode(body), via.clock)
         return Answer(status=fault.status, reason="Fault", headers=tuple(headers), chunks=chunks)
-
-
-class _Whole:
-    def __init__(self, body: bytes, via: Via) -> None:
-        self._bodies = [body]
-        self._via = via
-
-    def __aiter__(self) -> "_Whole":
-        return self
-
-    async def __anext__(self) -> bytes:
-        await self._via.clock.checkpoint()
-        if not self._bodies:
-            raise StopAsyncIteration
-        return self._bodies.pop()
 
 
 class _Broken:

@@ -64,6 +64,23 @@ class Answer:
         return next((value for key, value in self.headers if key.lower() == name), "")
 
 
+class Whole:
+    """A body that comes in one piece."""
+
+    def __init__(self, body: bytes, clock: Clock) -> None:
+        self._bodies = [body]
+        self._clock = clock
+
+    def __aiter__(self) -> "Whole":
+        return self
+
+    async def __anext__(self) -> bytes:
+        await self._clock.checkpoint()
+        if not self._bodies:
+            raise StopAsyncIteration
+        return self._bodies.pop()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Via:
     """How one request came in: the clock its answer is paced by, and the way to the real upstream."""

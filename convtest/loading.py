@@ -1,0 +1,18 @@
+"""Scenario files as a project has them: with its clients, and its default one."""
+
+from pathlib import Path
+
+from convtest.config import Config
+from convtest.scenario.loader import load
+from convtest.scenario.model import Scenario
+
+
+def load_file(path: Path, config: Config, client: str | None = None) -> list[Scenario]:
+    """The scenarios of a file, with one client for all of them where one is named. Raises ScenarioError."""
+    return load(
+        path,
+        shown=config.shown(path.resolve()),
+        default_client=config.client,
+        clients=config.clients,
+        only_client=client,
+    )
