@@ -2,12 +2,16 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from convtest.config import _KEYS
+from convtest.scenario.grammar import NOT_YET, ExpectShape, ScenarioShape, SessionShape, SimulateShape, StepShape
 from tests.project import Project
 
 REPOSITORY = Path(__file__).parent.parent
@@ -96,6 +100,35 @@ def test_the_scripts_are_sound_shell() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def docs(name: str = "*") -> str:
+    return "\n".join(path.read_text() for path in sorted((REPOSITORY / "docs").glob(f"{name}.md")))
+
+
+def named(shape: type[msgspec.Struct]) -> list[str]:
+    """The keys of a shape as they are written, but for those that are not there yet."""
+    return [name for name in shape.__struct_encode_fields__ if name not in NOT_YET.get(shape, ())]
+
+
+@pytest.mark.parametrize("shape", [ScenarioShape, StepShape, SimulateShape, SessionShape, ExpectShape])
+def test_every_key_of_the_language_is_in_the_docs(shape: type[msgspec.Struct]) -> None:
+    text = docs("scenarios") + docs("checks")
+
+    assert [key for key in named(shape) if not re.search(rf"\b{key}\b", text)] == []
+
+
+def test_every_setting_and_every_option_is_in_the_docs() -> None:
+    text = docs()
+    hidden = {"--convtest-progress"}
+    helps = subprocess.run(
+        [sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    options = set(re.findall(r"--convtest-[a-z-]+", helps)) - hidden
+
+    assert [key for key in _KEYS if f"`{key}" not in text] == []
+    assert len(options) >= 8
+    assert [option for option in sorted(options) if option not in text] == []
 
 
 def test_the_version_is_the_same_everywhere() -> None:
