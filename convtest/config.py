@@ -1,6 +1,7 @@
 """`[tool.convtest]` of pyproject.toml."""
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from convtest.errors import ConfigError, did_you_mean
 
 _KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile")
-_PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process")
+_PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env")
 _WIRES = ("history", "reference", "none")
 
 
@@ -23,7 +24,16 @@ class Profile:
     upstream: str = ""
     wire: str = ""
     target: str | None = None
-    api_key_env: str = "ANTHROPIC_API_KEY"
+    api_key_env: str = ""
+    """The environment variable with the key; empty for the one that the kind's API is known to use."""
+    own_process: bool = False
+    """A `python` client in a child, over the protocol of `command`."""
+    gateway: bool = False
+    """Its requests go to the gateway's address instead of through a transport in this process."""
+    command: tuple[str, ...] = ()
+    """The program of a `command` client, with its arguments."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of its processes."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -110,8 +120,9 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
     where = f"[tool.convtest.clients.{name}]"
     if "kind" not in table:
         raise ConfigError("kind is missing", where=where, help='such as kind = "messages"')
-    if table.get("process") == "own":
-        raise ConfigError('process = "own" is not supported yet', where=where)
+    process = table.get("process", "shared")
+    if process not in {"shared", "own"} or (process == "own" and table["kind"] != "python"):
+        raise ConfigError('process = "own" is for clients of kind python', where=where)
     wire = table.get("wire", "")
     if wire and wire not in _WIRES:
         raise ConfigError(f"wire {wire!r} is not known", where=where, help=did_you_mean(wire, _WIRES))
@@ -121,9 +132,32 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         upstream=table.get("upstream", ""),
         wire=wire,
         target=table.get("target"),
-        api_key_env=table.get("api_key_env", "ANTHROPIC_API_KEY"),
+        api_key_env=table.get("api_key_env", ""),
+        own_process=process == "own",
+        gateway=_flag(table.get("gateway", False), where),
+        command=_command(table.get("command"), where),
+        env=_variables(table.get("env", {}), where),
         options={key: value for key, value in table.items() if key not in _PROFILE_KEYS},
     )
+
+
+def _flag(value: Any, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ConfigError("gateway is true or false", where=where)
+
+
+def _command(value: Any, where: str) -> tuple[str, ...]:
+    words = shlex.split(value) if isinstance(value, str) else value or []
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ConfigError('command is a text, or a list of texts such as ["node", "agent.js"]', where=where)
+    return tuple(words)
+
+
+def _variables(value: Any, where: str) -> dict[str, str]:
+    if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
+        return value
+    raise ConfigError("env is a table of texts", where=where)
 
 
 def _prices(table: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:

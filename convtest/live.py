@@ -25,8 +25,17 @@ _SLACK = 0.5
 class LiveSession:
     """A client with the task that makes all its calls; one call runs at a time."""
 
-    def __init__(self, name: str, factory: Factory, opening: Opening, tap: Tap) -> None:
+    def __init__(
+        self,
+        name: str,
+        factory: Factory,
+        opening: Opening,
+        tap: Tap,
+        *,
+        cut: Callable[[str], None] = lambda lane: None,
+    ) -> None:
         self.name = name
+        self._cut = cut
         self._factory = factory
         self._opening = opening
         self._tap = tap
@@ -95,9 +104,14 @@ class LiveSession:
         self._send.close()
 
     def drop(self) -> None:
-        """What a kill is where client and test share a process: the transport is gone, nobody says goodbye."""
-        self._opening.transport.drop()
+        """A kill: SIGKILL where the client has a process; else its transport is gone, and nobody says goodbye."""
+        if hasattr(self._opening.transport, "drop"):
+            self._opening.transport.drop()
         self._tap.drop(self.name)
+        kill = getattr(self.client, "kill", None)
+        if callable(kill):
+            kill()
+        self._cut(self.name)
 
     async def turn(self, step: Turn, record: TurnRecord) -> None:
         """Play one turn to its end, interrupting where the step says so."""

@@ -10,12 +10,15 @@ from convtest.errors import NetworkBlocked
 
 
 @contextlib.contextmanager
-def blocked(item: str, allow_hosts: tuple[str, ...], offline: bool = True) -> Iterator[list[NetworkBlocked]]:
-    """Within it, unless `offline` is false, connections that leave loopback raise NetworkBlocked; yields those.
+def blocked(
+    item: str, allow_hosts: tuple[str, ...], offline: bool = True, attempts: list[NetworkBlocked] | None = None
+) -> Iterator[list[NetworkBlocked]]:
+    """Within it, unless `offline` is false, connections that leave loopback raise NetworkBlocked; yields those, which
+    are added to `attempts` where it is given.
 
     It replaces methods of `socket.socket` for the whole process: pytest runs one item at a time in each.
     """
-    attempts: list[NetworkBlocked] = []
+    attempts = [] if attempts is None else attempts
     if not offline:
         yield attempts
         return

@@ -1,8 +1,10 @@
 """One item from its scenario to its outcome: chooses the source, plays, judges, and keeps what was recorded."""
 
 import contextvars
+import os
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
+from convtest.children import end_leftovers, environment
 from convtest.clients.registry import SIMULATOR
-from convtest.errors import ClientError, ScenarioChanged
+from convtest.errors import ClientError, ConfigError, NetworkBlocked, ScenarioChanged
 from convtest.network import blocked
 from convtest.placeholders import with_placeholders
 from convtest.prepare import Prepared
@@ -23,8 +26,9 @@ from convtest.runner import Runner
 from convtest.scenario.digest import digest
 from convtest.simulator.source import Simulator, scripts_of, slots_of
 from convtest.transcript import Transcript
-from convtest.wire import lanes
+from convtest.wire import lanes, messages_api, openai_apis
 from convtest.wire.faults import Faulty
+from convtest.wire.gateway import Gateway, Outlet
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
 
@@ -52,6 +56,8 @@ def _perform(prepared: Prepared, folder: Path) -> Played:
     offline = prepared.source in {"replayed", "simulated"} or prepared.simulated
     answers = _answering(prepared)
     tap = Tap(answers.source, answers.clock, prepared.scrubber, prepared.config.volatile)
+    attempts: list[NetworkBlocked] = []
+    gateway = _gateway(prepared, tap, attempts) if prepared.needs_gateway else None
     runner = Runner(
         prepared.scenario,
         make=prepared.make,
@@ -59,12 +65,16 @@ def _perform(prepared: Prepared, folder: Path) -> Played:
         folder=folder,
         source=prepared.source,
         after_turn=lambda transcript: _keep_turn(prepared, transcript),
+        gateway=gateway,
+        environment=_environment(prepared, gateway, folder, offline),
     )
-    with lanes.active(tap), blocked(prepared.node, prepared.config.allow_hosts, offline) as attempts:
+    with lanes.active(tap), blocked(prepared.node, prepared.config.allow_hosts, offline, attempts):
         try:
             transcript = _watched(runner, prepared.mode.backend)
         finally:
             answers.settle()
+            left = end_leftovers(gateway.token) if gateway is not None else []
+    transcript.leftovers = left
     if attempts:
         raise attempts[0]
     _after_play(prepared, transcript, answers.player)
@@ -72,6 +82,43 @@ def _perform(prepared: Prepared, folder: Path) -> Played:
         raise transcript.trouble
     verdict = judge(with_placeholders(transcript, prepared.scrubber.text))
     return Played(transcript=transcript, verdict=verdict, written=_keep(prepared, transcript, verdict))
+
+
+def _gateway(prepared: Prepared, tap: Tap, attempts: list[NetworkBlocked]) -> Gateway:
+    """The gateway of an item with clients elsewhere. What they try to reach through it as a proxy is an attempt."""
+    if prepared.mode.backend != "asyncio":
+        raise ConfigError("the gateway runs on asyncio", where="--convtest-backend", help="leave the option out")
+
+    def outlet(lane: str | None, path: str) -> Outlet:
+        made = prepared.made_of(lane)
+        if made.upstream == SIMULATOR:
+            return Outlet(base_url=openai_apis.PUBLIC_URL if _is_openai(path) else messages_api.PUBLIC_URL)
+        key = os.environ.get(made.api_key_env, "")
+        return Outlet(base_url=made.upstream, api_key=key, pass_through=prepared.source in {"live", "recorded"})
+
+    return Gateway(
+        tap,
+        outlet,
+        item=prepared.scenario.name,
+        listening=prepared.listening(),
+        token=prepared.token,
+        refused=lambda host: attempts.append(NetworkBlocked(host=host, item=prepared.node)),
+    )
+
+
+def _is_openai(path: str) -> bool:
+    return path.rstrip("/").endswith((openai_apis.CHAT_PATH, openai_apis.RESPONSES_PATH))
+
+
+def _environment(
+    prepared: Prepared, gateway: Gateway | None, folder: Path, offline: bool
+) -> Callable[[str, Mapping[str, str]], Mapping[str, str]]:
+    def made(session: str, own: Mapping[str, str]) -> Mapping[str, str]:
+        assert gateway is not None
+        hosts = prepared.config.allow_hosts
+        return environment(gateway, session, home=folder / "home", offline=offline, allow_hosts=hosts, own=own)
+
+    return made
 
 
 def _keep_turn(prepared: Prepared, transcript: Transcript) -> None:
@@ -102,8 +149,9 @@ class _Upstreams:
         self._prepared = prepared
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
-        spec = self._prepared.scenario.sessions.get(interaction.lane or "")
-        made = self._prepared.make(spec.client if spec else self._prepared.scenario.client)
+        made = self._prepared.made_of(interaction.lane)
+        if made.upstream == SIMULATOR and made.gateway and not self._simulator.knows(interaction.request.url):
+            return self._simulator.unknown(interaction, via)
         simulated = made.upstream == SIMULATOR and self._simulator.knows(interaction.request.url)
         # What the simulator does not speak is sent on for real, where the network block meets it.
         chosen: Source = self._simulator if simulated else self._upstream

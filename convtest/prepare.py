@@ -2,10 +2,11 @@
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from socket import socket
 from typing import Literal
 
 from convtest.cassettes import store
@@ -17,7 +18,6 @@ from convtest.errors import ClientError, NoCassette, did_you_mean
 from convtest.scenario.model import Scenario
 from convtest.transcript import SourceName
 from convtest.wire.interaction import Interaction
-from convtest.wire.messages_api import PUBLIC_URL
 from convtest.wire.spending import Purse
 
 RecordMode = Literal["none", "once", "new_episodes", "all"]
@@ -50,6 +50,21 @@ class Prepared:
     simulated: bool
     """All upstreams are the simulator."""
     scrubber: Scrubber
+
+    listening: Callable[[], socket | None] = lambda: None
+    """A socket for the gateway, where an application was given its address before the item began."""
+    token: str = ""
+    """The run's token, where an application was given it before."""
+
+    @property
+    def needs_gateway(self) -> bool:
+        names = {spec.client for spec in self.scenario.sessions.values()} | {self.scenario.client}
+        return any(self.make(name).gateway for name in names)
+
+    def made_of(self, session: str | None) -> Made:
+        """What the session of this name is opened with; the scenario's client for any other."""
+        spec = self.scenario.sessions.get(session or "")
+        return self.make(spec.client if spec else self.scenario.client)
 
     @property
     def node(self) -> str:
@@ -113,9 +128,15 @@ def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
     )
 
 
+def _key_names(config: Config) -> Iterator[str]:
+    for profile in config.clients.values():
+        kind = KINDS.get(profile.kind)
+        yield profile.api_key_env or (kind.api_key_env if kind else "")
+
+
 def scrubber_of(config: Config) -> Scrubber:
     """What must not be stored or shown: the values of the clients' keys, the patterns of the project."""
-    values, _ = secret_values(profile.api_key_env for profile in config.clients.values())
+    values, _ = secret_values(_key_names(config))
     return Scrubber(values, config.scrub)
 
 
@@ -147,7 +168,7 @@ def check(config: Config, scenario: Scenario) -> None:
 def _check_key(made: Made, mode: Mode, there: bool) -> None:
     """The public API needs a key; whatever else is behind a base URL may not."""
     asks = mode.live or mode.record in {"all", "new_episodes"} or (mode.record == "once" and not there)
-    if asks and made.upstream == PUBLIC_URL and not os.environ.get(made.api_key_env):
+    if asks and made.public and not os.environ.get(made.api_key_env):
         help = f"export {made.api_key_env}=…, or name another variable as api_key_env in the profile"
         raise ClientError(f"{made.api_key_env} is not set", client=made.profile, help=help)
 

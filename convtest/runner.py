@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from convtest.errors import MissingCapability
 from convtest.live import LiveSession
 from convtest.scenario.model import Act, Scenario, Step, Turn
 from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord
+from convtest.wire.gateway import Gateway
 from convtest.wire.tap import Tap
 from convtest.wire.transports import binding
 
@@ -44,10 +46,14 @@ class Runner:
         folder: Path,
         source: SourceName,
         after_turn: Callable[[Transcript], None] = lambda transcript: None,
+        gateway: Gateway | None = None,
+        environment: Callable[[str, Mapping[str, str]], Mapping[str, str]] = lambda session, own: dict(own),
     ) -> None:
         self.transcript = Transcript(scenario=scenario, source=source, interactions=tap.interactions)
         self.watch = Watch()
         self._after_turn = after_turn
+        self._gateway = gateway
+        self._environment = environment
         self._scenario = scenario
         self._make = make
         self._tap = tap
@@ -66,10 +72,10 @@ class Runner:
         self._write_files()
         steps = list(self._scenario.steps)
         try:
-            async with anyio.create_task_group() as tasks:
-                while steps and self._goes_on():
-                    await self._next(steps, tasks)
-                await self._close_all()
+            async with AsyncExitStack() as stack:
+                if self._gateway is not None:
+                    await stack.enter_async_context(self._gateway.serving())
+                await self._play(steps)
         except BaseExceptionGroup as group:
             # The event loop finds out at the end of a session's task that a scope in it was left open, or twice.
             disorder, rest = group.split(_is_scope_disorder)
@@ -79,6 +85,12 @@ class Runner:
             last.crash = last.crash or "the client left a task group or cancel scope open, or closed it twice"
         self.transcript.not_run = tuple(steps)
         return self.transcript
+
+    async def _play(self, steps: list[Step]) -> None:
+        async with anyio.create_task_group() as tasks:
+            while steps and self._goes_on():
+                await self._next(steps, tasks)
+            await self._close_all()
 
     def _write_files(self) -> None:
         self._workspace.mkdir(parents=True, exist_ok=True)
@@ -174,16 +186,15 @@ class Runner:
         opening = Opening(
             session=session,
             options={**made.options, **options},
-            base_url=made.base_url,
             clock=self._tap.clock,
-            api_key=os.environ.get(made.api_key_env, "") or PLACEHOLDER_KEY,
-            transport=binding("httpx").async_transport(self._tap, session),
             workspace=self._workspace,
             store=self._store,
             tools=self._tools,
+            **self._way(made, session),
             **how,
         )
-        live = LiveSession(session, made.factory, opening, self._tap)
+        cut = self._gateway.drop if self._gateway is not None else lambda lane: None
+        live = LiveSession(session, made.factory, opening, self._tap, cut=cut)
         live.start(tasks)
         self.watch.last_seen = lambda: "connecting"
         await live.perform(live.open, record, self._scenario.timeout)
@@ -194,6 +205,22 @@ class Runner:
             return None
         self._open[session] = live
         return live
+
+    def _way(self, made: Made, session: str) -> dict[str, Any]:
+        """How the session's client reaches its model: through a transport of ours, or over the gateway's address."""
+        if made.gateway and self._gateway is not None:
+            return {
+                "base_url": self._gateway.address(session) + made.base_path,
+                "api_key": self._gateway.token,
+                # Loopback and plain HTTP: reading certificates would cost 20 ms for nothing.
+                "transport": binding("httpx").module.AsyncHTTPTransport(verify=False),
+                "environment": self._environment(session, made.environment),
+            }
+        return {
+            "base_url": made.base_url,
+            "api_key": os.environ.get(made.api_key_env, "") or PLACEHOLDER_KEY,
+            "transport": binding("httpx").async_transport(self._tap, session),
+        }
 
     async def _preset(self, live: LiveSession, session: str, record: StepRecord) -> None:
         """Give a fresh session the history that the scenario declares for it."""

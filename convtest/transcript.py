@@ -167,6 +167,8 @@ class Transcript:
     not_run: tuple[Step, ...] = ()
     trouble: ConvtestError | None = None
     """Why the set-up, not the client, stopped the play."""
+    leftovers: list[str] = field(default_factory=list)
+    """What the item started and left running, and the lanes on which something still streamed."""
     unplayed: list[Interaction] = field(default_factory=list)
     nearest: Interaction | None = None
     """On a miss: the recorded interaction that comes nearest."""

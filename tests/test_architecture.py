@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transcript": {*GROUND, "scenario", "wire"},
     "placeholders": {"transcript"},
     "live": {*GROUND, "scenario", "wire", "clients", "transcript"},
+    "children": {"wire"},
     "runner": {*GROUND, "scenario", "wire", "clients", "transcript", "live"},
     "checks": {*GROUND, "scenario", "wire", "transcript"},
     "reporting": {*GROUND, "scenario", "wire", "transcript", "checks", "cassettes"},
@@ -32,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "answering": {"clock", "prepare", "clients", "cassettes", "wire"},
     "play": {
         *GROUND, "network", "prepare", "scenario", "wire", "clients", "simulator", "cassettes", "transcript", "runner",
-        "checks", "placeholders", "answering",
+        "checks", "placeholders", "answering", "children",
     },
     "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
     "recording": {*GROUND, "network", "answering", "prepare", "wire", "cassettes"},
@@ -48,15 +49,35 @@ MAY_IMPORT: dict[str, set[str]] = {
 """A room and the rooms it may import; data flows one way, nothing below imports a face, faces import no other face."""
 
 ONLY_IN: dict[str, set[str]] = {
-    "anyio": {"clock", "wire/tap", "live", "runner", "play", "clients/messages"},
+    "anyio": {
+        "clock",
+        "wire/tap",
+        "wire/gateway",
+        "live",
+        "runner",
+        "play",
+        "clients/messages",
+        "clients/sse",
+        "clients/process",
+        "clients/hosting",
+    },
     "click": {"cli"},
     "filelock": {"cassettes/store"},
-    "httpx": {"clients/messages", "clients/messages_sending", "clients/messages_turns"},
+    "httpx": {
+        "clients/messages",
+        "clients/messages_sending",
+        "clients/messages_turns",
+        "clients/sse",
+        "clients/hosting",
+    },
     "msgspec": {"placeholders", "scenario", "wire", "clients", "simulator", "cassettes", "checks"},
+    "psutil": {"children"},
     "pytest": {"pytest_plugin", "pytest_items", "pytest_recording"},
     "rich": {"cli/record"},
     "ruamel": {"scenario/nodes"},
+    "starlette": {"wire/gateway"},
     "syrupy": {"pytest_items"},
+    "uvicorn": {"wire/serving"},
     "yaml": {"scenario/nodes", "cassettes/reading", "cassettes/store"},
 }
 

@@ -226,6 +226,20 @@ def _unlike(seen: Seen) -> bool:
     return settings_of(seen.sent) != seen.before.settings
 
 
+def no_leftovers(transcript: Transcript) -> Iterator[Finding]:
+    """No process and no connection outlives the item."""
+    if transcript.leftovers:
+        yield Finding(
+            check="no_leftovers",
+            layer=None,
+            message="the client left something running",
+            expected="nothing",
+            seen="; ".join(transcript.leftovers),
+            advice="end what the session started when it is disconnected; it has been ended now",
+            place=transcript.scenario.place,
+        )
+
+
 INVARIANTS: dict[str, Callable[[Transcript], Iterator[Finding]]] = {
     "history": history,
     "tool_pairs": tool_pairs,
@@ -234,5 +248,6 @@ INVARIANTS: dict[str, Callable[[Transcript], Iterator[Finding]]] = {
     "session_id": session_id,
     "isolation": isolation,
     "mass": mass,
+    "no_leftovers": no_leftovers,
 }
 NEED_THE_WIRE = ("history", "tool_pairs", "prompts_once", "isolation", "mass")

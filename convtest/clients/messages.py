@@ -24,7 +24,7 @@ from convtest.clients.port import Kind, Opening, SessionError, Tool
 from convtest.clients.prices import usd
 from convtest.clients.store import SessionStore
 from convtest.events import Event, TextDelta, ToolResult, ToolUse, TurnEnd, Usage
-from convtest.wire.messages_api import PATH, PUBLIC_URL, MalformedStream, MessageStream, usage_of
+from convtest.wire.messages_api import PATH, PUBLIC_URL, MalformedStream, MessageStream, ReplyStream, usage_of
 from convtest.wire.sse import SSEParser
 
 VERSION = "2023-06-01"
@@ -42,7 +42,7 @@ INTERRUPTED = "The user interrupted before this tool call was finished."
 class _Round:
     """One request of a turn, and what the session yielded of its answer."""
 
-    stream: MessageStream = field(default_factory=MessageStream)
+    stream: ReplyStream
     text: str = ""
     calls: list[ToolUse] = field(default_factory=list)
     end: TurnEnd | None = None
@@ -135,7 +135,7 @@ class MessagesClient:
         usage, rounds, end = Usage(), 0, None
         while end is None:
             rounds += 1
-            current = _Round()
+            current = _Round(self._new_stream())
             async with aclosing(self._round(current)) as events:
                 async for event in events:
                     yield event
@@ -252,6 +252,10 @@ class MessagesClient:
             self._messages = self._messages[cut:]
             self._turns = [start - cut for start in self._turns[1:]]
             self._dropped = True
+
+    def _new_stream(self) -> ReplyStream:
+        """What reads the answer of one request."""
+        return MessageStream()
 
     @property
     def _url(self) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from convtest.clients.port import Opening, Tool
 from convtest.clients.tools import python_tool
 from convtest.events import Ended, ErrorCode, ToolUse, TurnEnd
-from convtest.wire.messages_api import MessageStream
+from convtest.wire.messages_api import ReplyStream
 
 _ERRORS: Mapping[int, tuple[Ended, ErrorCode | None]] = {
     400: ("error", "bad_request"),
@@ -48,7 +48,7 @@ async def unknown_tool(name: str) -> tuple[str, bool]:
     return f"there is no tool {name!r}", True
 
 
-def end_of(stream: MessageStream, calls: Sequence[ToolUse]) -> TurnEnd | None:
+def end_of(stream: ReplyStream, calls: Sequence[ToolUse]) -> TurnEnd | None:
     """How the turn ended, or None where tools are to be run and it goes on."""
     if stream.error is not None:
         ended: Ended = "overloaded" if stream.error.get("type") == "overloaded_error" else "error"

@@ -55,11 +55,15 @@ class Opening:
     """With `fork`: keep only this many turns."""
     continue_: bool = False
     """Go on with the session used last, if there is one."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What processes that the client starts are to find in theirs, complete."""
 
 
 @runtime_checkable
 class SessionClient(Protocol):
     """One session with a model, live.
+
+    A client with processes of its own has `kill()`, not async: they end at once, without a goodbye.
 
     Optional methods, each a capability that a step may need: `get_messages() -> list[dict]`,
     `load_history(messages)`, `clear_history()`, `delete()`, `set(options)`; all of them async.
@@ -108,6 +112,11 @@ class Kind:
     options: frozenset[str] | None
     wire: str = "history"
     base_url: str = ""
+    base_path: str = ""
+    """What base URLs of its API end in by convention."""
+    gateway: bool = False
+    """It asks the model from another process: its requests go to the gateway."""
+    api_key_env: str = "ANTHROPIC_API_KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +131,11 @@ class Made:
     upstream: str
     api_key_env: str = ""
     prices: Mapping[str, Any] = field(default_factory=dict)
+    gateway: bool = False
+    base_path: str = ""
+    public: bool = False
+    """The upstream is the public API of its kind, which asks for a key."""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def lacks(client: object) -> Sequence[str]:

@@ -1,13 +1,19 @@
 """From a client profile to what opens sessions."""
 
-from convtest.clients import messages, python
-from convtest.clients.port import Kind, Made
+import sys
+from dataclasses import replace
+from typing import Any
+
+from convtest.clients import chat_completions, command, messages, python, sse
+from convtest.clients.port import Factory, Kind, Made
 from convtest.config import Config, Profile
 from convtest.errors import ConfigError, did_you_mean
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (messages.KIND, python.KIND)}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (messages.KIND, chat_completions.KIND, python.KIND, command.KIND, sse.KIND)
+}
 SIMULATOR = "simulator"
-_LATER = ("chat_completions", "claude_agent_sdk", "command", "sse")
+_LATER = ("claude_agent_sdk",)
 
 
 def make(config: Config, name: str) -> Made:
@@ -15,17 +21,34 @@ def make(config: Config, name: str) -> Made:
     profile = config.profile(name)
     kind = _kind(profile)
     _check_options(profile, kind)
-    factory = python.factory_of(profile.target, client=name) if kind is python.KIND else kind.factory
     upstream = profile.upstream or kind.base_url
     return Made(
         profile=name,
-        factory=factory,
+        factory=_factory(profile, kind),
         options={**profile.options, **({"prices": config.prices} if config.prices else {})},
         wire=profile.wire or kind.wire,
         base_url=kind.base_url if upstream == SIMULATOR else upstream,
         upstream=upstream,
-        api_key_env=profile.api_key_env,
+        public=upstream == kind.base_url,
+        api_key_env=profile.api_key_env or kind.api_key_env,
+        gateway=kind.gateway or profile.gateway or profile.own_process,
+        base_path=kind.base_path,
+        environment=profile.env,
     )
+
+
+def _factory(profile: Profile, kind: Kind) -> Factory:
+    if kind is command.KIND:
+        if not profile.command:
+            help = 'such as command = ["node", "agent.js"]'
+            raise ConfigError("command is missing", where=profile.where, help=help)
+        return command.factory_of(profile.command)
+    if kind is not python.KIND:
+        return kind.factory
+    factory = python.factory_of(profile.target, client=profile.name)
+    if profile.own_process:
+        return command.factory_of([sys.executable, "-m", "convtest.clients.hosting", str(profile.target)])
+    return factory
 
 
 def _kind(profile: Profile) -> Kind:
@@ -44,6 +67,21 @@ def _check_options(profile: Profile, kind: Kind) -> None:
                 where=profile.where,
                 help=did_you_mean(option, kind.options),
             )
+
+
+def overridden(config: Config, options: Any, upstream: str | None) -> Config:
+    """The configuration with what fixtures say at run time laid over every profile. Raises ConfigError."""
+    if not options and upstream is None:
+        return config
+    clients = {
+        name: replace(
+            profile,
+            options={**profile.options, **(options or {})},
+            upstream=profile.upstream if upstream is None else upstream,
+        )
+        for name, profile in config.clients.items()
+    }
+    return replace(config, clients=clients)
 
 
 def unknown_options(config: Config, name: str, options: object) -> list[str]:

@@ -9,10 +9,11 @@ import msgspec
 from convtest.clock import Clock
 from convtest.scenario.grammar import SimulateShape
 from convtest.scenario.model import Scenario, Turn
+from convtest.simulator.apis import COUNT_PATH, Api, api_at, models
 from convtest.simulator.conversation import conversation_of
 from convtest.simulator.everyday import story
 from convtest.simulator.oracle import Slot, answer
-from convtest.simulator.rendering import Reply, body, chunks, error_body, pieces
+from convtest.simulator.rendering import Reply, error_body, pieces
 from convtest.simulator.validation import problem_of
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PATH
@@ -24,7 +25,8 @@ _EACH_MS = 10.0
 
 
 class Simulator:
-    """Answers the Messages API from what stands in each request; `scripts` says what is simulated in which turn."""
+    """Answers the Messages API and Chat Completions from what stands in each request; `scripts` says what is simulated
+    in which turn."""
 
     def __init__(
         self, slots: Sequence[Slot] = (), scripts: Mapping[int, Sequence[SimulateShape]] | None = None
@@ -42,27 +44,43 @@ class Simulator:
         if turn is not None:
             await turn.hold(via.clock)
         await via.clock.sleep(_FIRST_MS)
-        problem, request = self._refusal(interaction)
+        path = urlsplit(interaction.request.url).path.rstrip("/")
+        listed, api = models(path), api_at(path.removesuffix(COUNT_PATH) + PATH if path.endswith(COUNT_PATH) else path)
+        if listed is not None or api is None:
+            return self._whole(200, listed, via.clock) if listed is not None else self.unknown(interaction, via)
+        problem, request = self._refusal(interaction, api, counts=path.endswith(COUNT_PATH))
         if request is None:
             return self._whole(400, error_body("invalid_request_error", problem), via.clock)
+        if path.endswith(COUNT_PATH):
+            return self._whole(200, msgspec.json.encode({"input_tokens": _tokens(request)}), via.clock)
         reply = self._reply(request, turn.number if turn else None)
         if not request.get("stream"):
-            return self._whole(200, body(reply), via.clock)
+            return self._whole(200, api.body(reply), via.clock)
         return Answer(
             status=200,
             reason="OK",
             headers=(("content-type", "text/event-stream; charset=utf-8"), ("server", SERVER)),
-            chunks=_Paced(self, chunks(reply), via.clock),
+            chunks=_Paced(self, api.chunks(reply, request), via.clock),
         )
 
     def knows(self, url: str) -> bool:
         """Whether it speaks the API at this address."""
-        return urlsplit(url).path.rstrip("/").endswith(PATH)
+        path = urlsplit(url).path.rstrip("/")
+        return api_at(path) is not None or path.endswith(COUNT_PATH) or models(path) is not None
 
-    def _refusal(self, interaction: Interaction) -> tuple[str, dict[str, Any] | None]:
+    def unknown(self, interaction: Interaction, via: Via) -> Answer:
+        """The answer to what it does not speak."""
+        interaction.origin = "simulated"
+        path = urlsplit(interaction.request.url).path
+        return self._whole(404, error_body("not_found_error", f"the simulator speaks no {path}"), via.clock)
+
+    def _refusal(self, interaction: Interaction, api: Api, *, counts: bool) -> tuple[str, dict[str, Any] | None]:
         """Why the API would refuse the request, or the request."""
         try:
-            request = msgspec.json.decode(interaction.request.body)
+            sent = msgspec.json.decode(interaction.request.body)
+            request = api.read(sent) if isinstance(sent, dict) else sent
+            if counts and isinstance(request, dict):
+                request = {"max_tokens": 1, **request}
         except msgspec.DecodeError as error:
             return f"the body is not JSON: {error}", None
         problem = problem_of(request)

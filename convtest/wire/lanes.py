@@ -29,7 +29,7 @@ MODEL_PATHS = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    tap: Tap
+    tap: Tap | None
     lane: str | None
 
 
@@ -79,6 +79,11 @@ def enter(tap: Tap, lane: str | None) -> "Token[Route | None]":
     return _route.set(Route(tap, lane))
 
 
+def apart() -> None:
+    """From here on in this context requests are no model's: an application under test is spoken to."""
+    _route.set(Route(None, None))
+
+
 def patched() -> bool:
     """Whether any patch is in place."""
     return bool(_switch.undo)
@@ -126,12 +131,13 @@ def _sync_dispatch(bound: Binding) -> Any:
 
 
 def _route_of(url: str) -> Route | None:
-    """By context; else by the only tap and its only turn in progress; an application on this machine by none."""
-    if is_local_application(url):
+    """By context; else by the only tap and its only turn in progress; an application on this machine by none, nor what
+    goes to a gateway, which has a tap of its own."""
+    if is_local_application(url) or any(tap.gateway and url.startswith(tap.gateway) for tap in _switch.active):
         return None
     route = _route.get()
-    if route is not None and route.tap in _switch.active:
-        return route
+    if route is not None and (route.tap is None or route.tap in _switch.active):
+        return route if route.tap is not None else None
     if len(_switch.active) == 1:
         return Route(_switch.active[0], _switch.active[0].only_lane())
     return None

@@ -4,7 +4,7 @@ Source: https://docs.anthropic.com/en/api/messages and https://docs.anthropic.co
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -18,7 +18,24 @@ _APPENDED = {"text_delta": "text", "thinking_delta": "thinking", "compaction_del
 
 
 class MalformedStream(ValueError):
-    """The stream is not what the Messages API sends."""
+    """The stream is not what the API sends."""
+
+
+class ReplyStream(Protocol):
+    """Reads one streamed answer, of whichever API, into a message in the shape of the Messages API."""
+
+    complete: bool
+    error: dict[str, Any] | None
+    """The body of an error event."""
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """As far as it has arrived."""
+        ...
+
+    def feed(self, event: ServerEvent) -> list[Event]:
+        """What a session yields for this server event. Raises MalformedStream."""
+        ...
 
 
 class MessageStream:

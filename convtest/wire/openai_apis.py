@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 
+from convtest.events import Event, TextDelta, ToolUse
+from convtest.wire.messages_api import MalformedStream, text_of_content
 from convtest.wire.sse import ServerEvent
 
+PUBLIC_URL = "https://api.openai.com/v1"
 CHAT_PATH = "/chat/completions"
 RESPONSES_PATH = "/responses"
 _STOPS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", "content_filter": "refusal"}
@@ -100,27 +103,97 @@ def chat_reply(data: Mapping[str, Any]) -> dict[str, Any]:
     return _message(data, message["content"], choices[0].get("finish_reason"))
 
 
-def chat_stream(events: Iterable[ServerEvent]) -> dict[str, Any]:
-    """A streamed Chat Completions answer as a message, as far as it came."""
-    text, last, finish = "", dict[str, Any](), None
-    calls: dict[int, dict[str, Any]] = {}
-    usage: Any = None
-    for data in _decoded(events):
-        last, usage = {**last, **data}, data.get("usage") or usage
+class ChatStream:
+    """Accumulates one streamed Chat Completions answer; `message` has the shape of the Messages API."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self.error: dict[str, Any] | None = None
+        self._text = ""
+        self._last: dict[str, Any] = {}
+        self._usage: Any = None
+        self._finish: str | None = None
+        self._calls: dict[int, dict[str, Any]] = {}
+
+    @property
+    def message(self) -> dict[str, Any]:
+        if not self._last:
+            return {}
+        return _message({**self._last, "usage": self._usage}, [*parts(self._text), *self._uses()], self._finish)
+
+    def _uses(self) -> list[dict[str, Any]]:
+        return [_tool_use(call["id"], call["name"], call["arguments"]) for call in self._calls.values()]
+
+    def feed(self, event: ServerEvent) -> list[Event]:
+        """What a session yields for this server event. Raises MalformedStream."""
+        if event.data.strip() == "[DONE]":
+            self.complete = self._finish is not None
+            return []
+        try:
+            return self._feed(msgspec.json.decode(event.data))
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+            raise MalformedStream(f"event {event.event!r}: {error}: {event.data[:200]}") from None
+
+    def _feed(self, data: dict[str, Any]) -> list[Event]:
+        if data.get("error"):
+            self.error = data["error"]
+            return []
+        self._last, self._usage = {**self._last, **data}, data.get("usage") or self._usage
+        found: list[Event] = []
         for choice in data.get("choices") or []:
             delta = choice.get("delta") or {}
-            text += delta.get("content") or ""
-            finish = choice.get("finish_reason") or finish
+            if delta.get("content"):
+                self._text += delta["content"]
+                found.append(TextDelta(text=delta["content"]))
             for call in delta.get("tool_calls") or []:
-                known = calls.setdefault(call.get("index", 0), {"id": None, "name": None, "arguments": ""})
-                function = call.get("function") or {}
-                known["id"] = call.get("id") or known["id"]
-                known["name"] = function.get("name") or known["name"]
-                known["arguments"] += function.get("arguments") or ""
-    if not last:
-        return {}
-    blocks = [*parts(text), *(_tool_use(c["id"], c["name"], c["arguments"]) for c in calls.values())]
-    return _message({**last, "usage": usage}, blocks, finish)
+                self._call(call)
+            if choice.get("finish_reason") and self._finish is None:
+                self._finish, self.complete = choice["finish_reason"], True
+                found += [ToolUse(id=use["id"], name=use["name"], input=use["input"]) for use in self._uses()]
+        return found
+
+    def _call(self, call: dict[str, Any]) -> None:
+        known = self._calls.setdefault(call.get("index", 0), {"id": None, "name": None, "arguments": ""})
+        function = call.get("function") or {}
+        known["id"] = call.get("id") or known["id"]
+        known["name"] = function.get("name") or known["name"]
+        known["arguments"] += function.get("arguments") or ""
+
+
+def chat_stream(events: Iterable[ServerEvent]) -> dict[str, Any]:
+    """A streamed Chat Completions answer as a message, as far as it came."""
+    stream = ChatStream()
+    for event in events:
+        try:
+            stream.feed(event)
+        except MalformedStream:
+            break
+    return stream.message
+
+
+def chat_messages(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A history in the shape of the Messages API as Chat Completions takes it."""
+    return [made for message in messages for made in _chat_messages(message)]
+
+
+def _chat_messages(message: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    blocks = parts(message.get("content"))
+    text = "".join(block["text"] for block in blocks if block.get("type") == "text")
+    for block in blocks:
+        if block.get("type") == "tool_result":
+            yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text_of_content(block["content"])}
+    calls = [
+        {
+            "id": block["id"],
+            "type": "function",
+            "function": {"name": block["name"], "arguments": msgspec.json.encode(block["input"]).decode()},
+        }
+        for block in blocks
+        if block.get("type") == "tool_use"
+    ]
+    if text or calls:
+        made: dict[str, Any] = {"role": message["role"], "content": text or None}
+        yield {**made, "tool_calls": calls} if calls else made
 
 
 def responses_reply(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class OpenTurn:
     """Where an act is due as soon as the request is out: set when it has been done."""
     faults: list[Any] = field(default_factory=list)
     """Disturbances of the wire that have not come yet."""
+    progress: anyio.Event = field(default_factory=anyio.Event)
+    """Set with the next event that the client yields, and then replaced."""
 
     async def hold(self, clock: Clock) -> None:
         """Answers that are not live wait for an early interrupt, so that it comes before them on every event loop."""
@@ -122,6 +124,8 @@ class Tap:
         self._volatile = volatile
         self.interactions: list[Interaction] = []
         self.clock = clock
+        self.gateway = ""
+        """The address of the gateway in front of it, where there is one."""
         self._source = source
         self._turns: dict[str, OpenTurn] = {}
         self._lock = threading.Lock()
@@ -143,6 +147,10 @@ class Tap:
     def is_dropped(self, lane: str | None) -> bool:
         return lane in self._dropped
 
+    def turn_of(self, lane: str | None) -> OpenTurn | None:
+        """The turn in progress on the lane."""
+        return self._turns.get(lane) if lane is not None else None
+
     def only_lane(self) -> str | None:
         """The lane of the only turn in progress, if there is just one."""
         lanes = list(self._turns)
@@ -154,6 +162,8 @@ class Tap:
         if turn is None:
             return
         turn.yielded.append(kind)
+        turn.progress.set()
+        turn.progress = anyio.Event()
         for one in reversed(self.interactions):
             if one.lane == lane and one.turn == turn.number and one.chunks:
                 if kind in {"text", "thinking", "tool_use"}:

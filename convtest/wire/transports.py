@@ -1,7 +1,7 @@
 """The tap as transports, for httpx and httpx2, sync and async: one piece of code, bound to each module's classes."""
 
 import importlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -64,6 +64,33 @@ class Binding:
     def no_response(self, error: Exception) -> WireFailure:
         ended = self.ended_of(error)
         return WireFailure("no_response" if ended == "truncated" else ended, str(error))
+
+
+class Outward:
+    """Sends requests for real, past every tap, over connections that it keeps."""
+
+    def __init__(self, timeouts: Mapping[str, float]) -> None:
+        self._binding = binding("httpx")
+        self._extensions = {"timeout": dict(timeouts)}
+        self._transport: Any = None
+
+    async def send(self, sent: Request) -> Answer:
+        """The answer as it comes. Raises WireFailure where there is none."""
+        bound = self._binding
+        # Made once and on first use: building a TLS context takes some 20 ms.
+        self._transport = self._transport or bound.module.AsyncHTTPTransport(limits=bound.module.Limits())
+        request = bound.module.Request(
+            sent.method, sent.url, headers=list(sent.headers), content=sent.body, extensions=self._extensions
+        )
+        try:
+            response = await bound.original_async(self._transport, request)
+        except bound.module.TransportError as error:
+            raise bound.no_response(error) from error
+        return bound.answer(response, _RealChunks(bound, response), response.aclose)
+
+    async def aclose(self) -> None:
+        if self._transport is not None:
+            await self._transport.aclose()
 
 
 @cache

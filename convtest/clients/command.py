@@ -1,0 +1,200 @@
+"""`command`: any program that speaks one JSON object per line; the protocol is written down in docs/command.md."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from convtest.clients.port import CAPABILITIES, Factory, Kind, Opening, SessionError
+from convtest.clients.process import Program, ProgramError
+from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd, Usage
+from convtest.wire.messages_api import PUBLIC_URL
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class _TurnEnd(msgspec.Struct):
+    ended: str = "complete"
+    error: str | None = None
+    message: str = ""
+    usage: _Usage = msgspec.field(default_factory=_Usage)
+    usd: float | None = None
+    denied: tuple[str, ...] = ()
+    boundary: bool = False
+
+
+class CommandClient:
+    """One session in a process of its own; a new process for each opening, so that resume is a restart."""
+
+    def __init__(self, opening: Opening, argv: Sequence[str]) -> None:
+        self._opening = opening
+        self._tools = {tool.name: tool for tool in opening.tools}
+        log = opening.store.parent / f"{opening.session}.stderr"
+        self._program = Program(argv, cwd=opening.workspace, environment=opening.environment, log=log)
+        self._id: str | None = None
+        self._connected = False
+
+    @property
+    def session_id(self) -> str | None:
+        return self._id
+
+    async def connect(self) -> None:
+        opening = self._opening
+        await self._program.start(client=opening.session)
+        tools = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in opening.tools]
+        await self._program.say(
+            {
+                "type": "connect", "session": opening.session, "options": _plain(opening.options),
+                "resume": opening.resume, "fork": opening.fork, "fork_at": opening.fork_at,
+                "continue": opening.continue_, "workspace": str(opening.workspace), "store": str(opening.store),
+                "tools": tools,
+            }
+        )  # fmt: skip
+        answer = await self._answer("connected")
+        self._connected = True
+        for name in answer.get("capabilities") or ():
+            if name in CAPABILITIES:
+                setattr(self, name, getattr(self, f"_{name}"))
+
+    async def disconnect(self) -> None:
+        if self._connected and self._program.running:
+            self._connected = False
+            try:
+                await self._program.say({"type": "disconnect"})
+                await self._answer("disconnected")
+            except ProgramError:
+                pass  # it may just end
+        self._connected = False
+        await self._program.end()
+
+    def kill(self) -> None:
+        """SIGKILL, to all that it started as well."""
+        self._program.kill()
+
+    async def query(self, text: str) -> None:
+        if not self._connected:
+            raise SessionError("not_connected", "query() before connect()")
+        try:
+            await self._program.say({"type": "query", "text": text})
+        except ProgramError as error:
+            raise SessionError("not_connected", str(error)) from None
+
+    async def interrupt(self) -> None:
+        if self._connected:
+            await self._program.say({"type": "interrupt"})
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        while True:
+            try:
+                message = await self._program.hear()
+            except ProgramError as error:
+                if self._program.running:
+                    raise
+                self._connected = False
+                yield TurnEnd(ended="connection_lost", message=str(error))
+                return
+            if message["type"] == "call":
+                await self._call(message)
+                continue
+            event = self._event(message)
+            if event is not None:
+                yield event
+            if isinstance(event, TurnEnd):
+                return
+
+    async def _call(self, message: Mapping[str, Any]) -> None:
+        """The program has a stand-in answer for it: only the scenario knows what it says."""
+        tool = self._tools.get(str(message.get("name")))
+        text, is_error = await tool.call(message.get("input") or {}) if tool else ("there is no such tool", True)
+        await self._program.say({"type": "call_result", "id": message.get("id"), "text": text, "is_error": is_error})
+
+    def _event(self, message: Mapping[str, Any]) -> Event | None:
+        self._note_id(message)
+        match message:
+            case {"type": "text", "text": str(text)}:
+                return TextDelta(text=text)
+            case {"type": "thinking", "text": str(text)}:
+                return Thinking(text=text)
+            case {"type": "tool_use", "id": str(id), "name": str(name)}:
+                return ToolUse(id=id, name=name, input=message.get("input") or {})
+            case {"type": "tool_result", "id": str(id), "text": str(text)}:
+                return ToolResult(id=id, text=text, is_error=bool(message.get("is_error")))
+            case {"type": "turn_end"}:
+                return _turn_end(message)
+            case {"type": "error", "error": str(code)}:
+                raise SessionError(code, str(message.get("message", "")))  # type: ignore[arg-type]
+            case {"type": "session_id"}:
+                return None
+        raise ProgramError(f"the program sent what the protocol does not know here: {dict(message)!r:.300}")
+
+    async def _answer(self, wanted: str) -> dict[str, Any]:
+        """The answer to what was just said. Raises SessionError for one that refuses."""
+        while True:
+            message = await self._program.hear()
+            if message["type"] == wanted:
+                self._note_id(message)
+                return message
+            if message["type"] == "disconnected" or wanted != "disconnected":
+                self._event(message)
+
+    def _note_id(self, message: Mapping[str, Any]) -> None:
+        if isinstance(message.get("session_id"), str):
+            self._id = message["session_id"]
+
+    async def _ask(self, message: Mapping[str, Any], wanted: str = "done") -> dict[str, Any]:
+        await self._program.say(message)
+        return await self._answer(wanted)
+
+    async def _get_messages(self) -> list[dict[str, Any]]:
+        return list((await self._ask({"type": "get_messages"}, "messages"))["messages"])
+
+    async def _load_history(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        await self._ask({"type": "load_history", "messages": [dict(message) for message in messages]})
+
+    async def _clear_history(self) -> None:
+        await self._ask({"type": "clear_history"})
+
+    async def _delete(self) -> None:
+        await self._ask({"type": "delete"})
+
+    async def _set(self, options: Mapping[str, Any]) -> None:
+        await self._ask({"type": "set", "options": _plain(options)})
+
+
+def _turn_end(message: Mapping[str, Any]) -> TurnEnd:
+    fields = {key: value for key, value in message.items() if key not in {"type", "session_id"}}
+    try:
+        end = msgspec.convert(fields, _TurnEnd)
+    except msgspec.ValidationError as error:
+        raise ProgramError(f"turn_end: {error}") from None
+    usage = Usage(**{name: getattr(end.usage, name) for name in _Usage.__struct_fields__})
+    return TurnEnd(
+        ended=end.ended,  # type: ignore[arg-type]
+        error=end.error,  # type: ignore[arg-type]
+        message=end.message,
+        usage=usage,
+        usd=end.usd,
+        denied=end.denied,
+        boundary=end.boundary,
+    )
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    return msgspec.json.decode(msgspec.json.encode(dict(options)))  # type: ignore[no-any-return]
+
+
+def factory_of(argv: Sequence[str]) -> Factory:
+    """Opens sessions by starting this program."""
+    return lambda opening: CommandClient(opening, argv)
+
+
+def _never(opening: object) -> object:
+    raise AssertionError("unreachable: a command client is made from its command")
+
+
+KIND = Kind(name="command", factory=_never, options=None, base_url=PUBLIC_URL, gateway=True)  # type: ignore[arg-type]

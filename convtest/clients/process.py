@@ -1,0 +1,125 @@
+"""A child process that speaks one JSON object per line on stdin and stdout."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import msgspec
+
+from convtest.errors import ClientError
+
+MAX_LINE = 64 * 1024 * 1024
+"""Bytes of one line; more is no message."""
+GRACE = 3.0
+"""Seconds that a program has to end once it was told to."""
+
+
+class ProgramError(Exception):
+    """The program broke the protocol or ended in the middle of it; the text ends with its last words on stderr."""
+
+
+class Program:
+    """Runs in a process group of its own, so that whatever it starts ends with it."""
+
+    def __init__(self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path) -> None:
+        self._argv = list(argv)
+        self._cwd = cwd
+        self._environment = dict(environment)
+        self._log = log
+        self._process: anyio.abc.Process | None = None
+        self._rest = b""
+        self._lines = 0
+
+    async def start(self, *, client: str) -> None:
+        """Raises ClientError where there is no such program."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._log.open("ab") as errors:
+                self._process = await anyio.open_process(
+                    self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                    cwd=self._cwd, env=self._environment, start_new_session=True,
+                )  # fmt: skip
+        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+            help = "is it installed, and its path right? It is started in the item's workspace"
+            raise ClientError(f"cannot start {self._argv[0]!r}: {error.strerror}", client=client, help=help) from None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def say(self, message: Mapping[str, Any]) -> None:
+        """Raises ProgramError where nobody listens any more."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            await self._process.stdin.send(msgspec.json.encode(message) + b"\n")
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise ProgramError(await self._epitaph()) from None
+
+    async def hear(self) -> dict[str, Any]:
+        """The next message. Raises ProgramError for a line that is none, and at the end of its output."""
+        line = await self._line()
+        self._lines += 1
+        try:
+            message = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            message = None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            shown = line[:200].decode("utf-8", "replace")
+            raise ProgramError(
+                f"line {self._lines} of the program's output is no JSON object with a type: {shown!r}; "
+                "what is not of the protocol goes to stderr"
+            )
+        return message
+
+    async def _line(self) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while b"\n" not in self._rest:
+            try:
+                self._rest += await self._process.stdout.receive()
+            except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+                raise ProgramError(await self._epitaph()) from None
+            if len(self._rest) > MAX_LINE:
+                raise ProgramError(f"the program wrote more than {MAX_LINE:,} bytes without a line's end")
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    async def _epitaph(self) -> str:
+        assert self._process is not None
+        with anyio.move_on_after(GRACE):
+            await self._process.wait()
+        code = self._process.returncode
+        how = (
+            "closed its output"
+            if code is None
+            else f"ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
+        )
+        last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+        return f"the program {how}" + (f"; its last words: {' | '.join(last)}" if last else "")
+
+    def kill(self) -> None:
+        """SIGKILL to its whole group."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Close its input and wait for it; one that stays is left for whoever looks for leftovers."""
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            await process.stdin.aclose()
+        with anyio.move_on_after(GRACE):
+            await process.wait()
+        if process.returncode is not None:
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    await stream.aclose()

@@ -1,0 +1,194 @@
+"""`sse`: any HTTP chat endpoint, described by a request template and where the text stands in what it answers."""
+
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import httpx
+import msgspec
+
+from convtest.clients.messages_turns import lost
+from convtest.clients.port import Kind, Opening, SessionError
+from convtest.events import Ended, Event, TextDelta, TurnEnd
+from convtest.wire import lanes
+from convtest.wire.sse import ServerEvent, SSEParser
+
+OPTIONS = frozenset(
+    {"url", "method", "headers", "body", "text", "event", "done", "session", "error", "read_timeout", "prices"}
+)
+_STATUSES: Mapping[int, Ended] = {429: "rate_limited", 529: "overloaded", 503: "overloaded"}
+
+
+class SSEClient:
+    """One conversation with an application that speaks HTTP. Options:
+
+    - `url`, `method` (POST), `headers`, `body`: the request; `${text}` and `${session_id}` stand for the prompt and the
+      conversation's id in any text of them (a body that is a text is sent as it is, anything else as JSON),
+    - `text`: where the text stands in the JSON of each event, or of the whole answer: keys and indexes joined by dots
+      (`choices.0.delta.content`); without it the data itself is the text,
+    - `event`: only events of this name count,
+    - `done`: the data that ends a turn before the connection ends, such as `[DONE]`,
+    - `session`: where the application says the conversation's id, if it gives one,
+    - `error`: where it says that something went wrong,
+    - `read_timeout`: seconds without a byte before the turn ends in `timeout` (600).
+
+    The conversation's id is ours until the application gives one; `resume` goes on under the id, which is all that a
+    client of such an application has.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._options = dict(opening.options)
+        self._id = opening.resume or str(uuid.uuid4())
+        self._http: httpx.AsyncClient | None = None
+        self._prompt: str | None = None
+        self._interrupted = False
+        self._waiting: anyio.CancelScope | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        return self._id
+
+    async def connect(self) -> None:
+        if self._opening.fork or self._opening.continue_:
+            raise SessionError("bad_request", "an application behind HTTP cannot be asked to fork or to continue")
+        if not self._options.get("url"):
+            raise SessionError("bad_request", "url is missing: name it in the profile or by convtest_client_options")
+        lanes.apart()
+        timeout = httpx.Timeout(30.0, read=float(self._options.get("read_timeout", 600)))
+        self._http = httpx.AsyncClient(timeout=timeout, transport=httpx.AsyncHTTPTransport())
+
+    async def disconnect(self) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    def kill(self) -> None:
+        """The connection of a turn in progress is gone."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def query(self, text: str) -> None:
+        if self._http is None:
+            raise SessionError("not_connected", "query() before connect()")
+        self._prompt, self._interrupted = text, False
+
+    async def interrupt(self) -> None:
+        if self._prompt is not None:
+            self._interrupted = True
+            if self._waiting is not None:
+                self._waiting.cancel()
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        assert self._http is not None
+        end = TurnEnd(ended="connection_lost")
+        try:
+            response = await self._unless_stopped(self._http.send(self._request(), stream=True))
+            if response is not None:
+                async with aclosing(response), aclosing(self._events(response)) as events:
+                    async for event in events:
+                        if isinstance(event, TurnEnd):
+                            end = event
+                            break
+                        yield event
+        except httpx.TransportError as error:
+            end = TurnEnd(ended=lost(error), message=str(error))
+        self._prompt = None
+        yield TurnEnd(ended="interrupted") if self._interrupted else end
+
+    def _request(self) -> httpx.Request:
+        assert self._http is not None
+        body = self._filled(self._options.get("body", {"message": "${text}"}))
+        sent = {"content": body} if isinstance(body, str) else {"json": body}
+        return self._http.build_request(
+            self._options.get("method", "POST"),
+            self._filled(self._options["url"]),
+            headers=self._filled(self._options.get("headers", {})),
+            **sent,
+        )
+
+    def _filled(self, value: Any) -> Any:
+        match value:
+            case str():
+                return value.replace("${session_id}", self._id).replace("${text}", self._prompt or "")
+            case list():
+                return [self._filled(one) for one in value]
+            case dict():
+                return {key: self._filled(one) for key, one in value.items()}
+        return value
+
+    async def _events(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
+        if response.status_code >= 400:
+            yield _refused(response.status_code, await response.aread())
+            return
+        if "event-stream" not in response.headers.get("content-type", ""):
+            body = await self._unless_stopped(response.aread())
+            for event in self._read(ServerEvent("message", (body or b"").decode("utf-8", "replace"))):
+                yield event
+            yield TurnEnd()
+            return
+        parser, pieces = SSEParser(), response.aiter_bytes()
+        while (data := await self._unless_stopped(anext(pieces, b""))) is not None:
+            for server_event in parser.feed(data):
+                if server_event.data.strip() == self._options.get("done"):
+                    yield TurnEnd()
+                    return
+                for event in self._read(server_event):
+                    yield event
+            if not data:
+                done = "done" not in self._options
+                yield TurnEnd() if done else TurnEnd(ended="connection_lost", message="the stream ended early")
+                return
+
+    def _read(self, event: ServerEvent) -> list[Event]:
+        wanted = self._options.get("event")
+        path = self._options.get("text")
+        if wanted is not None and event.event != wanted:
+            return []
+        try:
+            data = msgspec.json.decode(event.data)
+        except msgspec.DecodeError:
+            data = None
+        session, problem = _at(data, self._options.get("session")), _at(data, self._options.get("error"))
+        if session is not None:
+            self._id = str(session)
+        if problem:
+            return [TurnEnd(ended="error", message=str(problem))]
+        text = event.data if path is None else _at(data, path)
+        return [TextDelta(text=text)] if isinstance(text, str) and text else []
+
+    async def _unless_stopped(self, waiting: Any) -> Any:
+        """What is awaited, or None as soon as the turn is interrupted or cut."""
+        with anyio.CancelScope() as scope:
+            self._waiting = scope
+            if self._interrupted:
+                scope.cancel()
+            try:
+                return await waiting
+            finally:
+                self._waiting = None
+        return None
+
+
+def _at(data: Any, path: str | None) -> Any:
+    """What stands at `a.0.b`, or None."""
+    if path is None:
+        return None
+    for part in path.split("."):
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            return None
+    return data
+
+
+def _refused(status: int, body: bytes) -> TurnEnd:
+    text = body.decode("utf-8", "replace")[:500]
+    return TurnEnd(ended=_STATUSES.get(status, "error"), message=f"HTTP {status}: {text}")
+
+
+KIND = Kind(name="sse", factory=SSEClient, options=OPTIONS, wire="none", gateway=True)

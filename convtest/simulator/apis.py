@@ -1,0 +1,67 @@
+"""The APIs that the simulator speaks: each reads a request into the shape of the Messages API and renders the reply."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from convtest.simulator import chat_rendering, rendering
+from convtest.simulator.rendering import Reply
+from convtest.wire.messages_api import PATH, text_of_content
+from convtest.wire.openai_apis import CHAT_PATH, chat_request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """`read` gives a request as the Messages API would have it, `chunks` and `body` an answer as this API sends it."""
+
+    path: str
+    read: Callable[[dict[str, Any]], dict[str, Any]]
+    chunks: Callable[[Reply, Mapping[str, Any]], list[bytes]]
+    body: Callable[[Reply], bytes]
+
+
+def _from_chat(body: dict[str, Any]) -> dict[str, Any]:
+    messages = chat_request(body)["messages"] if isinstance(body.get("messages"), list) else body.get("messages")
+    if not isinstance(messages, list):
+        return body
+    system = [text_of_content(m["content"]) for m in messages if m["role"] in {"system", "developer"}]
+    said = [
+        {**message, "role": "user" if message["role"] == "tool" else message["role"]}
+        for message in messages
+        if message["role"] not in {"system", "developer"}
+    ]
+    limit = body.get("max_completion_tokens") or body.get("max_tokens") or 4096
+    return {**body, "max_tokens": limit, "system": "\n".join(system), "messages": said}
+
+
+APIS = (
+    Api(path=PATH, read=lambda body: body, chunks=lambda reply, asked: rendering.chunks(reply), body=rendering.body),
+    Api(path=CHAT_PATH, read=_from_chat, chunks=chat_rendering.chunks, body=chat_rendering.body),
+)
+COUNT_PATH = "/v1/messages/count_tokens"
+MODELS_PATH = "/v1/models"
+MODELS = ("claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-4-5")
+
+
+def api_at(path: str) -> Api | None:
+    """The API whose requests go to this path."""
+    return next((api for api in APIS if path.endswith(api.path)), None)
+
+
+def models(path: str) -> bytes | None:
+    """The list of models, or one of them; it answers for any name, as the simulator does."""
+    if path.endswith(MODELS_PATH):
+        listed = [_model(name) for name in MODELS]
+        more = {"has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]}
+        return msgspec.json.encode({"object": "list", "data": listed, **more})
+    before, _, name = path.rpartition("/")
+    return msgspec.json.encode(_model(name)) if before.endswith(MODELS_PATH) else None
+
+
+def _model(name: str) -> dict[str, Any]:
+    """One entry with the keys of both APIs."""
+    day = "2026-01-01T00:00:00Z"
+    kind = {"type": "model", "object": "model"}
+    return {"id": name, **kind, "display_name": name, "created_at": day, "created": 1767225600, "owned_by": "convtest"}

@@ -1,0 +1,292 @@
+"""The gateway: a loopback model endpoint for clients in other processes; what it is asked goes through the tap.
+
+A lane is the prefix `/s/<item>/<session>` of the address that a client is given. Only loopback is listened on, the
+run's token is demanded, foreign Host headers and browsers are refused: whoever may ask it may spend money.
+"""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import anyio
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as Asked
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from convtest.wire.interaction import Request
+from convtest.wire.lanes import MODEL_PATHS
+from convtest.wire.serving import CONNECTION, HOST, Server, listening_socket
+from convtest.wire.tap import Answer, OpenTurn, Tap, TappedAnswer, Via, WireFailure
+from convtest.wire.transports import Outward
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of one request; the largest that a model's API takes is half of it."""
+STALLED_BODY = 30.0
+"""Seconds without a byte of a request's body after which it is given up."""
+REACTION = 0.15
+"""Seconds that a client in another process has to yield what it was sent, while a disturbance waits for an event."""
+PARTING = 2.0
+"""Seconds that a client has to close its connection after it was interrupted, before the answer goes on."""
+_OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive", "expect"})
+_HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "proxy-authenticate", "trailer", "upgrade"})
+_TIMEOUTS = {"connect": 30.0, "read": 600.0, "write": 60.0, "pool": 60.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlet:
+    """Where requests of a lane go: the upstream's base URL, and the real key, which no client is told."""
+
+    base_url: str
+    api_key: str = ""
+    pass_through: bool = False
+    """Whether requests that are no model's API are sent on too."""
+
+    def url(self, path: str, query: str) -> str:
+        """The upstream's address of what was asked of us; base URLs end in the API's version or do not."""
+        base = self.base_url.rstrip("/")
+        if path.startswith("/v1/") and urlsplit(base).path.endswith("/v1"):
+            base = base.removesuffix("/v1")
+        return f"{base}{path}{f'?{query}' if query else ''}"
+
+
+class Gateway:
+    """One per item. `outlet` tells where a lane's requests go, by lane and path; `refused` hears of hosts that a
+    client tried to reach through it as a proxy."""
+
+    def __init__(
+        self,
+        tap: Tap,
+        outlet: Callable[[str | None, str], Outlet],
+        *,
+        item: str,
+        token: str = "",
+        listening: socket.socket | None = None,
+        refused: Callable[[str], None] = lambda host: None,
+    ) -> None:
+        self._tap = tap
+        self._outlet = outlet
+        self._item = quote(item, safe="")
+        self.token = token or f"convtest-{secrets.token_hex(16)}"
+        self._server = Server(self, listening or listening_socket(), refused)
+        self._outward = Outward(_TIMEOUTS)
+        self._streams: dict[str | None, set[Any]] = {}
+
+    @property
+    def url(self) -> str:
+        """The address without a lane."""
+        return f"http://{HOST}:{self._server.port}"
+
+    def address(self, session: str) -> str:
+        """The base URL for a session's client, without the API's version."""
+        return f"{self.url}/s/{self._item}/{quote(session, safe='')}"
+
+    @property
+    def connections(self) -> int:
+        return self._server.connections
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["Gateway"]:
+        """Answers within it; at its end connections that are still open are cut."""
+        self._tap.gateway = self.url
+        await self._server.start()
+        try:
+            yield self
+        finally:
+            self._tap.gateway = ""
+            with anyio.CancelScope(shield=True):
+                await self._server.stop()
+                await self._outward.aclose()
+
+    @property
+    def streaming(self) -> list[str]:
+        """The lanes on which answers are still being sent."""
+        return [str(lane) for lane, streams in self._streams.items() if streams]
+
+    def drop(self, lane: str) -> None:
+        """Cut what streams on the lane: its session's transport is gone."""
+        for connection in list(self._streams.get(lane, ())):
+            connection.reset()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Asked(scope, receive)
+        refusal = self._refusal(asked)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        lane, path = _lane_and_path(asked)
+        outlet = self._outlet(lane, path)
+        if not path.rstrip("/").endswith(MODEL_PATHS) and not _is_model(path) and not outlet.pass_through:
+            await _error(404, "not_found_error", f"the gateway speaks no {path!r}")(scope, receive, send)
+            return
+        try:
+            body = await _body(asked)
+        except _TooMuch as problem:
+            await _error(problem.status, "request_too_large", str(problem))(scope, receive, send)
+            return
+        except ClientDisconnect:
+            return
+        lane = lane or self._tap.only_lane()
+        connection = scope["extensions"][CONNECTION]
+        if self._tap.is_dropped(lane):
+            connection.reset()
+            return
+        self._streams.setdefault(lane, set()).add(connection)
+        try:
+            request = _request(asked, outlet.url(path, asked.url.query), body)
+            await self._relay(request, lane, outlet, scope, receive, send)
+        finally:
+            self._streams[lane].discard(connection)
+
+    def _refusal(self, asked: Asked) -> Response | None:
+        """Why this request gets nothing: it comes from elsewhere, or does not know the token."""
+        host = asked.headers.get("host", "")
+        if host not in {f"{HOST}:{self._server.port}", f"localhost:{self._server.port}"}:
+            return _error(421, "permission_error", f"{host!r} is not this gateway")
+        if "origin" in asked.headers or asked.headers.get("sec-fetch-site", "none") != "none":
+            return _error(403, "permission_error", "browsers are not served")
+        if not secrets.compare_digest(_key_of(asked).encode(), self.token.encode()):
+            return _error(401, "authentication_error", "the run's token is missing or wrong")
+        return None
+
+    async def _relay(
+        self, request: Request, lane: str | None, outlet: Outlet, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Pass the answer on as it comes, until its end or until the client goes away."""
+        connection = scope["extensions"][CONNECTION]
+        turn = self._tap.turn_of(lane)
+        gate = _Gate(turn) if turn is not None and turn.due() else None
+        via = Via(clock=self._tap.clock, forward=self._forwarding(outlet), read_timeout=float("inf"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
+            try:
+                tapped = await self._tap.send(lane, request, via)
+                await self._answer(tapped, gate, send)
+            except WireFailure as failure:
+                connection.reset() if failure.ended == "reset" else connection.close()
+            tasks.cancel_scope.cancel()
+
+    def _forwarding(self, outlet: Outlet) -> Callable[[Request], Awaitable[Answer]]:
+        """Sends a request on with the real key in place of the run's token."""
+
+        async def forward(wanted: Request) -> Answer:
+            headers = tuple((name, _with_key(name, value, outlet.api_key)) for name, value in wanted.headers)
+            return await self._outward.send(replace(wanted, headers=headers))
+
+        return forward
+
+    async def _answer(self, tapped: TappedAnswer, gate: "_Gate | None", send: Send) -> None:
+        try:
+            if gate is not None:
+                await gate.before_the_head()
+            answer = tapped.answer
+            headers = [(n.encode(), v.encode("latin-1")) for n, v in answer.headers if n.lower() not in _HOP_BY_HOP]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            async for data in tapped:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+                if gate is not None:
+                    await gate.after(data)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            with anyio.CancelScope(shield=True):
+                await tapped.aclose()
+
+
+class _Gate:
+    """Keeps an answer from running ahead of a client elsewhere while its turn waits for a point to disturb it."""
+
+    def __init__(self, turn: OpenTurn) -> None:
+        self._turn = turn
+
+    async def before_the_head(self) -> None:
+        if not self._turn.due():
+            await self._part()
+
+    async def after(self, data: bytes) -> None:
+        """Wait for what the client makes of these bytes; and for its parting, once it has been disturbed."""
+        yields = b"delta" in data and b"input_json_delta" not in data and b'"role"' not in data
+        if self._turn.due() and (yields or b"content_block_stop" in data):
+            progress = self._turn.progress
+            with anyio.move_on_after(REACTION):
+                await progress.wait()
+                while self._turn.due() and progress is not self._turn.progress:
+                    progress = self._turn.progress
+                    await anyio.lowlevel.checkpoint()
+        if not self._turn.due():
+            await self._part()
+
+    async def _part(self) -> None:
+        with anyio.move_on_after(PARTING):
+            await anyio.sleep_forever()
+
+
+class _TooMuch(Exception):
+    def __init__(self, status: int, what: str) -> None:
+        self.status = status
+        super().__init__(what)
+
+
+async def _body(asked: Asked) -> bytes:
+    """The request's body. Raises _TooMuch at its limit or when it stops coming, starlette's ClientDisconnect."""
+    if int(asked.headers.get("content-length") or 0) > MAX_BODY:
+        raise _TooMuch(413, f"more than {MAX_BODY:,} bytes")
+    parts: list[bytes] = []
+    size = 0
+    stream = asked.stream()
+    while True:
+        with anyio.move_on_after(STALLED_BODY) as limit:
+            part = await anext(stream, None)
+        if limit.cancelled_caught:
+            raise _TooMuch(408, f"nothing came for {STALLED_BODY:g} s")
+        if part is None:
+            return b"".join(parts)
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY:
+            raise _TooMuch(413, f"more than {MAX_BODY:,} bytes")
+
+
+async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _lane_and_path(asked: Asked) -> tuple[str | None, str]:
+    """`/s/<item>/<session>/rest`: the session and `/rest`; else no lane and the whole path."""
+    raw = asked.scope["raw_path"].decode("ascii")
+    parts = raw.split("/", 4)
+    if raw.startswith("/s/") and len(parts) == 5:
+        return unquote(parts[3]), f"/{parts[4]}"
+    return None, raw
+
+
+def _is_model(path: str) -> bool:
+    """One model's description, `/v1/models/<id>`."""
+    return path.rsplit("/", 1)[0].endswith("/models")
+
+
+def _key_of(asked: Asked) -> str:
+    bearer = asked.headers.get("authorization", "")
+    return asked.headers.get("x-api-key") or asked.headers.get("api-key") or bearer.removeprefix("Bearer ").strip()
+
+
+def _request(asked: Asked, url: str, body: bytes) -> Request:
+    headers = tuple((name, value) for name, value in asked.headers.items() if name not in _OWN_HEADERS)
+    return Request(method=asked.method, url=url, headers=headers, body=body)
+
+
+def _with_key(name: str, value: str, key: str) -> str:
+    if name in {"x-api-key", "api-key"}:
+        return key
+    return f"Bearer {key}" if name == "authorization" else value
+
+
+def _error(status: int, kind: str, message: str) -> Response:
+    """In the shape that the SDKs of both APIs read."""
+    body = {"type": "error", "error": {"type": kind, "message": f"convtest: {message}"}}
+    return JSONResponse(body, status, headers={"x-should-retry": "false"})
