@@ -120,6 +120,7 @@ class LiveSession:
         turn = OpenTurn(
             number=step.index,
             due=plan.due,
+            disturbed=lambda: plan.done,
             reachable=plan.reachable,
             describe_due=plan.description,
             early=anyio.Event() if plan.wants_request() else None,
@@ -212,6 +213,8 @@ class _Plan:
     def __init__(self, disturbances: tuple[Disturbance, ...], drop: Callable[[], None]) -> None:
         self.pending = [one for one in disturbances if not one.on_the_wire]
         self._drop = drop
+        self.done = False
+        """Something has been done to the client in this turn."""
 
     def due(self) -> bool:
         return bool(self.pending)
@@ -243,6 +246,7 @@ class _Plan:
 
     async def _act(self, one: Disturbance, client: SessionClient) -> None:
         self.pending.remove(one)
+        self.done = True
         match one.do:
             case "interrupt":
                 await client.interrupt()

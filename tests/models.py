@@ -123,6 +123,7 @@ class Behaviour:
     extra_headers: dict[str, str] = field(default_factory=dict)
     edit: Callable[[bytes], bytes] = bytes
     requests: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -133,6 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         does = self.behaviour
         data = self.rfile.read(int(self.headers["content-length"]))
         does.requests.append(data)
+        does.headers.append({name.lower(): value for name, value in self.headers.items()})
         if does.statuses:
             status, headers, content = does.statuses.pop(0)
             self._whole(status, headers, content)

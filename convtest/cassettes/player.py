@@ -175,7 +175,7 @@ class _Recorded:
     async def cut(self) -> None:
         """Here the recorded client closed: wait for this one's interrupt if it is due, else the recording is over."""
         turn, kinds = self._turn, [*self._before, *self._recorded.yielded]
-        if turn is not None and turn.due() and turn.reachable(kinds):
+        if turn is not None and (turn.disturbed() or (turn.due() and turn.reachable(kinds))):
             with contextlib.suppress(CannotWait):
                 await self._clock.forever()
         goes_on = f"due in this run: {turn.describe_due()}" if turn and turn.due() else "this run goes on"

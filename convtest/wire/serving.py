@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers; more is refused."""
 MAX_HEADERS = 256
-HEAD_SECONDS = 10.0
+HEAD_SECONDS = 5.0
 """A request whose head is not whole after this is given up."""
 CONNECTION = "convtest.connection"
 """Where the application finds its connection in the ASGI scope's extensions."""

@@ -29,6 +29,8 @@ class OpenTurn:
 
     number: int
     due: Callable[[], bool] = lambda: False
+    disturbed: Callable[[], bool] = lambda: False
+    """Whether one has been done: the client may be about to close."""
     reachable: Callable[[list[str]], bool] = lambda kinds: True
     """Whether the due disturbance would come if the turn yielded events of just these kinds."""
     describe_due: Callable[[], str] = lambda: ""

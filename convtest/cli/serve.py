@@ -1,0 +1,80 @@
+"""`convtest serve`: the gateway for programs that are started by hand."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from convtest.cassettes import store
+from convtest.cassettes.scrubbing import Scrubber, secret_values
+from convtest.config import find_root, load_config
+from convtest.errors import ConfigError
+from convtest.standalone import SIMULATOR, Plan, Served, serve
+from convtest.wire.gateway import Gateway
+
+
+@click.command(name="serve")
+@click.option(
+    "--record", type=click.Path(path_type=Path), metavar="CASSETTE", help="Record what is asked and answered."
+)
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="CASSETTE",
+    help="Answer from a cassette; what it does not hold is answered 418.",
+)
+@click.option("--upstream", default=SIMULATOR, show_default=True, help="The base URL of a model, or simulator.")
+@click.option("--api-key-env", default="ANTHROPIC_API_KEY", show_default=True, help="Where the real key stands.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port on 127.0.0.1; any free one without.")
+@click.option("--token", default="", help="The key that clients must send; a random one without.")
+@click.option("--speed", type=click.FloatRange(0.01), default=1.0, help="Pace of replay; 1 is the recorded one.")
+def command(
+    record: Path | None, replay: Path | None, upstream: str, api_key_env: str, port: int, token: str, speed: float
+) -> None:
+    """Serve a model on loopback: the simulator, a recording, or a real one behind it. Ends with Ctrl-C or SIGTERM.
+
+    Exits 1 if something was asked that the cassette does not hold.
+    """
+    if record is not None and replay is not None:
+        raise ConfigError("--record and --replay exclude each other", where="convtest serve")
+    root = find_root(Path.cwd())
+    config = load_config(root) if root is not None else None
+    scrubber = Scrubber(secret_values([api_key_env])[0], config.scrub if config else ())
+    volatile = config.volatile if config else frozenset[str]()
+    recorded = store.load(replay, shown=str(replay)) if replay is not None else []
+    for one in recorded:
+        one.volatile = volatile
+    plan = Plan(
+        upstream=upstream, api_key=os.environ.get(api_key_env, ""), record=record, replay=replay, port=port,
+        token=token, speed=speed, volatile=volatile,
+    )  # fmt: skip
+    try:
+        served = serve(plan, scrubber, recorded, _announce)
+    except OSError as error:
+        raise ConfigError(f"cannot listen: {error.strerror}", where=f"--port {port}") from None
+    sys.exit(_finish(served, record))
+
+
+def _announce(gateway: Gateway) -> None:
+    address = gateway.address("main")
+    click.echo(f"serving at {gateway.url}; a session's address is {gateway.url}/s/serve/<session>")
+    for name, value in {
+        "ANTHROPIC_BASE_URL": address,
+        "ANTHROPIC_API_KEY": gateway.token,
+        "OPENAI_BASE_URL": f"{address}/v1",
+        "OPENAI_API_KEY": gateway.token,
+    }.items():
+        click.echo(f"export {name}={value}")
+    sys.stdout.flush()
+
+
+def _finish(served: Served, record: Path | None) -> int:
+    click.echo(f"{len(served.interactions)} requests" + (f", recorded in {record}" if record else ""))
+    for one in served.missed:
+        last = (one.canonical.texts() or [""])[-1]
+        click.echo(f"miss: request {one.number} ({one.lane or 'no session'}): {last[:100]!r}", err=True)
+    for left in served.unplayed:
+        last = (left.canonical.texts() or [""])[-1]
+        click.echo(f"not asked for: request {left.number} ({left.lane or 'no session'}): {last[:100]!r}", err=True)
+    return 1 if served.missed else 0
