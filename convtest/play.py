@@ -74,7 +74,7 @@ def _perform(prepared: Prepared, folder: Path) -> Played:
         finally:
             answers.settle()
             left = end_leftovers(gateway.token) if gateway is not None else []
-    transcript.leftovers = left
+    transcript.leftovers += left
     if attempts:
         raise attempts[0]
     _after_play(prepared, transcript, answers.player)

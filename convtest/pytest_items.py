@@ -6,6 +6,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ from convtest.scenario.model import Scenario
 if TYPE_CHECKING:
     from convtest.play import Played
     from convtest.prepare import Prepared
+
+
+OVERRIDABLE = ("convtest_client_options", "convtest_upstream", "convtest_scrub")
+"""Fixtures of the plugin that a conftest.py may define anew."""
 
 
 class ScenarioFile(pytest.File):
@@ -83,11 +88,22 @@ class ScenarioItem(pytest.Function):
             # Last, so that it hides nothing: `target = "module:attr"` is looked for beside pyproject.toml.
             sys.path.append(str(state.config.root))
         self._progress("started")
-        self.prepared = prepare(state.config, self.scenario, mode_of(self.config))
+        # First, because fixtures may say at run time where the client finds what it talks to.
+        super().setup()
+        config = self._configured(state.config)
+        prepared = prepare(config, self.scenario, mode_of(self.config))
+        self.prepared = replace(prepared, listening=state.gateway.listening, token=state.gateway.token)
         if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
             shown = state.config.shown(self.prepared.cassette)
             raise NoCassette(cassette=shown, command=self.prepared.first_record_command)
-        super().setup()
+
+    def _configured(self, config: Config) -> Config:
+        """With what the fixtures convtest_client_options, convtest_upstream and convtest_scrub say."""
+        from convtest.clients.registry import overridden
+
+        given: dict[str, Any] = self.funcargs
+        made = overridden(config, given["convtest_client_options"], given["convtest_upstream"])
+        return replace(made, scrub=(*made.scrub, *given["convtest_scrub"]))
 
     def _is_unrecorded(self) -> bool:
         return self.prepared.source == "simulated" and not self.config.getoption("--convtest-live")
@@ -206,14 +222,17 @@ def _body_of(snapshot: str) -> list[str]:
 
 def _body(scenario: Scenario) -> Any:
     """The item's function; it asks for syrupy's fixture only where the scenario has a snapshot."""
+    around = pytest.mark.usefixtures(*scenario.fixtures, *OVERRIDABLE)
     if scenario.wants_snapshot:
 
+        @around
         def play_with_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> None:
             __tracebackhide__ = True
             request.node.play(snapshot)
 
         return play_with_snapshot
 
+    @around
     def play(request: pytest.FixtureRequest) -> None:
         __tracebackhide__ = True
         request.node.play(None)

@@ -190,6 +190,7 @@ class Runner:
             workspace=self._workspace,
             store=self._store,
             tools=self._tools,
+            leftovers=self.transcript.leftovers,
             **self._way(made, session),
             **how,
         )

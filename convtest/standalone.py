@@ -45,6 +45,7 @@ class Served:
 
     interactions: list[Interaction]
     unplayed: list[Interaction]
+    asked: int
 
     @property
     def missed(self) -> list[Interaction]:
@@ -68,10 +69,11 @@ def serve(plan: Plan, scrubber: Scrubber, recorded: list[Interaction], ready: Ca
     every answer, and a file that was there before is replaced only at the end. Raises OSError for a port in use."""
     player = Player(recorded, command="convtest serve --record") if plan.replay is not None else None
     source: Source = player or (_Simulated() if plan.upstream == SIMULATOR else Upstream())
-    tap = Tap(source, RealClock(plan.speed), scrubber, plan.volatile)
+    keeps = plan.record is not None or player is not None
+    tap = Tap(source, RealClock(plan.speed), scrubber, plan.volatile, keeps=keeps)
     gateway = Gateway(tap, _outlet(plan, recorded), item=ITEM, token=plan.token, listening=listening_socket(plan.port))
     anyio.run(_run, plan, tap, gateway, scrubber, ready)
-    return Served(interactions=tap.interactions, unplayed=player.unplayed() if player else [])
+    return Served(interactions=tap.interactions, asked=tap.asked, unplayed=player.unplayed() if player else [])
 
 
 def _outlet(plan: Plan, recorded: list[Interaction]) -> Callable[[str | None, str], Outlet]:

@@ -59,6 +59,8 @@ ONLY_IN: dict[str, set[str]] = {
         "clients/messages",
         "clients/sse",
         "clients/process",
+        "clients/command",
+        "standalone",
         "clients/hosting",
     },
     "click": {"cli"},

@@ -342,7 +342,6 @@ def test_simulate_on_a_turn_that_knows_would_answer_for_the_client(tmp_path: Pat
 @pytest.mark.parametrize(
     "key",
     [
-        "fixtures: [server]",
         "retention: {facts: [who]}",
         "sweep: {turn: a, disturb: kill}",
         "steps: [{user: a, during: {after: 1, steps: [{user: b}]}}]",

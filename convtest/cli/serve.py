@@ -70,7 +70,7 @@ def _announce(gateway: Gateway) -> None:
 
 
 def _finish(served: Served, record: Path | None) -> int:
-    click.echo(f"{len(served.interactions)} requests" + (f", recorded in {record}" if record else ""))
+    click.echo(f"{served.asked} requests" + (f", recorded in {record}" if record else ""))
     for one in served.missed:
         last = (one.canonical.texts() or [""])[-1]
         click.echo(f"miss: request {one.number} ({one.lane or 'no session'}): {last[:100]!r}", err=True)

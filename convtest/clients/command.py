@@ -1,8 +1,10 @@
 """`command`: any program that speaks one JSON object per line; the protocol is written down in docs/command.md."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 
 from convtest.clients.port import CAPABILITIES, Factory, Kind, Opening, SessionError
@@ -31,11 +33,11 @@ class _TurnEnd(msgspec.Struct):
 class CommandClient:
     """One session in a process of its own; a new process for each opening, so that resume is a restart."""
 
-    def __init__(self, opening: Opening, argv: Sequence[str]) -> None:
+    def __init__(self, opening: Opening, argv: Sequence[str], cwd: Path) -> None:
         self._opening = opening
         self._tools = {tool.name: tool for tool in opening.tools}
         log = opening.store.parent / f"{opening.session}.stderr"
-        self._program = Program(argv, cwd=opening.workspace, environment=opening.environment, log=log)
+        self._program = Program(argv, cwd=cwd, environment=opening.environment, log=log)
         self._id: str | None = None
         self._connected = False
 
@@ -46,6 +48,15 @@ class CommandClient:
     async def connect(self) -> None:
         opening = self._opening
         await self._program.start(client=opening.session)
+        try:
+            await self._open()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._end()
+            raise
+
+    async def _open(self) -> None:
+        opening = self._opening
         tools = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in opening.tools]
         await self._program.say(
             {
@@ -70,7 +81,12 @@ class CommandClient:
             except ProgramError:
                 pass  # it may just end
         self._connected = False
-        await self._program.end()
+        await self._end()
+
+    async def _end(self) -> None:
+        stayed = await self._program.end()
+        if stayed:
+            self._opening.leftovers.append(stayed)
 
     def kill(self) -> None:
         """SIGKILL, to all that it started as well."""
@@ -188,9 +204,9 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(dict(options)))  # type: ignore[no-any-return]
 
 
-def factory_of(argv: Sequence[str]) -> Factory:
-    """Opens sessions by starting this program."""
-    return lambda opening: CommandClient(opening, argv)
+def factory_of(argv: Sequence[str], cwd: Path) -> Factory:
+    """Opens sessions by starting this program in this folder."""
+    return lambda opening: CommandClient(opening, argv, cwd)
 
 
 def _never(opening: object) -> object:

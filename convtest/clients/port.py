@@ -55,6 +55,8 @@ class Opening:
     """With `fork`: keep only this many turns."""
     continue_: bool = False
     """Go on with the session used last, if there is one."""
+    leftovers: list[str] = field(default_factory=list)
+    """Where a client says what it had to end by force."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What processes that the client starts are to find in theirs, complete."""
 

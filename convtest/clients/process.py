@@ -46,7 +46,7 @@ class Program:
                     cwd=self._cwd, env=self._environment, start_new_session=True,
                 )  # fmt: skip
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-            help = "is it installed, and its path right? It is started in the item's workspace"
+            help = "is it installed, and its path right? It is started in the folder of pyproject.toml"
             raise ClientError(f"cannot start {self._argv[0]!r}: {error.strerror}", client=client, help=help) from None
 
     @property
@@ -110,16 +110,20 @@ class Program:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def end(self) -> None:
-        """Close its input and wait for it; one that stays is left for whoever looks for leftovers."""
+    async def end(self) -> str:
+        """Close its input and wait for it. One that stays is ended by force, and named in what is returned."""
         process = self._process
         if process is None:
-            return
+            return ""
         if process.stdin is not None:
             await process.stdin.aclose()
         with anyio.move_on_after(GRACE):
             await process.wait()
-        if process.returncode is not None:
-            for stream in (process.stdout, process.stderr):
-                if stream is not None:
-                    await stream.aclose()
+        stayed = process.returncode is None
+        self.kill()
+        with anyio.move_on_after(GRACE):
+            await process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                await stream.aclose()
+        return f"pid {process.pid}: {' '.join(self._argv)[:120]}" if stayed else ""

@@ -1,6 +1,7 @@
 """From a client profile to what opens sessions."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ def make(config: Config, name: str) -> Made:
     upstream = profile.upstream or kind.base_url
     return Made(
         profile=name,
-        factory=_factory(profile, kind),
+        factory=_factory(config, profile, kind),
         options={**profile.options, **({"prices": config.prices} if config.prices else {})},
         wire=profile.wire or kind.wire,
         base_url=kind.base_url if upstream == SIMULATOR else upstream,
@@ -37,17 +38,18 @@ def make(config: Config, name: str) -> Made:
     )
 
 
-def _factory(profile: Profile, kind: Kind) -> Factory:
+def _factory(config: Config, profile: Profile, kind: Kind) -> Factory:
     if kind is command.KIND:
         if not profile.command:
             help = 'such as command = ["node", "agent.js"]'
             raise ConfigError("command is missing", where=profile.where, help=help)
-        return command.factory_of(profile.command)
+        return command.factory_of(profile.command, config.root)
     if kind is not python.KIND:
         return kind.factory
     factory = python.factory_of(profile.target, client=profile.name)
     if profile.own_process:
-        return command.factory_of([sys.executable, "-m", "convtest.clients.hosting", str(profile.target)])
+        hosted = [sys.executable, "-m", "convtest.clients.hosting", str(profile.target)]
+        return command.factory_of(hosted, config.root)
     return factory
 
 
@@ -69,19 +71,24 @@ def _check_options(profile: Profile, kind: Kind) -> None:
             )
 
 
-def overridden(config: Config, options: Any, upstream: str | None) -> Config:
-    """The configuration with what fixtures say at run time laid over every profile. Raises ConfigError."""
+def overridden(config: Config, options: Mapping[str, Any] | None, upstream: str | None) -> Config:
+    """The configuration with what fixtures say at run time laid over every profile whose kind takes it."""
     if not options and upstream is None:
         return config
     clients = {
         name: replace(
             profile,
-            options={**profile.options, **(options or {})},
+            options={**profile.options, **_taken(profile, options or {})},
             upstream=profile.upstream if upstream is None else upstream,
         )
         for name, profile in config.clients.items()
     }
     return replace(config, clients=clients)
+
+
+def _taken(profile: Profile, options: Mapping[str, Any]) -> dict[str, Any]:
+    kind = KINDS.get(profile.kind)
+    return {k: v for k, v in options.items() if kind is None or kind.options is None or k in kind.options}
 
 
 def unknown_options(config: Config, name: str, options: object) -> list[str]:

@@ -349,7 +349,7 @@ STEP_KEYS = (
 TURN_KEYS = ("user", "tell", "ask")
 
 NOT_YET: dict[type[Struct], tuple[str, ...]] = {
-    ScenarioShape: ("fixtures", "retention", "sweep"),
+    ScenarioShape: ("retention", "sweep"),
     StepShape: ("during", "compact"),
     ExpectShape: ("json_schema", "similar"),
 }

@@ -90,6 +90,7 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
         file=path,
         place=node.place,
         tags=tuple(shape.tags),
+        fixtures=tuple(shape.fixtures or ()),
         timeout=timeout,
         options=shape.options,
         files=shape.files,

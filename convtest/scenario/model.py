@@ -155,6 +155,8 @@ class Scenario:
     file: Path
     place: Place
     tags: tuple[str, ...]
+    fixtures: tuple[str, ...]
+    """pytest fixtures to set up around the item."""
     timeout: float
     """Seconds for any one step."""
     options: Mapping[str, Any]

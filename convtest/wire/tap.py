@@ -121,10 +121,16 @@ class Tap:
         clock: Clock,
         scrubber: Scrubs | None = None,
         volatile: frozenset[str] = frozenset(),
+        *,
+        keeps: bool = True,
     ) -> None:
+        """Without `keeps` what has passed is forgotten: nobody will read it."""
+        self._keeps = keeps
         self._scrubber = scrubber
         self._volatile = volatile
         self.interactions: list[Interaction] = []
+        self.asked = 0
+        """How many requests have been sent."""
         self.clock = clock
         self.gateway = ""
         """The address of the gateway in front of it, where there is one."""
@@ -176,15 +182,17 @@ class Tap:
         """Number the request and have the source answer it. Raises WireFailure."""
         turn = self._turns.get(lane) if lane is not None else None
         with self._lock:
+            self.asked += 1
             interaction = Interaction(
-                number=len(self.interactions) + 1,
+                number=self.asked,
                 lane=lane,
                 turn=turn.number if turn else None,
                 request=request,
                 scrubber=self._scrubber,
                 volatile=self._volatile,
             )
-            self.interactions.append(interaction)
+            if self._keeps:
+                self.interactions.append(interaction)
         started = interaction.sent_at = self.clock.now()
         if turn:
             turn.request_out.set()
@@ -199,7 +207,7 @@ class Tap:
         interaction.status, interaction.reason = answer.status, answer.reason
         interaction.headers = answer.headers
         interaction.first_byte = self.clock.now() - started
-        return TappedAnswer(answer, interaction, self.clock, started)
+        return TappedAnswer(answer, interaction, self.clock, started, keeps=self._keeps)
 
 
 class TappedAnswer:
@@ -208,8 +216,11 @@ class TappedAnswer:
     It is its own iterator, not a generator: one that is dropped half-way leaves nothing to finalise.
     """
 
-    def __init__(self, answer: Answer, interaction: Interaction, clock: Clock, started: float) -> None:
+    def __init__(
+        self, answer: Answer, interaction: Interaction, clock: Clock, started: float, *, keeps: bool = True
+    ) -> None:
         self.answer = answer
+        self._keeps = keeps
         self.interaction = interaction
         self._now = clock.now
         self._next = answer.chunks.__anext__
@@ -229,6 +240,8 @@ class TappedAnswer:
         except WireFailure as failure:
             self.interaction.ended = failure.ended
             raise
+        if not self._keeps:
+            return data
         plain = data if self._decoder is None else self._decoder(data)
         if plain:
             self.interaction.chunks.append(Chunk(self._now() - self._started, plain))
