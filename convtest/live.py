@@ -2,8 +2,9 @@
 
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,6 +83,7 @@ class LiveSession:
         return result.value
 
     async def open(self) -> None:
+        self.last_seen = "connecting"
         self._tap.reopen(self.name)
         made = self._factory(self._opening)
         if hasattr(made, "__aenter__") and not hasattr(made, "receive_response"):
@@ -113,10 +115,26 @@ class LiveSession:
             kill()
         self._cut(self.name)
 
-    async def turn(self, step: Turn, record: TurnRecord) -> None:
-        """Play one turn to its end, interrupting where the step says so."""
+    async def turn(self, step: Turn, record: TurnRecord, meanwhile: "Meanwhile | None" = None) -> None:
+        """Play one turn to its end, disturbing it where the step says so; then those asked while it streamed."""
+        meanwhile = meanwhile or Meanwhile()
+
+        async def during() -> None:
+            assert self.client is not None
+            for one in meanwhile.second:
+                await self.client.query(one.turn.prompt)
+            await meanwhile.others()
+
+        await self._one_turn(step, record, during, asks=True)
+        for second in meanwhile.second:
+            if record.end is not None and step.during not in record.unreached:
+                await self._one_turn(second.turn, second, during, asks=False)
+
+    async def _one_turn(
+        self, step: Turn, record: TurnRecord, during: Callable[[], Awaitable[None]], *, asks: bool
+    ) -> None:
         assert self.client is not None
-        plan = _Plan(step.disturbances, self.drop)
+        plan = _Plan(step, self.drop, during)
         turn = OpenTurn(
             number=step.index,
             due=plan.due,
@@ -130,7 +148,8 @@ class LiveSession:
         started = self._tap.clock.now()
         self.last_seen = "the prompt"
         try:
-            await self.client.query(step.prompt)
+            if asks:
+                await self.client.query(step.prompt)
             await plan.act_at("before_request", self.client)
             async with anyio.create_task_group() as tasks:
                 if plan.wants_request():
@@ -158,6 +177,18 @@ class LiveSession:
                 if record.first_event_ms is None:
                     record.first_event_ms = self._tap.clock.now() - started
                 await plan.act_after(record.events, self.client)
+
+
+async def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What is to happen while a turn streams: further prompts of its session, and what the runner does with others."""
+
+    second: Sequence[TurnRecord] = ()
+    others: Callable[[], Awaitable[None]] = _nothing
 
 
 class _Call:
@@ -210,9 +241,11 @@ def _seen(event: Event) -> str:
 class _Plan:
     """What is still to be done to the client in one turn: interrupts, a kill, a disconnect."""
 
-    def __init__(self, disturbances: tuple[Disturbance, ...], drop: Callable[[], None]) -> None:
-        self.pending = [one for one in disturbances if not one.on_the_wire]
+    def __init__(self, step: Turn, drop: Callable[[], None], during: Callable[[], Awaitable[None]]) -> None:
+        self.pending = [one for one in step.disturbances if not one.on_the_wire]
+        self.pending += [step.during] if step.during is not None else []
         self._drop = drop
+        self._during = during
         self.done = False
         """Something has been done to the client in this turn."""
 
@@ -246,8 +279,10 @@ class _Plan:
 
     async def _act(self, one: Disturbance, client: SessionClient) -> None:
         self.pending.remove(one)
-        self.done = True
+        self.done = self.done or one.do != "during"
         match one.do:
+            case "during":
+                await self._during()
             case "interrupt":
                 await client.interrupt()
             case "disconnect":

@@ -224,7 +224,7 @@ def _keep(prepared: Prepared, transcript: Transcript, verdict: Verdict) -> Path 
     """Passed: the cassette. Failed: the cassette if there was none, else `.new` beside it. Broken off: nothing."""
     if prepared.source != "recorded" or transcript.not_run or any(r.hung or r.crash for r in transcript.records):
         return None
-    if not transcript.interactions and any(turn.text for turn in transcript.turns()):
+    if not transcript.interactions and any(turn.text and turn.wire == "history" for turn in transcript.turns()):
         raise ClientError(
             "nothing was recorded: the client answered and sent nothing through its transport",
             client=prepared.scenario.client,

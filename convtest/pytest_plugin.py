@@ -4,8 +4,6 @@ Nothing heavy is imported here: scenarios are loaded when a scenario file is col
 """
 
 import json
-import secrets
-import socket
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ import pytest
 
 from convtest.config import Config, load_config
 from convtest.errors import ConfigError, ConversationFailed, ConvtestError
+from convtest.pytest_gateway import GatewayAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,48 +42,11 @@ class State:
     tokens: int = 0
     usd: float = 0.0
     unpriced: int = 0
-    gateway: "GatewayAddress" = field(default_factory=lambda: GatewayAddress())
+    gateway: GatewayAddress = field(default_factory=GatewayAddress)
     purse: Any = None
     """What recording may cost, for all items of this process together."""
     unseen: int = 0
     """Items in which a check could not look at the wire."""
-
-
-class GatewayAddress:
-    """Where items of this process listen for clients elsewhere, known before an item begins: an application that a
-    fixture starts is given it as its model. Requests are answered while an item plays."""
-
-    def __init__(self) -> None:
-        self._socket: socket.socket | None = None
-        self.token = ""
-        """What stands for a key; empty until somebody asks for the address."""
-
-    @property
-    def url(self) -> str:
-        """The base URL without the API's version: the Anthropic API's. With `/v1` it is that of OpenAI's."""
-        if self._socket is None:
-            from convtest.wire.serving import listening_socket
-
-            self._socket = listening_socket()
-            self.token = f"convtest-{secrets.token_hex(16)}"
-        host, port = self._socket.getsockname()
-        return f"http://{host}:{port}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Environment variables by which the anthropic and openai packages find it."""
-        url = self.url
-        keys = {"ANTHROPIC_API_KEY": self.token, "OPENAI_API_KEY": self.token}
-        return {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1", **keys}
-
-    def listening(self) -> "socket.socket | None":
-        """A socket of its own for one item, where the address is in use."""
-        return self._socket.dup() if self._socket is not None else None
-
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +180,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioF
 
 
 @pytest.fixture(scope="session")
-def convtest_gateway(pytestconfig: pytest.Config) -> "GatewayAddress":
+def convtest_gateway(pytestconfig: pytest.Config) -> GatewayAddress:
     """The address at which an application under test finds its model: give it `url` (or `environment`) and `token`."""
     state = pytestconfig.stash.get(STATE, None)
     if state is None:

@@ -1,37 +1,22 @@
 """Plays a scenario: opens sessions, takes the steps in order and keeps the transcript; it checks nothing."""
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from convtest.clients.port import Made, Opening, Tool
-from convtest.clients.tools import stand_in
+from convtest.clients.port import Made
 from convtest.errors import MissingCapability
-from convtest.live import LiveSession
+from convtest.live import LiveSession, Meanwhile
 from convtest.scenario.model import Act, Scenario, Step, Turn
+from convtest.sessions import Environment, Sessions, Watch
 from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord
 from convtest.wire.gateway import Gateway
 from convtest.wire.tap import Tap
-from convtest.wire.transports import binding
-
-PLACEHOLDER_KEY = "convtest-placeholder-key"
-
-
-@dataclass(slots=True)
-class Watch:
-    """What a watchdog in another thread looks at: the step in progress and when it should be over."""
-
-    step: Step | None = None
-    deadline: float = float("inf")
-    """By time.monotonic(), in seconds."""
-    last_seen: Callable[[], str] = field(default=lambda: "nothing yet")
 
 
 class Runner:
@@ -47,24 +32,20 @@ class Runner:
         source: SourceName,
         after_turn: Callable[[Transcript], None] = lambda transcript: None,
         gateway: Gateway | None = None,
-        environment: Callable[[str, Mapping[str, str]], Mapping[str, str]] = lambda session, own: dict(own),
+        environment: Environment = lambda session, own: dict(own),
     ) -> None:
         self.transcript = Transcript(scenario=scenario, source=source, interactions=tap.interactions)
         self.watch = Watch()
         self._after_turn = after_turn
         self._gateway = gateway
-        self._environment = environment
         self._scenario = scenario
         self._make = make
         self._tap = tap
-        self._workspace = folder / "workspace"
-        self._store = folder / "sessions"
-        self._tools: tuple[Tool, ...] = tuple(stand_in(tool) for tool in scenario.tools)
-        self._open: dict[str, LiveSession] = {}
+        self._sessions = Sessions(
+            scenario, make=make, tap=tap, folder=folder, transcript=self.transcript, watch=self.watch, gateway=gateway,
+            environment=environment,
+        )  # fmt: skip
         self._ids: dict[str, str] = {}
-        self._clients: dict[str, tuple[str, Mapping[str, Any]]] = {
-            spec.name: (spec.client, spec.options) for spec in scenario.sessions.values()
-        }
         self._saved: dict[str, list[dict[str, Any]]] = {}
 
     async def play(self) -> Transcript:
@@ -90,12 +71,12 @@ class Runner:
         async with anyio.create_task_group() as tasks:
             while steps and self._goes_on():
                 await self._next(steps, tasks)
-            await self._close_all()
+            await self._sessions.close_all()
 
     def _write_files(self) -> None:
-        self._workspace.mkdir(parents=True, exist_ok=True)
+        self._sessions.workspace.mkdir(parents=True, exist_ok=True)
         for name, text in self._scenario.files.items():
-            path = self._workspace / name
+            path = self._sessions.workspace / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
@@ -115,7 +96,7 @@ class Runner:
         """The next step, or all branches of a `together` at once, each in its own order."""
         first = steps.pop(0)
         if first.group is None:
-            await self._step(first, tasks)
+            await self._step(first, tasks, _taken(steps, first))
             return
         branches: dict[int, list[Step]] = {first.group[1]: [first]}
         while steps and steps[0].group is not None and steps[0].group[0] == first.group[0]:
@@ -131,7 +112,7 @@ class Runner:
         for step in steps:
             await self._step(step, tasks)
 
-    async def _step(self, step: Step, tasks: TaskGroup) -> None:
+    async def _step(self, step: Step, tasks: TaskGroup, during: list[Step] | None = None) -> None:
         record: StepRecord = (
             TurnRecord(step=step, session=step.session)
             if isinstance(step, Turn)
@@ -143,7 +124,7 @@ class Runner:
         record.session_id_before = self._ids.get(step.session)
         try:
             if isinstance(record, TurnRecord):
-                await self._turn(record, tasks)
+                await self._turn(record, tasks, during or [])
             else:
                 await self._act(step, record, tasks)  # type: ignore[arg-type]
         except MissingCapability as error:
@@ -152,7 +133,7 @@ class Runner:
         self._note(record)
 
     def _note(self, record: StepRecord) -> None:
-        client, options = self._clients.get(record.session, (self._scenario.client, {}))
+        client, options = self._sessions.clients.get(record.session, (self._scenario.client, {}))
         made = self._make(client)
         record.client, record.wire = client, str(options.get("wire", made.wire))
         if record.session_id is not None:
@@ -163,93 +144,48 @@ class Runner:
             self._after_turn(self.transcript)
 
     def _read(self, name: str) -> str | None:
-        path = self._workspace / name
+        path = self._sessions.workspace / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
-    async def _turn(self, record: TurnRecord, tasks: TaskGroup) -> None:
+    async def _turn(self, record: TurnRecord, tasks: TaskGroup, during: list[Step]) -> None:
         step = record.turn
-        live = self._open.get(step.session) or await self._connect(step.session, record, tasks)
+        live = self._sessions.open.get(step.session) or await self._sessions.connect(step.session, record, tasks)
         if live is None:
             return
         first = len(self._tap.interactions)
         self.watch.last_seen = lambda: live.last_seen
-        await live.perform(lambda: live.turn(step, record), record, self._scenario.timeout)
+        queued = [one for one in during if isinstance(one, Turn) and one.session == step.session]
+        second = [TurnRecord(step=one, session=step.session) for one in queued]
+        meanwhile = Meanwhile(
+            second=second,
+            others=lambda: self._meanwhile([one for one in during if one not in queued], tasks),
+        )
+        timeout = self._scenario.timeout * (1 + len(during))
+        self.watch.deadline = time.monotonic() + timeout
+        await live.perform(lambda: live.turn(step, record, meanwhile), record, timeout)
+        for one in (record, *second):
+            self._sent_in(one, first)
+        for one in second:
+            if record.end is not None and step.during not in record.unreached:
+                one.session_id_before = one.session_id = record.session_id
+                self.transcript.records.append(one)
+                self._note(one)
+
+    def _sent_in(self, record: TurnRecord, first: int) -> None:
+        """What was sent since request `first` and belongs to this turn."""
         during = self._tap.interactions[first:]
-        record.interactions = [one for one in during if one.lane == step.session]
+        mine = {record.step.index, None}
+        record.interactions = [one for one in during if one.lane == record.session and one.turn in mine]
         if not record.interactions:
             record.borrowed = [one for one in during if one.turn is None]
 
-    async def _connect(self, session: str, record: StepRecord, tasks: TaskGroup, **how: Any) -> LiveSession | None:
-        """Open the session with a new client; None if the client refused, which the record then says."""
-        client, options = self._clients.setdefault(session, (self._scenario.client, dict(self._scenario.options)))
-        made = self._make(client)
-        opening = Opening(
-            session=session,
-            options={**made.options, **options},
-            clock=self._tap.clock,
-            workspace=self._workspace,
-            store=self._store,
-            tools=self._tools,
-            leftovers=self.transcript.leftovers,
-            **self._way(made, session),
-            **how,
-        )
-        cut = self._gateway.drop if self._gateway is not None else lambda lane: None
-        live = LiveSession(session, made.factory, opening, self._tap, cut=cut)
-        live.start(tasks)
-        self.watch.last_seen = lambda: "connecting"
-        await live.perform(live.open, record, self._scenario.timeout)
-        if not how:
-            await self._preset(live, session, record)
-        if record.error or record.crash or record.hung:
-            live.stop()
-            return None
-        self._open[session] = live
-        return live
-
-    def _way(self, made: Made, session: str) -> dict[str, Any]:
-        """How the session's client reaches its model: through a transport of ours, or over the gateway's address."""
-        if made.gateway and self._gateway is not None:
-            return {
-                "base_url": self._gateway.address(session) + made.base_path,
-                "api_key": self._gateway.token,
-                # Loopback and plain HTTP: reading certificates would cost 20 ms for nothing.
-                "transport": binding("httpx").module.AsyncHTTPTransport(verify=False),
-                "environment": self._environment(session, made.environment),
-            }
-        return {
-            "base_url": made.base_url,
-            "api_key": os.environ.get(made.api_key_env, "") or PLACEHOLDER_KEY,
-            "transport": binding("httpx").async_transport(self._tap, session),
-        }
-
-    async def _preset(self, live: LiveSession, session: str, record: StepRecord) -> None:
-        """Give a fresh session the history that the scenario declares for it."""
-        spec = self._scenario.sessions.get(session)
-        if spec is None or not spec.history or record.error or record.crash or record.hung:
-            return
-        load = getattr(live.client, "load_history", None)
-        if not callable(load):
-            place = self._scenario.place_of("sessions", session, "history")
-            raise MissingCapability(client=spec.client, capability="load_history", place=place)
-        messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in spec.history]
-        await live.perform(lambda: load(messages), record, self._scenario.timeout)
-
-    async def _disconnect(self, session: str, record: StepRecord) -> None:
-        live = self._open.pop(session, None)
-        if live is not None and not live.dead:
-            await live.perform(live.leave, record, self._scenario.timeout)
-            live.stop()
-
-    async def _close_all(self) -> None:
-        self.watch.deadline = time.monotonic() + self._scenario.timeout
-        for session in list(self._open):
-            record = ActRecord(step=self._scenario.steps[-1], session=session)
-            await self._disconnect(session, record)
-            if (record.crash or record.hung) and self.transcript.records:
-                last = self.transcript.records[-1]
-                last.crash = last.crash or record.crash
-                last.hung = last.hung or record.hung
+    async def _meanwhile(self, steps: list[Step], tasks: TaskGroup) -> None:
+        """Steps of other sessions, while a turn streams and is not read."""
+        kept = self.watch.deadline, self.watch.last_seen
+        for step in steps:
+            if self._goes_on():
+                await self._step(step, tasks)
+        self.watch.deadline, self.watch.last_seen = kept
 
     async def _act(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
         match act.kind:
@@ -258,25 +194,19 @@ class Runner:
             case "restore":
                 await self._restore(act, record, tasks)
             case "connect":
-                await self._disconnect(act.target, record)
-                self._override(act)
-                await self._connect(act.target, record, tasks)
+                await self._sessions.disconnect(act.target, record)
+                self._sessions.override(act)
+                await self._sessions.connect(act.target, record, tasks)
             case "disconnect":
-                live = self._open.get(act.target)
+                live = self._sessions.open.get(act.target)
                 if live is not None:
                     await live.perform(live.close, record, self._scenario.timeout)
             case "kill":
-                live = self._open.get(act.target)
+                live = self._sessions.open.get(act.target)
                 if live is not None:
                     live.drop()
             case _:
                 await self._call(act, record, tasks)
-
-    def _override(self, act: Act) -> None:
-        client, options = self._clients.get(act.session) or self._clients.get(
-            act.target, (self._scenario.client, dict(self._scenario.options))
-        )
-        self._clients[act.session] = (client, {**options, **act.options})
 
     async def _reopen(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
         known = self._ids.get(act.target)
@@ -286,13 +216,13 @@ class Runner:
         if act.kind == "fork":
             how |= {"fork": True, "fork_at": act.at}
         if act.new is None:
-            await self._disconnect(act.target, record)
+            await self._sessions.disconnect(act.target, record)
         else:
             self._begins_as(act)
         if record.session_id_before is None:
             record.session_id_before = known
-        self._override(act)
-        await self._connect(act.session, record, tasks, **how)
+        self._sessions.override(act)
+        await self._sessions.connect(act.session, record, tasks, **how)
 
     def _begins_as(self, act: Act) -> None:
         position = len(self.transcript.records) - 1
@@ -302,17 +232,17 @@ class Runner:
 
     async def _restore(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
         if act.new is None:
-            await self._disconnect(act.target, record)
+            await self._sessions.disconnect(act.target, record)
         else:
             self._begins_as(act)
-        self._override(act)
-        live = await self._connect(act.session, record, tasks)
+        self._sessions.override(act)
+        live = await self._sessions.connect(act.session, record, tasks)
         if live is not None:
             load = self._capability(live, "load_history", act)
             await live.perform(lambda: load(self._saved[act.target]), record, self._scenario.timeout)
 
     async def _call(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
-        live = self._open.get(act.target) or await self._connect(act.target, record, tasks)
+        live = self._sessions.open.get(act.target) or await self._sessions.connect(act.target, record, tasks)
         if live is None:
             return
         names = {"clear": "clear_history", "save": "get_messages", "delete": "delete", "set": "set"}
@@ -322,16 +252,24 @@ class Runner:
         if act.kind == "save" and value is not None:
             self._saved[act.target] = list(value)
         if act.kind == "set":
-            self._override(act)
+            self._sessions.override(act)
         if act.kind == "delete":
-            await self._disconnect(act.target, record)
+            await self._sessions.disconnect(act.target, record)
 
     def _capability(self, live: LiveSession, name: str, act: Act) -> Callable[..., Any]:
         found = getattr(live.client, name, None)
         if not callable(found):
-            client, _ = self._clients[act.session]
+            client, _ = self._sessions.clients[act.session]
             raise MissingCapability(client=client, capability=name, place=act.place)
         return found  # type: ignore[no-any-return]
+
+
+def _taken(steps: list[Step], outer: Step) -> list[Step]:
+    """The steps that are to run while `outer` streams, off the list."""
+    found: list[Step] = []
+    while steps and steps[0].within == outer.index:
+        found.append(steps.pop(0))
+    return found
 
 
 def _is_scope_disorder(error: BaseException) -> bool:

@@ -26,7 +26,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "placeholders": {"transcript"},
     "live": {*GROUND, "scenario", "wire", "clients", "transcript"},
     "children": {"wire"},
-    "runner": {*GROUND, "scenario", "wire", "clients", "transcript", "live"},
+    "sessions": {*GROUND, "scenario", "wire", "clients", "transcript", "live"},
+    "standalone": {"answering", "clock", "simulator", "wire", "cassettes"},
+    "pytest_gateway": {"wire"},
+    "runner": {*GROUND, "scenario", "wire", "clients", "transcript", "live", "sessions"},
     "checks": {*GROUND, "scenario", "wire", "transcript"},
     "reporting": {*GROUND, "scenario", "wire", "transcript", "checks", "cassettes"},
     "prepare": {*GROUND, "config", "scenario", "wire", "clients", "cassettes", "transcript"},
@@ -37,14 +40,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
     "recording": {*GROUND, "network", "answering", "prepare", "wire", "cassettes"},
-    "pytest_plugin": {"errors", "config", "pytest_items", "pytest_recording", "recording"},
+    "pytest_plugin": {"errors", "config", "pytest_gateway", "pytest_items", "pytest_recording", "recording"},
     "loading": {"config", "scenario"},
     "pytest_items": {
-        "errors", "config", "loading", "scenario", "prepare", "play", "reporting", "pytest_plugin", "pytest_recording",
+        "errors", "config", "loading", "clients", "scenario", "prepare", "play", "reporting", "pytest_plugin",
+        "pytest_recording",
     },
     "pytest_recording": {"scenario", "prepare", "recording", "wire", "pytest_plugin"},
     "inventory": {"errors", "config", "scenario", "prepare", "cassettes"},
-    "cli": {"__init__", "errors", "config", "loading", "scenario", "prepare", "cassettes", "inventory", "reporting"},
+    "cli": {
+        "__init__", "errors", "config", "loading", "scenario", "prepare", "cassettes", "inventory", "reporting",
+        "standalone", "wire",
+    },
 }  # fmt: skip
 """A room and the rooms it may import; data flows one way, nothing below imports a face, faces import no other face."""
 
@@ -56,6 +63,7 @@ ONLY_IN: dict[str, set[str]] = {
         "live",
         "runner",
         "play",
+        "sessions",
         "clients/messages",
         "clients/sse",
         "clients/process",

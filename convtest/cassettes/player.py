@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from convtest.clock import CannotWait, Clock
+from convtest.clock import CannotWait, Clock, RealClock
 from convtest.errors import RecordingEnds
 from convtest.wire.canonical import Cut, relaxed_key
 from convtest.wire.interaction import Interaction
@@ -46,7 +46,7 @@ class Player:
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         found = None if interaction.lane in self._left else self._take(interaction)
         if found is not None:
-            return await self._play(found, interaction, turn, self._pace or via.clock)
+            return await self._play(found, interaction, turn, self._pace or via.clock, via.parting)
         if self._beyond is not None:
             self._left.add(interaction.lane)
             return await self._beyond.answer(interaction, turn, via)
@@ -109,7 +109,7 @@ class Player:
             index[relaxed_key(one.canonical, self._cut[lane])].append(position)
 
     async def _play(
-        self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, clock: Clock
+        self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, clock: Clock, parting: float
     ) -> Answer:
         interaction.origin, interaction.recorded = "replayed", recorded
         if turn is not None:
@@ -117,7 +117,7 @@ class Player:
         await clock.sleep(recorded.first_byte or 0.0)
         if recorded.ended in {"refused", "timeout", "no_response"} and recorded.first_byte is None:
             raise WireFailure(recorded.ended, f"as recorded: {recorded.ended}")
-        stream = _Recorded(recorded, interaction, turn, clock, self._command)
+        stream = _Recorded(recorded, interaction, turn, clock, self._command, parting)
         if not recorded.chunks and recorded.ended == "closed_by_client" and recorded.first_byte is None:
             await stream.cut()
         return Answer(
@@ -143,7 +143,13 @@ class _Recorded:
     """The recorded chunks, each its own step, at the recorded pace of the clock, up to the recorded end."""
 
     def __init__(
-        self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, clock: Clock, command: str
+        self,
+        recorded: Interaction,
+        interaction: Interaction,
+        turn: OpenTurn | None,
+        clock: Clock,
+        command: str,
+        parting: float,
     ) -> None:
         self._recorded = recorded
         self._interaction = interaction
@@ -151,6 +157,7 @@ class _Recorded:
         self._before = list(turn.yielded) if turn else []
         self._clock = clock
         self._command = command
+        self._parting = parting
         self._chunks = iter(recorded.chunks)
         self._at = recorded.first_byte or 0.0
 
@@ -178,6 +185,8 @@ class _Recorded:
         if turn is not None and (turn.disturbed() or (turn.due() and turn.reachable(kinds))):
             with contextlib.suppress(CannotWait):
                 await self._clock.forever()
+        if self._parting:
+            await RealClock().sleep(self._parting * 1000)
         goes_on = f"due in this run: {turn.describe_due()}" if turn and turn.due() else "this run goes on"
         detail = f"the recording ends after event {len(kinds)}, {goes_on}"
         self._interaction.trouble = RecordingEnds(detail=detail, command=self._command)

@@ -79,6 +79,7 @@ class MessagesClient:
         self._turns: list[int] = []
         self._id: str | None = None
         self._asked = False
+        self._queued: list[str] = []
         self._interrupted = False
         self._waiting: anyio.CancelScope | None = None
         self._dropped = False
@@ -119,6 +120,10 @@ class MessagesClient:
     async def query(self, text: str) -> None:
         if self._http is None:
             raise SessionError("not_connected", "query() before connect()")
+        if self._asked:
+            # A second prompt in mid-turn waits for its own turn: what is streaming is the answer to the first.
+            self._queued.append(text)
+            return
         self._limit_history()
         self._turns.append(len(self._messages))
         self._messages.append({"role": "user", "content": [{"type": "text", "text": text}]})
@@ -132,6 +137,8 @@ class MessagesClient:
                 self._waiting.cancel()
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
+        if not self._asked and self._queued:
+            await self.query(self._queued.pop(0))
         usage, rounds, end = Usage(), 0, None
         while end is None:
             rounds += 1

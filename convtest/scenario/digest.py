@@ -35,6 +35,7 @@ def _tool(tool: StandIn) -> list[Any]:
 def _asked(step: Step) -> list[Any]:
     match step:
         case Turn():
-            return ["user", step.session, step.prompt, [str(one) for one in step.disturbances], *_group(step)]
+            asked = ["user", step.session, step.prompt, [str(one) for one in step.disturbances], *_group(step)]
+            return [*asked, *([str(step.during)] if step.during else []), *([step.within] if step.within else [])]
         case Act():
             return [step.kind, step.target, step.new, step.session_id, step.at, step.options]

@@ -35,6 +35,15 @@ def disturbances(shape: StepShape, node: Mapping, problems: list[Problem]) -> tu
     return tuple(found)
 
 
+def during_point(shape: StepShape, node: Mapping, problems: list[Problem]) -> Disturbance | None:
+    """Where in the turn its `during` steps run."""
+    given = shape.during
+    if given is None:
+        return None
+    problems.extend(Problem(what, node.keys["during"]) for what in _problems("during", "during", given))
+    return Disturbance(do="during", after=given.after, at=given.at)
+
+
 def _given(shape: StepShape) -> Iterator[tuple[str, Any]]:
     disturb = shape.disturb if isinstance(shape.disturb, list) else [shape.disturb] if shape.disturb else []
     yield from (("disturb", one) for one in disturb)

@@ -101,6 +101,8 @@ class StepBase:
     node: MappingNode
     group: tuple[int, int] | None = None
     """(which `together`, which of its branches)."""
+    within: int | None = None
+    """The index of the turn while which it runs (`during`)."""
 
     def place_of(self, *keys: str) -> Place:
         """The place of an entry of this step, or of the nearest thing around it."""
@@ -116,6 +118,8 @@ class Turn(StepBase):
     disturbances: tuple[Disturbance, ...] = ()
     simulate: tuple[SimulateShape, ...] = ()
     boundary: Literal["clear", "compact"] | None = None
+    during: Disturbance | None = None
+    """Where in the turn the steps that follow with `within` run."""
 
     @property
     def label(self) -> str:

@@ -4,15 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from convtest.errors import Problem, did_you_mean
-from convtest.scenario.disturbing import disturbances
+from convtest.scenario.disturbing import disturbances, during_point
 from convtest.scenario.expecting import bad_values
-from convtest.scenario.grammar import (
-    STEP_KEYS,
-    TURN_KEYS,
-    ExpectShape,
-    ScenarioShape,
-    StepShape,
-)
+from convtest.scenario.grammar import STEP_KEYS, TURN_KEYS, DuringShape, ExpectShape, ScenarioShape, StepShape
 from convtest.scenario.model import Act, Fact, SessionSpec, Step, Turn
 from convtest.scenario.nodes import Mapping, Sequence
 
@@ -52,6 +46,7 @@ class _Steps:
         self._ids: dict[str, Any] = {}
         self._used: set[str] = set()
         self._group: tuple[int, int] | None = None
+        self._within: int | None = None
 
     def walk(self, shapes: list[StepShape], node: Sequence) -> None:
         for shape, child in zip(shapes, node.items, strict=True):
@@ -74,8 +69,15 @@ class _Steps:
 
     def _together(self, shape: StepShape, node: Mapping) -> None:
         branches = node.entries["together"]
-        if self._group is not None or not isinstance(branches, Sequence) or not shape.together:
-            self._problems.append(Problem("together needs branches, and none in another", node.keys["together"]))
+        if (
+            self._group is not None
+            or self._within is not None
+            or not isinstance(branches, Sequence)
+            or not shape.together
+        ):
+            self._problems.append(
+                Problem("together needs branches, and stands in no other and in no during", node.keys["together"])
+            )
             return
         number, first = len(self.steps) + 1, len(self.steps)
         for index, (branch, child) in enumerate(zip(shape.together, branches.items, strict=True)):
@@ -157,8 +159,28 @@ class _Steps:
                 disturbances=disturbances(shape, node, self._problems),
                 simulate=tuple(_listed(shape.simulate)),
                 boundary=shape.boundary,
+                during=during_point(shape, node, self._problems),
             )
         )
+        if shape.during is not None:
+            self._during(shape.during, node, session)
+
+    def _during(self, shape: DuringShape, node: Mapping, session: str) -> None:
+        """The steps that run while the last turn streams."""
+        inner = node.entries["during"]
+        steps = inner.entries.get("steps") if isinstance(inner, Mapping) else None
+        if self._within is not None or self._group is not None:
+            self._problems.append(Problem("during stands in no together and no other during", node.keys["during"]))
+            return
+        first = len(self.steps)
+        self._within = first
+        if isinstance(steps, Sequence):
+            self.walk(shape.steps, steps)
+        self._within = None
+        for step in self.steps[first:]:
+            if isinstance(step, Act) and session in {step.session, step.target}:
+                what = f"{step.kind} on the session whose turn is streaming"
+                self._problems.append(Problem(what, step.place, "during takes its turns, and steps of other sessions"))
 
     def _base(self, shape: StepShape, node: Mapping, session: str, expect: ExpectShape | None) -> dict[str, Any]:
         return {
@@ -170,6 +192,7 @@ class _Steps:
             "place": node.place,
             "node": node,
             "group": self._group,
+            "within": self._within,
         }
 
     def _act(self, shape: StepShape, node: Mapping, key: str) -> None:
@@ -285,6 +308,7 @@ _ALLOWED = {
     "fault": {*TURN_KEYS},
     "simulate": {*TURN_KEYS},
     "boundary": {*TURN_KEYS},
+    "during": {*TURN_KEYS},
 }
 
 

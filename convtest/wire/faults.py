@@ -1,5 +1,6 @@
 """Faults on the wire: a source that answers with failures where the turn's disturbances say so."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +39,7 @@ class Faulty:
                 return self._refused(fault, interaction, turn, via)
         answer = await self._source.answer(interaction, turn, via)
         if answer.status == 200:
-            answer.chunks = _Broken(answer.chunks, turn, via)
+            answer.chunks = _Broken(answer.chunks, interaction, turn, via)
         return answer
 
     def _refused(self, fault: Disturbance, interaction: Interaction, turn: OpenTurn, via: Via) -> Answer:
@@ -60,8 +61,9 @@ class Faulty:
 class _Broken:
     """Passes chunks on, cut at the event where the fault is due, and then does what the fault says."""
 
-    def __init__(self, chunks: Any, turn: OpenTurn, via: Via) -> None:
+    def __init__(self, chunks: Any, interaction: Interaction, turn: OpenTurn, via: Via) -> None:
         self._chunks = chunks
+        self._interaction = interaction
         self._turn = turn
         self._via = via
         self._delivered = 0
@@ -117,6 +119,10 @@ class _Broken:
 
     async def _stall(self) -> bytes:
         if self._turn.due():
+            await self._via.clock.forever()
+        if math.isinf(self._via.read_timeout):
+            # The client has a time limit of its own, in another process: this is how it will end.
+            self._interaction.ended = "timeout"
             await self._via.clock.forever()
         await self._via.clock.sleep(self._via.read_timeout * 1000)
         raise WireFailure("timeout", f"nothing came for {self._via.read_timeout:g} s")

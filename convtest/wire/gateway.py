@@ -18,9 +18,9 @@ from starlette.requests import Request as Asked
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from convtest.wire.interaction import Request
+from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.lanes import MODEL_PATHS
-from convtest.wire.serving import CONNECTION, HOST, Server, listening_socket
+from convtest.wire.serving import CONNECTION, HOST, Connection, Server, listening_socket
 from convtest.wire.tap import Answer, OpenTurn, Tap, TappedAnswer, Via, WireFailure
 from convtest.wire.transports import Outward
 
@@ -32,6 +32,8 @@ REACTION = 0.15
 """Seconds that a client in another process has to yield what it was sent, while a disturbance waits for an event."""
 PARTING = 2.0
 """Seconds that a client has to close its connection after it was interrupted, before the answer goes on."""
+BEFORE_RESET = 0.1
+"""Seconds between the last bytes and a reset: with it the peer's system throws away what was not read yet."""
 _OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive", "expect"})
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "proxy-authenticate", "trailer", "upgrade"})
 _TIMEOUTS = {"connect": 30.0, "read": 600.0, "write": 60.0, "pool": 60.0}
@@ -160,14 +162,14 @@ class Gateway:
         connection = scope["extensions"][CONNECTION]
         turn = self._tap.turn_of(lane)
         gate = _Gate(turn) if turn is not None and turn.due() else None
-        via = Via(clock=self._tap.clock, forward=self._forwarding(outlet), read_timeout=float("inf"))
+        via = Via(clock=self._tap.clock, forward=self._forwarding(outlet), read_timeout=float("inf"), parting=PARTING)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
             try:
                 tapped = await self._tap.send(lane, request, via)
                 await self._answer(tapped, gate, send)
             except WireFailure as failure:
-                connection.reset() if failure.ended == "reset" else connection.close()
+                await _fail(connection, failure.ended)
             tasks.cancel_scope.cancel()
 
     def _forwarding(self, outlet: Outlet) -> Callable[[Request], Awaitable[Answer]]:
@@ -203,7 +205,7 @@ class _Gate:
         self._turn = turn
 
     async def before_the_head(self) -> None:
-        if not self._turn.due():
+        if self._turn.disturbed():
             await self._part()
 
     async def after(self, data: bytes) -> None:
@@ -216,7 +218,7 @@ class _Gate:
                 while self._turn.due() and progress is not self._turn.progress:
                     progress = self._turn.progress
                     await anyio.lowlevel.checkpoint()
-        if not self._turn.due():
+        if self._turn.disturbed():
             await self._part()
 
     async def _part(self) -> None:
@@ -254,6 +256,18 @@ async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
+
+
+async def _fail(connection: Connection, ended: StreamEnd) -> None:
+    """What the failure looks like from outside."""
+    match ended:
+        case "timeout":
+            await anyio.sleep_forever()  # until the client gives up
+        case "reset":
+            await anyio.sleep(BEFORE_RESET)
+            connection.reset()
+        case _:
+            connection.close()
 
 
 def _lane_and_path(asked: Asked) -> tuple[str | None, str]:

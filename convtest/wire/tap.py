@@ -94,6 +94,8 @@ class Via:
     """Send it on for real. Raises WireFailure where there is no response."""
     read_timeout: float = 600.0
     """Seconds without a byte after which the client gives up."""
+    parting: float = 0.0
+    """Seconds that a client in another process may need to close what it has read enough of."""
 
 
 class Source(Protocol):

@@ -1,0 +1,338 @@
+"""Clients in other processes: what they are told, what they may not do, how they end, and what they leave behind."""
+
+import json
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import psutil
+import pytest
+
+from convtest.config import Config, Profile
+from convtest.errors import ClientError, ConfigError, NetworkBlocked
+from convtest.play import Played, perform
+from convtest.prepare import Mode, prepare
+from convtest.reporting.failure import failure_text
+from convtest.reporting.snapshot import snapshot_text
+from tests.playing import GOOD, MODEL, Stage, checks_of, finding_of
+
+MEMORY = """
+    scenario: memory
+    timeout: 20s
+    facts:
+      who: {tell: My name is Ada., ask: What is my name?, answer: Ada}
+    tools:
+      look_up: {input: {what: string}, answers: [{when: {what: it}, return: found in the attic}]}
+    steps:
+      - tell: who
+      - user: Look it up.
+        simulate: [{calls: [{look_up: {what: it}}]}, {text: Here it is.}]
+        expect: {calls: [{look_up: {what: it}}], sent: {contains: found in the attic}}
+      - user: Tell me a long story about a lighthouse.
+        interrupt: {after: 4}
+        expect: {ended: interrupted}
+      - ask: who
+      - save: main
+      - resume: main
+        expect: {session: same, history: intact}
+      - ask: who
+      - fork: main
+        as: other
+      - session: other
+        ask: who
+      - clear: main
+      - ask: who
+        expect: {not: {knows: who}}
+      - restore: main
+        as: third
+      - session: third
+        ask: who
+    """
+
+
+def own(target: str = GOOD, **more: Any) -> Profile:
+    return Profile(
+        name="assistant", kind="python", target=target, own_process=True, upstream="simulator", options=MODEL, **more
+    )
+
+
+def command(*words: str, **more: Any) -> Profile:
+    return Profile(name="assistant", kind="command", command=words, upstream="simulator", options=MODEL, **more)
+
+
+def program(folder: Path, body: str) -> Profile:
+    """A program of a few lines of Python; `say` and `hear` are there."""
+    path = folder / "program.py"
+    path.write_text(PROTOCOL + dedent(body))
+    return command(sys.executable, str(path))
+
+
+PROTOCOL = """
+import json, os, subprocess, sys, time, urllib.request
+
+def say(**message):
+    print(json.dumps(message), flush=True)
+
+def hear():
+    line = sys.stdin.readline()
+    return json.loads(line) if line else sys.exit()
+
+"""
+
+
+def config_of(stage: Stage, profile: Profile, **more: Any) -> Config:
+    return replace(stage.config(), clients={"assistant": profile}, **more)
+
+
+def play(stage: Stage, text: str, profile: Profile, mode: Mode | None = None, **more: Any) -> Played:
+    (scenario,) = stage.scenarios(text)
+    stage.runs += 1
+    folder = stage.root / f"run-{stage.runs}"
+    folder.mkdir()
+    return perform(prepare(config_of(stage, profile, **more), scenario, mode or Mode()), folder)
+
+
+def report(played: Played) -> str:
+    return failure_text(played.transcript, played.verdict, node="", record_command="")
+
+
+def test_a_client_in_its_own_process_has_the_same_conversation(stage: Stage) -> None:
+    inside = stage.play(MEMORY)
+    simulated = play(stage, MEMORY, own())
+    recorded = play(stage, MEMORY, own(), Mode(record="all"))
+    replayed = play(stage, MEMORY, own())
+
+    for one in (inside, simulated, recorded, replayed):
+        assert one.verdict.passed, report(one)
+        assert snapshot_text(one.transcript).splitlines()[2:] == snapshot_text(inside.transcript).splitlines()[2:]
+    assert replayed.transcript.source == "replayed"
+
+
+def test_one_that_forgets_is_caught(stage: Stage) -> None:
+    play(stage, MEMORY, own(), Mode(record="all"))
+
+    outcome = play(stage, MEMORY, own("tests.broken_clients:forgetful"))
+
+    assert ("history", "wire") in checks_of(outcome)
+
+
+TWO = """
+    scenario: two
+    timeout: 20s
+    facts:
+      who: {tell: My name is Ada., ask: What is my name?, answer: Ada}
+    steps:
+      - tell: who
+      - user: Tell me a long story about a lighthouse.
+        disturb: {do: kill, %s}
+        expect: {ended: connection_lost}
+      - resume: main
+      - ask: who
+    """
+
+
+@pytest.mark.parametrize("point", ["after: 0", "after: 1", "after: 7", "at: first_event"])
+@pytest.mark.parametrize("mode", [Mode(), Mode(record="all")], ids=["simulated", "recorded"])
+def test_a_kill_is_a_sigkill_and_resume_a_restart(stage: Stage, point: str, mode: Mode) -> None:
+    text = TWO % point
+
+    outcome = play(stage, text, own(), mode)
+    outcome = play(stage, text, own()) if mode.record == "all" else outcome
+
+    assert outcome.verdict.passed, report(outcome)
+    end = outcome.transcript.turns()[1].end
+    assert end is not None
+    assert "the program ended with signal 9" in end.message
+
+
+@pytest.mark.parametrize("do", ["reset", "close", "error_event", "malformed"])
+def test_faults_at_the_gateway_reach_another_process(stage: Stage, do: str) -> None:
+    ended = "connection_lost" if do in {"reset", "close"} else "{one_of: [overloaded, error]}"
+    text = (TWO % "after: 4").replace("disturb: {do: kill", f"fault: {{do: {do}").replace("connection_lost", ended, 1)
+
+    recorded = play(stage, text, own(), Mode(record="all"))
+    replayed = play(stage, text, own())
+
+    for one in (recorded, replayed):
+        assert one.verdict.passed, report(one)
+    assert recorded.transcript.turns()[1].text == replayed.transcript.turns()[1].text == "Once there"
+
+
+def test_a_stall_lasts_until_the_client_gives_up(stage: Stage) -> None:
+    profile = replace(own(), options={**MODEL, "read_timeout": 0.3})
+    text = (TWO % "after: 2").replace("disturb: {do: kill", "fault: {do: stall").replace("connection_lost", "timeout")
+
+    recorded = play(stage, text, profile, Mode(record="all"))
+    replayed = play(stage, text, profile)
+
+    for one in (recorded, replayed):
+        assert one.verdict.passed, report(one)
+
+
+def test_a_status_at_the_gateway_is_retried_by_another_process(stage: Stage) -> None:
+    text = (TWO % "x").replace("disturb: {do: kill, x}", "fault: {status: 529, retry_after: 0.05s}")
+    text = text.replace("{ended: connection_lost}", "{retries: {count: 1}}")
+
+    outcome = play(stage, text, replace(own(), options={**MODEL, "max_retries": 2}))
+
+    assert outcome.verdict.passed, report(outcome)
+
+
+ONE = "scenario: one\ntimeout: 8s\nsteps: [{user: Hello., expect: {contains: hi}}]\n"
+
+
+def test_what_a_program_is_given(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-the-real-key-of-somebody")
+    monkeypatch.setenv("AWS_SECRET", "another-real-secret-value")
+    profile = program(
+        stage.root,
+        """
+        asked = hear()
+        say(type="connected", session_id="s1")
+        hear()
+        shown = {k: v for k, v in os.environ.items()}
+        say(type="text", text=json.dumps({"env": shown, "asked": asked, "cwd": os.getcwd()}))
+        say(type="turn_end")
+        hear(); say(type="disconnected")
+        """,
+    )
+
+    outcome = play(stage, ONE.replace("contains: hi", "contains: env"), replace(profile, env={"MINE": "yes"}))
+    said = json.loads(outcome.transcript.turns()[0].text)
+    found: Mapping[str, str] = said["env"]
+
+    assert outcome.verdict.passed, report(outcome)
+    assert "sk-proj-the-real-key-of-somebody" not in found.values()
+    assert "AWS_SECRET" not in found
+    assert found["MINE"] == "yes"
+    assert found["ANTHROPIC_BASE_URL"].endswith("/s/one/main")
+    assert found["OPENAI_BASE_URL"] == f"{found['ANTHROPIC_BASE_URL']}/v1"
+    assert found["ANTHROPIC_API_KEY"] == found["OPENAI_API_KEY"] != ""
+    assert Path(found["HOME"]).is_relative_to(stage.root / "run-1")
+    assert found["HTTPS_PROXY"] == found["http_proxy"] == found["ANTHROPIC_BASE_URL"].removesuffix("/s/one/main")
+    assert said["cwd"] == str(stage.root)
+    assert said["asked"]["options"] == {"model": "claude-haiku-4-5"}
+    assert outcome.transcript.turns()[0].session_id == "s1"
+
+
+def test_a_program_cannot_leave_this_machine(stage: Stage) -> None:
+    profile = program(
+        stage.root,
+        """
+        hear(); say(type="connected"); hear()
+        try:
+            urllib.request.urlopen("https://telemetry.example.com/ping", timeout=5)
+        except OSError as error:
+            say(type="text", text=f"hi {error}")
+        say(type="turn_end"); hear()
+        """,
+    )
+
+    with pytest.raises(NetworkBlocked, match=r"scenarios/talk.yaml::one tried to reach 'telemetry.example.com'"):
+        play(stage, ONE, profile)
+    assert play(stage, ONE, profile, allow_hosts=("telemetry.example.com",)).transcript.turns()
+
+
+BROKEN: dict[str, tuple[str, str, str]] = {
+    "no JSON": ("hear(); print('hello', flush=True); hear()", "client", "is no JSON object with a type: 'hello'"),
+    "dies at start": (
+        "print('no key', file=sys.stderr); sys.exit(3)",
+        "client",
+        "ended with exit code 3; its last words: no key",
+    ),
+    "dies in mid-turn": (
+        "hear(); say(type='connected'); hear(); say(type='text', text='hi'); sys.exit(4)",
+        "ended",
+        "connection_lost: the program ended with exit code 4",
+    ),
+    "unknown message": (
+        "hear(); say(type='connected'); hear(); say(type='txt', text='hi'); hear()",
+        "client",
+        "what the protocol does not know here: {'type': 'txt', 'text': 'hi'}",
+    ),
+    "wrong turn end": (
+        "hear(); say(type='connected'); hear(); say(type='turn_end', usage=3); hear()",
+        "client",
+        "turn_end: Expected `object`, got `int` - at `$.usage`",
+    ),
+    "hangs": (
+        "hear(); say(type='connected'); hear(); say(type='text', text='hm'); time.sleep(60)",
+        "timeout",
+        "text 'hm'",
+    ),
+    "never connects": ("time.sleep(60)", "timeout", "connecting"),
+}
+
+
+@pytest.mark.parametrize(("body", "check", "says"), BROKEN.values(), ids=list(BROKEN))
+def test_a_program_that_breaks_the_protocol_is_named(stage: Stage, body: str, check: str, says: str) -> None:
+    outcome = play(stage, ONE.replace("8s", "2s"), program(stage.root, body))
+
+    assert says in finding_of(outcome, check).seen
+    assert not [p for p in psutil.process_iter() if str(stage.root) in " ".join(p.cmdline())]
+
+
+def test_a_program_that_is_not_there_is_an_error_of_the_set_up(stage: Stage) -> None:
+    with pytest.raises(ClientError, match="cannot start 'no-such-program': No such file"):
+        play(stage, ONE, command("no-such-program"))
+
+
+def test_what_a_client_leaves_running_is_named_and_ended(stage: Stage) -> None:
+    leaves = """
+        hear(); say(type="connected"); hear()
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        say(type="text", text=f"hi {child.pid}"); say(type="turn_end"); hear(); say(type="disconnected")
+        """
+    stays = """
+        hear(); say(type="connected"); hear()
+        say(type="text", text=f"hi {os.getpid()}"); say(type="turn_end"); hear(); say(type="disconnected")
+        time.sleep(600)
+        """
+    for body, named in ((leaves, "time.sleep(600)"), (stays, "program.py")):
+        outcome = play(stage, ONE, program(stage.root, body))
+        pid = int(outcome.transcript.turns()[0].text.removeprefix("hi "))
+
+        seen = finding_of(outcome, "no_leftovers").seen
+        assert f"pid {pid}: " in seen
+        assert named in seen
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_refused_session_leaves_nothing(stage: Stage) -> None:
+    step = "{resume: lost, session_id: nobody, expect: {error: session_not_found}}"
+    text = f"scenario: lost\ntimeout: 10s\nsteps: [{step}]\n"
+
+    assert play(stage, text, own()).verdict.passed
+
+
+def test_own_process_needs_a_python_client(tmp_path: Path) -> None:
+    from convtest.config import load_config
+
+    section = '[tool.convtest.clients.a]\nkind = "messages"\nprocess = "own"\n'
+    (tmp_path / "pyproject.toml").write_text(section)
+
+    with pytest.raises(ConfigError, match='process = "own" is for clients of kind python'):
+        load_config(tmp_path)
+
+
+def test_two_items_at_once_do_not_harm_each_other(stage: Stage) -> None:
+    found: dict[int, Played] = {}
+    (scenario,) = stage.scenarios(MEMORY)
+
+    def one(number: int) -> None:
+        folder = stage.root / f"at-once-{number}"
+        folder.mkdir()
+        found[number] = perform(prepare(config_of(stage, own()), scenario, Mode()), folder)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [report(one) for one in found.values() if not one.verdict.passed] == []
