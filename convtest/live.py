@@ -54,13 +54,17 @@ class LiveSession:
 
     async def _run(self) -> None:
         lanes.enter(self._tap, self.name)
-        with self._scope:
-            async with self._receive:
-                async for call, result in self._receive:
-                    await result.make(call)
-        self._send.close()
-        with anyio.CancelScope(shield=True):
-            await _Call().make(self._stack.aclose)
+        try:
+            with self._scope:
+                async with self._receive:
+                    async for call, result in self._receive:
+                        await result.make(call)
+        finally:
+            self._send.close()
+            with anyio.CancelScope(shield=True):
+                if self.dead and self._kill():
+                    await _Call().make(self.close)
+                await _Call().make(self._stack.aclose)
 
     async def perform(self, call: Callable[[], Awaitable[Any]], record: StepRecord, timeout: float) -> Any:
         """Have the session's task make the call; what goes wrong is put down in the record, None is returned then."""
@@ -71,6 +75,7 @@ class LiveSession:
         if not result.done.is_set():
             record.hung = self.last_seen
             self.dead = True
+            self._kill()
             self._scope.cancel()
             with anyio.move_on_after(1, shield=True):
                 await result.done.wait()
@@ -110,10 +115,16 @@ class LiveSession:
         if hasattr(self._opening.transport, "drop"):
             self._opening.transport.drop()
         self._tap.drop(self.name)
-        kill = getattr(self.client, "kill", None)
-        if callable(kill):
-            kill()
+        self._kill()
         self._cut(self.name)
+
+    def _kill(self) -> bool:
+        """End the client's processes; false if it is not one that has any."""
+        kill = getattr(self.client, "kill", None)
+        if not callable(kill):
+            return False
+        kill()
+        return True
 
     async def turn(self, step: Turn, record: TurnRecord, meanwhile: "Meanwhile | None" = None) -> None:
         """Play one turn to its end, disturbing it where the step says so; then those asked while it streamed."""

@@ -1,5 +1,6 @@
 """Clients in other processes: what they are told, what they may not do, how they end, and what they leave behind."""
 
+import contextlib
 import json
 import sys
 import threading
@@ -182,6 +183,16 @@ def test_a_status_at_the_gateway_is_retried_by_another_process(stage: Stage) -> 
     assert outcome.verdict.passed, report(outcome)
 
 
+def running(words: str) -> list[int]:
+    """Processes, zombies apart, with these words in their command line."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and words in " ".join(process.cmdline()):
+                found.append(process.pid)
+    return found
+
+
 ONE = "scenario: one\ntimeout: 8s\nsteps: [{user: Hello., expect: {contains: hi}}]\n"
 
 
@@ -273,7 +284,7 @@ def test_a_program_that_breaks_the_protocol_is_named(stage: Stage, body: str, ch
     outcome = play(stage, ONE.replace("8s", "2s"), program(stage.root, body))
 
     assert says in finding_of(outcome, check).seen
-    assert not [p for p in psutil.process_iter() if str(stage.root) in " ".join(p.cmdline())]
+    assert running(str(stage.root)) == []
 
 
 def test_a_program_that_is_not_there_is_an_error_of_the_set_up(stage: Stage) -> None:
