@@ -36,7 +36,8 @@ async def answer(reader, writer):
             length = int(head.lower().split(b"content-length:")[1].split(b"\\r\\n")[0])
             await reader.readexactly(length)
             paced = b"x-paced" in head.lower()
-            writer.write(b"HTTP/1.1 200 OK\\r\\ncontent-type: text/event-stream\\r\\ntransfer-encoding: chunked\\r\\n\\r\\n")
+            kind = b"content-type: text/event-stream\\r\\ntransfer-encoding: chunked"
+            writer.write(b"HTTP/1.1 200 OK\\r\\n%s\\r\\n\\r\\n" % kind)
             chunk = b"%x\\r\\n%s\\r\\n" % (len(EVENT), EVENT)
             for number in range({EVENTS} if paced else 1):
                 writer.write(chunk)
@@ -123,14 +124,15 @@ def main() -> None:
     upstream = subprocess.Popen([sys.executable, "-c", UPSTREAM], stdout=subprocess.PIPE, text=True)
     assert upstream.stdout is not None
     port = int(upstream.stdout.readline())
+    upstream_url = f"http://127.0.0.1:{port}"
     try:
-        with tempfile.TemporaryDirectory() as folder, serving(Path(folder), "--upstream", f"http://127.0.0.1:{port}") as found:
+        with tempfile.TemporaryDirectory() as folder, serving(Path(folder), "--upstream", upstream_url) as found:
             direct, through = asyncio.run(first_bytes(port, found.port))
             print(f"first byte: direct {direct:.3f} ms, gateway {through:.3f} ms: adds {through - direct:.3f} ms")
             direct, through = asyncio.run(streams(port, found.port))
             more = (through / direct - 1) * 100
             print(f"{EVENTS:,} events: direct {direct:.0f} ms, gateway {through:.0f} ms: adds {more:.1f} %")
-        with tempfile.TemporaryDirectory() as folder, serving(Path(folder), "--upstream", f"http://127.0.0.1:{port}") as found:
+        with tempfile.TemporaryDirectory() as folder, serving(Path(folder), "--upstream", upstream_url) as found:
             before = found.memory()
             asyncio.run(crowd(found.port))
             print(f"200 connections at once: {before:.0f} MB before, at most {peak(found):.0f} MB")

@@ -30,7 +30,7 @@ def make(config: Config, name: str) -> Made:
         wire=profile.wire or kind.wire,
         base_url=kind.base_url if upstream == SIMULATOR else upstream,
         upstream=upstream,
-        public=upstream == kind.base_url,
+        public=bool(upstream) and upstream == kind.base_url,
         api_key_env=profile.api_key_env or kind.api_key_env,
         gateway=kind.gateway or profile.gateway or profile.own_process,
         base_path=kind.base_path,
