@@ -14,7 +14,7 @@ from convtest.errors import MissingCapability
 from convtest.live import LiveSession, Meanwhile
 from convtest.scenario.model import Act, Scenario, Step, Turn
 from convtest.sessions import Environment, Sessions, Watch
-from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord
+from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord, ends_in
 from convtest.wire.gateway import Gateway
 from convtest.wire.tap import Tap
 
@@ -166,6 +166,8 @@ class Runner:
         for one in (record, *second):
             self._sent_in(one, first)
         for one in second:
+            _hand_over(record, one)
+        for one in second:
             if record.end is not None and step.during not in record.unreached:
                 one.session_id_before = one.session_id = record.session_id
                 self.transcript.records.append(one)
@@ -262,6 +264,17 @@ class Runner:
             client, _ = self._sessions.clients[act.session]
             raise MissingCapability(client=client, capability=name, place=act.place)
         return found  # type: ignore[no-any-return]
+
+
+def _hand_over(outer: TurnRecord, second: TurnRecord) -> None:
+    """A process asks for its second prompt as soon as it has answered the first, before we know that it has."""
+    asked = [one for one in outer.interactions if ends_in(one.canonical, second)]
+    if second.interactions or not asked or ends_in(asked[0].canonical, outer):
+        return
+    outer.interactions = [one for one in outer.interactions if one not in asked]
+    second.interactions, second.borrowed = asked, []
+    for one in asked:
+        one.turn = second.step.index
 
 
 def _taken(steps: list[Step], outer: Step) -> list[Step]:

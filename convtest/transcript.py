@@ -102,7 +102,7 @@ class TurnRecord(StepRecord):
         that end in the prompt."""
         seen = self.interactions or self.borrowed
         main = [one for one in seen if _was_yielded(one, self) or (_refused(one) and _holds(one.canonical, self))]
-        return main or [one for one in seen if _ends_in(one.canonical, self)]
+        return main or [one for one in seen if ends_in(one.canonical, self)]
 
     def side(self) -> list[Interaction]:
         """Titles, counts and the like."""
@@ -136,7 +136,8 @@ def _holds(sent: Canonical, record: TurnRecord) -> bool:
     return any(isinstance(b, dict) and str(b.get("text", "")).strip() == prompt for b in blocks)
 
 
-def _ends_in(sent: Canonical, record: TurnRecord) -> bool:
+def ends_in(sent: Canonical, record: TurnRecord) -> bool:
+    """Whether the request's last message is the turn's prompt, or brings tool results."""
     if not sent.messages or not isinstance(sent.messages[-1].get("content"), list):
         return False
     last: Sequence[Any] = sent.messages[-1]["content"]

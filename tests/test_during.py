@@ -4,6 +4,7 @@ import pytest
 
 from convtest.errors import ScenarioError
 from convtest.prepare import Mode
+from convtest.wire.tap import OpenTurn, Tap
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.test_processes import own, play
 
@@ -56,6 +57,22 @@ def test_it_plays_simulated_recorded_and_replayed(stage: Stage, text: str, proce
     first = outcome.transcript.turns()[1 if text is SECOND else 0]
     assert len(first.events) > 10
     assert outcome.transcript.source == "replayed"
+
+
+def test_a_request_that_overtakes_its_turn_is_handed_over(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a process is quicker than its turn end is read."""
+    real = Tap.begin_turn
+
+    def late(tap: Tap, lane: str, turn: OpenTurn) -> None:
+        turn.number = 2 if turn.number == 3 else turn.number
+        real(tap, lane, turn)
+
+    monkeypatch.setattr(Tap, "begin_turn", late)
+
+    outcome = stage.play(SECOND)
+
+    assert outcome.verdict.passed, outcome.verdict
+    assert [one.turn for one in outcome.transcript.interactions] == [1, 2, 3, 4]
 
 
 def test_the_other_session_is_answered_before_the_turn_ends(stage: Stage) -> None:

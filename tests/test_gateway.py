@@ -5,7 +5,10 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import anthropic
+import openai
 import pytest
 
 from convtest.cassettes import store
@@ -17,7 +20,7 @@ from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from convtest.scenario.model import Scenario
 from tests.gateways import TOKEN, Serving, read_all, request, serving
-from tests.models import Behaviour, model
+from tests.models import TEXT, Behaviour, model
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -312,3 +315,43 @@ def test_what_the_simulator_speaks(simulating: Serving, path: str, body: bytes, 
     found = simulating.raw(data if body else data.replace(b"POST", b"GET", 1))
 
     assert says in found
+
+
+def by_sdks(found: Serving) -> list[str]:
+    """What each API's own package makes of what is answered, streamed and not."""
+    base: Any = {"api_key": TOKEN, "max_retries": 0}
+    asked: Any = [{"role": "user", "content": "What is the answer?"}]
+    said: list[str] = []
+    with anthropic.Anthropic(base_url=f"{found.url}/s/serve/claude", **base) as claude:
+        with claude.messages.stream(model="m", max_tokens=9, messages=asked) as stream:
+            said.append("".join(stream.text_stream))
+        block: Any = claude.messages.create(model="m", max_tokens=9, messages=asked).content[0]
+        said.append(block.text)
+    with openai.OpenAI(base_url=f"{found.url}/s/serve/gpt/v1", **base) as gpt:
+        with gpt.chat.completions.create(model="m", messages=asked, stream=True) as chunks:
+            said.append("".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices))
+        said.append(gpt.responses.create(model="m", input="What is the answer?").output_text)
+        with gpt.responses.create(model="m", input="What is the answer?", stream=True) as events:
+            said.append("".join(event.delta for event in events if event.type == "response.output_text.delta"))
+    return said
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip", "br"])
+@pytest.mark.parametrize("base", ["", "/v1"])
+def test_every_api_is_recorded_and_replayed_by_its_own_package(tmp_path: Path, encoding: str, base: str) -> None:
+    with (
+        model(Behaviour(encoding=encoding)) as (url, _),
+        serving(tmp_path, "--upstream", url + base, "--record", "c.yaml") as found,
+    ):
+        first = by_sdks(found)
+        found.stop()
+    with serving(tmp_path, "--replay", "c.yaml", "--speed", "1000") as found:
+        again = by_sdks(found)
+        code, _, err = found.stop()
+
+    recorded = store.load(tmp_path / "c.yaml", shown="c")
+    assert first == again == [TEXT] * 5
+    assert (code, err) == (0, "")
+    assert [one.lane for one in recorded] == ["claude", "claude", "gpt", "gpt", "gpt"]
+    assert len(recorded[0].chunks) == 7
+    assert "forty" in (tmp_path / "c.yaml").read_text()

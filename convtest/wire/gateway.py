@@ -6,7 +6,7 @@ run's token is demanded, foreign Host headers and browsers are refused: whoever 
 
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -176,7 +176,7 @@ class Gateway:
         """Sends a request on with the real key in place of the run's token."""
 
         async def forward(wanted: Request) -> Answer:
-            headers = tuple((name, _with_key(name, value, outlet.api_key)) for name, value in wanted.headers)
+            headers = tuple(_with_key(wanted.headers, outlet.api_key))
             return await self._outward.send(replace(wanted, headers=headers))
 
         return forward
@@ -294,10 +294,14 @@ def _request(asked: Asked, url: str, body: bytes) -> Request:
     return Request(method=asked.method, url=url, headers=headers, body=body)
 
 
-def _with_key(name: str, value: str, key: str) -> str:
-    if name in {"x-api-key", "api-key"}:
-        return key
-    return f"Bearer {key}" if name == "authorization" else value
+def _with_key(headers: Iterable[tuple[str, str]], key: str) -> Iterator[tuple[str, str]]:
+    """The real key where the run's token stood; no such header where there is none: the upstream says so itself."""
+    for name, value in headers:
+        if name in {"x-api-key", "api-key", "authorization"}:
+            if key:
+                yield name, f"Bearer {key}" if name == "authorization" else key
+        else:
+            yield name, value
 
 
 def _error(status: int, kind: str, message: str) -> Response:
