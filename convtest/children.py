@@ -1,18 +1,14 @@
 """What processes that a client starts find around them, and which of them stayed behind."""
 
-import contextlib
 import os
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
+from convtest.clients.family import MARK, SESSION, family, kill, named
 from convtest.wire.gateway import Gateway
 
-MARK = "CONVTEST_RUN"
-"""Stands in the environment of everything that an item starts, however far down: so it is found again."""
 _SECRET = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|PRIVATE_?KEY)S?$", re.IGNORECASE)
 _PRIVATE = frozenset({"HOME", "USERPROFILE", "CLAUDE_CONFIG_DIR", "ANTHROPIC_AUTH_TOKEN"})
 _OFFLINE_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -39,7 +35,7 @@ def environment(
         "OPENAI_API_KEY": gateway.token,
         "CONVTEST_BASE_URL": address,
         "CONVTEST_API_KEY": gateway.token,
-        "CONVTEST_SESSION": session,
+        SESSION: session,
         "HOME": str(home),
         "USERPROFILE": str(home),
         "CLAUDE_CONFIG_DIR": str(home / ".claude"),
@@ -58,24 +54,7 @@ def _proxies(url: str, allow_hosts: tuple[str, ...]) -> dict[str, str]:
 
 def end_leftovers(token: str) -> list[str]:
     """What is still running of an item's processes, as `pid 12: node agent.js`; it is ended here."""
-    found = [process for process in psutil.process_iter() if _belongs(process, token)]
-    named = [_named(process) for process in found]
-    for process in found:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(found, timeout=3)
-    return [name for name in named if name]
-
-
-def _belongs(process: psutil.Process, token: str) -> bool:
-    try:
-        return process.pid != os.getpid() and process.environ().get(MARK) == token
-    except (psutil.Error, OSError):
-        return False
-
-
-def _named(process: psutil.Process) -> str:
-    try:
-        return f"pid {process.pid}: {' '.join(process.cmdline())[:120]}" if process.is_running() else ""
-    except psutil.Error:
-        return ""
+    found = family(token)
+    names = [named(process) for process in found]
+    kill(found)
+    return [name for name in names if name]

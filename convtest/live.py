@@ -170,7 +170,7 @@ class LiveSession:
         finally:
             self._tap.end_turn(self.name)
             record.total_ms = self._tap.clock.now() - started
-            record.unreached = [*plan.pending, *turn.faults]
+            record.unreached = [*plan.pending, *(one for one in turn.faults if one not in turn.met)]
 
     async def _read(self, record: TurnRecord, plan: "_Plan", started: float) -> None:
         assert self.client is not None

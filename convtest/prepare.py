@@ -61,6 +61,11 @@ class Prepared:
         names = {spec.client for spec in self.scenario.sessions.values()} | {self.scenario.client}
         return any(self.make(name).gateway for name in names)
 
+    def missing(self) -> tuple[str, str] | None:
+        """(the first client that lacks something, what to install)."""
+        names = {spec.client for spec in self.scenario.sessions.values()} | {self.scenario.client}
+        return next(((name, what) for name in sorted(names) if (what := self.make(name).missing)), None)
+
     def made_of(self, session: str | None) -> Made:
         """What the session of this name is opened with; the scenario's client for any other."""
         spec = self.scenario.sessions.get(session or "")

@@ -15,7 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from convtest.config import Config
-from convtest.errors import ConversationFailed, ConvtestError, NoCassette, ScenarioError
+from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette, ScenarioError
 from convtest.loading import load_file
 from convtest.pytest_plugin import HEADLINE, PROPERTY, STATE, Crash, Shown, register_tags
 from convtest.scenario.model import Scenario
@@ -92,10 +92,20 @@ class ScenarioItem(pytest.Function):
         super().setup()
         config = self._configured(state.config)
         prepared = prepare(config, self.scenario, mode_of(self.config))
+        self._need(prepared)
         self.prepared = replace(prepared, listening=state.gateway.listening, token=state.gateway.token)
         if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
             shown = state.config.shown(self.prepared.cassette)
             raise NoCassette(cassette=shown, command=self.prepared.first_record_command)
+
+    def _need(self, prepared: "Prepared") -> None:
+        """Skips, or fails where nothing may be skipped, what needs something that is not installed."""
+        missing = prepared.missing()
+        if not missing:
+            return
+        if self.config.getoption("--convtest-strict"):
+            raise ClientError("it cannot be used", client=missing[0], help=missing[1])
+        pytest.skip(f"client {missing[0]!r} needs: {missing[1]}")
 
     def _configured(self, config: Config) -> Config:
         """With what the fixtures convtest_client_options, convtest_upstream and convtest_scrub say."""

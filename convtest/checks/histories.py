@@ -122,7 +122,9 @@ def _with_prompt(state: State, record: TurnRecord) -> State:
 
 def _after_request(state: State, one: Interaction) -> State:
     sent = one.canonical
-    reply = blocks_of({"role": "assistant", "content": one.reply().get("content") or []})
+    # An answer that broke off binds nobody: what is asked again may hold it, or not.
+    whole = one.ended == "complete" and one.reply().get("stop_reason") is not None
+    reply = blocks_of({"role": "assistant", "content": one.reply().get("content") or []}) if whole else []
     return _replaced(
         state,
         blocks=merged([*request_blocks(sent), *reply]),

@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
+from convtest.checks.habits import is_kept
 from convtest.checks.histories import Block, Prompt, Seen, follow, mass_of, request_blocks, settings_of
 from convtest.checks.isolation import isolation
 from convtest.checks.result import Finding, at_step
-from convtest.transcript import ActRecord, Transcript, TurnRecord
+from convtest.transcript import ActRecord, Transcript, TurnRecord, ends_in
+from convtest.wire.canonical import Canonical
 
 
 def history(transcript: Transcript) -> Iterator[Finding]:
     """Each request extends the last one and what was answered to it."""
     for seen in follow(transcript):
         before, found = seen.before.blocks, request_blocks(seen.sent)
-        if before is not None and found[: len(before)] != before:
+        if before is not None and not _extends(found, before):
             yield _broken(seen, before, found)
         elif seen.before.system and not seen.sent.system:
             yield at_step(
@@ -29,9 +31,13 @@ def history(transcript: Transcript) -> Iterator[Finding]:
             )
 
 
+def _extends(found: tuple[Block, ...], before: tuple[Block, ...]) -> bool:
+    return len(found) >= len(before) and all(is_kept(*pair) for pair in zip(before, found, strict=False))
+
+
 def _broken(seen: Seen, before: tuple[Block, ...], found: tuple[Block, ...]) -> Finding:
     pairs = enumerate(zip_longest(before, found[: len(before)]), 1)
-    position, (wanted, got) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+    position, (wanted, got) = next((i, pair) for i, pair in pairs if None in pair or not is_kept(*pair))
     lost = [block for block in before if block not in found]
     what = "reorders" if not lost else "does not extend"
     return at_step(
@@ -109,12 +115,14 @@ def _stale(transcript: Transcript, record: TurnRecord) -> Iterator[Finding]:
     text = record.text.strip()
     if not text or record.wire != "history":
         return
-    if any(_holds(one.reply(), text) for one in record.interactions or record.borrowed):
+    mine = [one for one in record.interactions or record.borrowed if _holds(one.reply(), text)]
+    if any(ends_in(one.canonical, record) for one in mine):
         return
     for earlier in transcript.turns(record.session):
         if earlier is record:
             return
-        if any(_holds(one.reply(), text) for one in earlier.interactions):
+        asked = [one for one in mine if _asks(one.canonical, earlier)]
+        if asked or (not mine and any(_holds(one.reply(), text) for one in earlier.interactions)):
             yield at_step(
                 record,
                 "one_end",
@@ -126,6 +134,13 @@ def _stale(transcript: Transcript, record: TurnRecord) -> Iterator[Finding]:
                 key="user",
             )
             return
+
+
+def _asks(sent: Canonical, record: TurnRecord) -> bool:
+    """The request's last words are the turn's prompt: it was sent late, when nobody read any more."""
+    last = sent.messages[-1].get("content") if sent.messages else None
+    blocks = last if isinstance(last, list) else []
+    return any(isinstance(b, dict) and str(b.get("text", "")).strip() == record.turn.prompt.strip() for b in blocks)
 
 
 _LONG_ENOUGH = 12

@@ -119,6 +119,10 @@ class Kind:
     gateway: bool = False
     """It asks the model from another process: its requests go to the gateway."""
     api_key_env: str = "ANTHROPIC_API_KEY"
+    needs: str = ""
+    """A package that it imports when it is used."""
+    extra: str = ""
+    """The extra of convtest that brings it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +142,8 @@ class Made:
     public: bool = False
     """The upstream is the public API of its kind, which asks for a key."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    missing: str = ""
+    """What to install before it can be used; empty if all is there."""
 
 
 def lacks(client: object) -> Sequence[str]:

@@ -3,18 +3,18 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
-from convtest.clients import chat_completions, command, messages, python, sse
+from convtest.clients import chat_completions, claude, command, messages, python, sse
 from convtest.clients.port import Factory, Kind, Made
 from convtest.config import Config, Profile
 from convtest.errors import ConfigError, did_you_mean
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (messages.KIND, chat_completions.KIND, python.KIND, command.KIND, sse.KIND)
+    kind.name: kind for kind in (messages.KIND, chat_completions.KIND, claude.KIND, python.KIND, command.KIND, sse.KIND)
 }
 SIMULATOR = "simulator"
-_LATER = ("claude_agent_sdk",)
 
 
 def make(config: Config, name: str) -> Made:
@@ -35,7 +35,13 @@ def make(config: Config, name: str) -> Made:
         gateway=kind.gateway or profile.gateway or profile.own_process,
         base_path=kind.base_path,
         environment=profile.env,
+        missing=_missing(kind),
     )
+
+
+def _missing(kind: Kind) -> str:
+    absent = kind.needs and find_spec(kind.needs) is None
+    return f"pip install 'convtest[{kind.extra}]'" if absent else ""
 
 
 def _factory(config: Config, profile: Profile, kind: Kind) -> Factory:
@@ -56,8 +62,6 @@ def _factory(config: Config, profile: Profile, kind: Kind) -> Factory:
 def _kind(profile: Profile) -> Kind:
     if profile.kind in KINDS:
         return KINDS[profile.kind]
-    if profile.kind in _LATER:
-        raise ConfigError(f"kind {profile.kind!r} is not supported yet", where=profile.where, help=_known())
     raise ConfigError(f"unknown kind {profile.kind!r}", where=profile.where, help=did_you_mean(profile.kind, KINDS))
 
 
@@ -98,7 +102,3 @@ def unknown_options(config: Config, name: str, options: object) -> list[str]:
     if kind is None or kind.options is None or not isinstance(options, dict):
         return []
     return [option for option in options if option not in kind.options]
-
-
-def _known() -> str:
-    return f"known: {', '.join(KINDS)}"

@@ -102,7 +102,12 @@ class Simulator:
             thinking, text = scripted.thinking or "", scripted.text or ""
             if scripted.words:
                 text = story("a place by the sea", scripted.words)
-            calls = tuple(self._call(name, given) for call in scripted.calls or [] for name, given in call.items())
+            offered = [_name(tool) for tool in request.get("tools") or []]
+            calls = tuple(
+                self._call(_offered(name, offered), given)
+                for call in scripted.calls or []
+                for name, given in call.items()
+            )
         stop = (scripted.stop_reason if scripted else None) or ("tool_use" if calls else "end_turn")
         words = pieces(text)
         if len(words) > request["max_tokens"]:
@@ -130,6 +135,15 @@ class Simulator:
     def _call(self, name: str, given: Mapping[str, Any] | None) -> tuple[str, str, Mapping[str, Any]]:
         self._calls += 1
         return f"toolu_simulated_{self._calls:04}", name, given or {}
+
+
+def _name(tool: Mapping[str, Any]) -> str:
+    return str(tool.get("name") or (tool.get("function") or {}).get("name", ""))
+
+
+def _offered(name: str, offered: Sequence[str]) -> str:
+    """The name by which the tool is offered: clients put the name of its server before it (`mcp__server__tool`)."""
+    return name if name in offered else next((one for one in offered if one.endswith(f"__{name}")), name)
 
 
 def slots_of(scenario: Scenario) -> list[Slot]:

@@ -47,6 +47,7 @@ class Faulty:
         # Those that are done leave the list, so that its length tells which one this is.
         which = turn.number, len(turn.faults)
         given = self._given[which] = self._given.get(which, 0) + 1
+        turn.met.append(fault)
         if given >= fault.times:
             turn.faults.remove(fault)
         kind = _ERRORS.get(fault.status, "api_error")

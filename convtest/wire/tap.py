@@ -39,7 +39,9 @@ class OpenTurn:
     early: anyio.Event | None = None
     """Where an act is due as soon as the request is out: set when it has been done."""
     faults: list[Any] = field(default_factory=list)
-    """Disturbances of the wire that have not come yet."""
+    """Disturbances of the wire that have not come yet, or may come again."""
+    met: list[Any] = field(default_factory=list)
+    """Those of them that came at least once."""
     progress: anyio.Event = field(default_factory=anyio.Event)
     """Set with the next event that the client yields, and then replaced."""
 

@@ -1,0 +1,31 @@
+"""What honest clients change in what they send back: each habit with the reason for which it was seen.
+
+Interrupt markers, fillers after a resume ("No response requested.") and merged user messages need no entry: after a turn
+that was cut short a history binds only up to its prompt, and neighbouring texts count as one.
+"""
+
+from typing import Any
+
+import msgspec
+
+from convtest.checks.histories import Block
+
+
+def is_kept(before: Block, found: Block) -> bool:
+    """Whether a block of the history is still there."""
+    return before == found or _has_defaults_filled_in(before, found)
+
+
+def _has_defaults_filled_in(before: Block, found: Block) -> bool:
+    """Claude Code writes a tool's default arguments into the tool use that it keeps (`Edit` gains `replace_all`): the
+    arguments that the model gave are all there."""
+    if not before.kind == found.kind == "tool_use" or before.role != found.role:
+        return False
+    (name, given), (other, kept) = _call(before), _call(found)
+    return name == other and all(key in kept and kept[key] == value for key, value in given.items())
+
+
+def _call(block: Block) -> tuple[str, dict[str, Any]]:
+    name, _, arguments = block.text.partition(" ")
+    given = msgspec.json.decode(arguments)
+    return name, given if isinstance(given, dict) else {"": given}

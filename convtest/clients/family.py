@@ -1,0 +1,49 @@
+"""Processes that were started for one item, however far down: found by a variable that each inherits."""
+
+import contextlib
+import os
+import time
+
+import psutil
+
+MARK = "CONVTEST_RUN"
+SESSION = "CONVTEST_SESSION"
+
+
+def family(token: str, session: str | None = None) -> list[psutil.Process]:
+    """What runs with this token in its environment, of one session or of all; zombies apart."""
+    return [process for process in psutil.process_iter() if _belongs(process, token, session)]
+
+
+def _belongs(process: psutil.Process, token: str, session: str | None) -> bool:
+    try:
+        found = process.environ()
+        mine = process.pid != os.getpid() and found.get(MARK) == token
+        return mine and process.status() != psutil.STATUS_ZOMBIE and session in (None, found.get(SESSION))
+    except (psutil.Error, OSError):
+        return False
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    """SIGKILL, and wait until they are dead; whoever started them still has to take their exit codes."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    deadline = time.monotonic() + 3
+    while any(_lives(process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def named(process: psutil.Process) -> str:
+    """`pid 12: node agent.js`; empty for one that is gone."""
+    try:
+        return f"pid {process.pid}: {' '.join(process.cmdline())[:120]}" if process.is_running() else ""
+    except psutil.Error:
+        return ""

@@ -1,0 +1,372 @@
+"""The real Claude Agent SDK with the CLI it bundles, behind the gateway: simulated, recorded and replayed."""
+
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import psutil
+import pytest
+
+from convtest.cassettes import store
+from convtest.checks.habits import is_kept
+from convtest.checks.histories import Block
+from convtest.config import Config, Profile
+from convtest.errors import ClientError
+from convtest.play import Played, perform
+from convtest.prepare import Mode, prepare
+from convtest.reporting.failure import failure_text
+from convtest.reporting.snapshot import snapshot_text
+from tests.playing import Stage, checks_of, finding_of
+
+QUICK = {"CLAUDE_CODE_MAX_RETRIES": "1"}
+"""The CLI tries again for three minutes otherwise."""
+
+
+def claude(**options: Any) -> Profile:
+    given = {"model": "claude-haiku-4-5", "system": "You are terse.", "time_limit": 30, **options}
+    return Profile(name="assistant", kind="claude_agent_sdk", upstream="simulator", options=given, env=QUICK)
+
+
+def play(stage: Stage, text: str, profile: Profile | None = None, mode: Mode | None = None) -> Played:
+    (scenario,) = stage.scenarios(dedent(HEAD) + dedent(text))
+    config: Config = replace(stage.config(), clients={"assistant": profile or claude()})
+    stage.runs += 1
+    folder = stage.root / f"run-{stage.runs}"
+    folder.mkdir()
+    return perform(prepare(config, scenario, mode or Mode()), folder)
+
+
+def report(played: Played) -> str:
+    if played.verdict.passed:
+        return ""
+    return failure_text(played.transcript, played.verdict, node="", record_command="")
+
+
+HEAD = """\
+    scenario: claude
+    timeout: 40s
+    facts:
+      who: {tell: My name is Ada., ask: What is my name?, answer: Ada}
+    tools:
+      look_up:
+        description: Looks something up.
+        input: {what: string}
+        answers: [{when: {what: it}, return: in the attic}]
+    steps:
+    - tell: who
+    """
+STORY = "- user: Tell me a long story about a lighthouse."
+CONVERSATIONS = {
+    "turns": """
+    - ask: who
+      expect: {sent: {contains: You are terse., messages: 3}}
+    - ask: who
+    """,
+    "interrupt before the first byte": f"""
+    {STORY}
+      interrupt: {{after: 0}}
+      expect: {{ended: interrupted}}
+    - ask: who
+    """,
+    "interrupt at the first event": f"""
+    {STORY}
+      interrupt: {{at: first_event}}
+      expect: {{ended: interrupted}}
+    - ask: who
+    """,
+    "interrupt after seven events": f"""
+    {STORY}
+      interrupt: {{after: 7}}
+      expect: {{ended: interrupted, history: {{contains: lighthouse}}}}
+    - ask: who
+    """,
+    "interrupt twice": f"""
+    {STORY}
+      disturb: [{{do: interrupt, after: 3}}, {{do: interrupt, after: 3}}]
+      expect: {{ended: interrupted}}
+    - ask: who
+    """,
+    "interrupt in thinking": """
+    - user: Think about it.
+      simulate: {thinking: well that is a long thought about many things, text: Done.}
+      interrupt: {at: thinking}
+      expect: {ended: interrupted}
+    - ask: who
+    """,
+    "a tool": """
+    - user: Look it up.
+      simulate: [{calls: [{look_up: {what: it}}]}, {text: Here it is.}]
+      expect: {calls: [{look_up: {what: it}}], sent: {contains: in the attic}, contains: Here it is.}
+    - ask: who
+    """,
+    "two tools at once": """
+    - user: Look both up.
+      simulate: [{calls: [{look_up: {what: it}}, {look_up: {what: that}}]}, {text: One of them.}]
+      expect: {sent: {contains: [in the attic, the scenario has no answer]}, contains: One of them.}
+    - ask: who
+    """,
+    "interrupt at a tool use": """
+    - user: Look it up.
+      simulate: [{calls: [{look_up: {what: it}}]}, {text: Here it is.}]
+      interrupt: {at: tool_use}
+      expect: {ended: {one_of: [interrupted, complete]}}
+    - ask: who
+    """,
+    "resume": """
+    - resume: main
+      expect: {session: same, history: intact}
+    - ask: who
+    """,
+    "resume after an interrupt": f"""
+    {STORY}
+      interrupt: {{after: 4}}
+      expect: {{ended: interrupted}}
+    - resume: main
+      expect: {{session: same}}
+    - ask: who
+    """,
+    "resume of an unknown id": """
+    - resume: lost
+      session_id: 00000000-0000-4000-8000-000000000000
+      expect: {error: session_not_found}
+    - ask: who
+    """,
+    "resume of what is no id": """
+    - resume: lost
+      session_id: not-an-id
+      expect: {error: session_not_found}
+    - ask: who
+    """,
+    "fork leaves the original untouched": """
+    - fork: main
+      as: other
+    - session: other
+      user: Call me Grace from now on.
+    - session: other
+      user: What did I say first?
+      expect: {sent: {contains: Grace}}
+    - ask: who
+      expect: {sent: {lacks: Grace}}
+    """,
+    "a fork of a fork": """
+    - fork: main
+      as: second
+    - session: second
+      ask: who
+    - fork: second
+      as: third
+    - session: third
+      ask: who
+      expect: {sent: {messages: 5}}
+    """,
+    "continue": """
+    - continue: main
+    - ask: who
+    """,
+    "kill in mid-text": f"""
+    {STORY}
+      disturb: {{do: kill, after: 3}}
+      expect: {{ended: connection_lost}}
+    - resume: main
+    - ask: who
+    """,
+    "kill between turns": """
+    - ask: who
+    - kill: main
+    - resume: main
+      expect: {session: same}
+    - ask: who
+    """,
+    "disconnect in mid-text": f"""
+    {STORY}
+      disturb: {{do: disconnect, after: 3}}
+      expect: {{ended: connection_lost}}
+    - resume: main
+    - ask: who
+    """,
+    "clear": """
+    - clear: main
+    - ask: who
+      expect: {not: {knows: who}}
+    """,
+    "many clients at once": """
+    - together:
+        - - {session: main, ask: who}
+        - - {resume: main, as: two}
+          - {session: two, ask: who}
+    """,
+    "another session in mid-turn": f"""
+    - fork: main
+      as: other
+    {STORY}
+      during:
+        after: 3
+        steps:
+          - {{session: other, ask: who}}
+    - ask: who
+    """,
+    "a second prompt in mid-turn": f"""
+    {STORY}
+      during:
+        after: 3
+        steps:
+          - ask: who
+    - ask: who
+    """,
+    "max_turns": """
+    - set: main
+      options: {permission_mode: acceptEdits}
+    - user: Look it up.
+      simulate: [{calls: [{look_up: {what: it}}]}, {text: Here it is.}]
+      expect: {contains: Here it is.}
+    """,
+}
+
+
+@pytest.mark.parametrize("text", CONVERSATIONS.values(), ids=list(CONVERSATIONS))
+def test_it_is_the_same_simulated_recorded_and_replayed(stage: Stage, text: str) -> None:
+    simulated = play(stage, text)
+    recorded = play(stage, text, mode=Mode(record="all"))
+    replayed = play(stage, text)
+
+    assert [report(one) for one in (simulated, recorded, replayed)] == ["", "", ""]
+    assert replayed.transcript.source == "replayed"
+    shown = [snapshot_text(one.transcript).splitlines()[2:] for one in (recorded, replayed)]
+    assert shown[0] == shown[1]
+    assert not [one for one in stage.root.rglob("home") if one.is_file()]
+
+
+def test_a_kill_before_the_first_byte_may_lose_the_prompt_and_nothing_else(stage: Stage) -> None:
+    """The CLI writes its session file a moment later: whether the prompt stands there is luck, so no replay."""
+    text = f"""
+    {STORY}
+      disturb: {{do: kill, after: 0}}
+      expect: {{ended: connection_lost}}
+    - resume: main
+    - ask: who
+    """
+
+    for _ in range(3):
+        assert report(play(stage, text)) == ""
+
+
+FAULTS: dict[str, tuple[str, str]] = {
+    "529": ("{status: 529, times: 9}", "overloaded"),
+    "429": ("{status: 429, times: 9}", "rate_limited"),
+    "500": ("{status: 500, times: 9}", "error"),
+    "401": ("{status: 401, times: 9}", "error, error: not_authenticated"),
+    "404": ("{status: 404, times: 9}", "error, error: model_not_found"),
+    "400": ("{status: 400, times: 9}", "error, error: bad_request"),
+    "529 once": ("{status: 529, times: 1}", "complete"),
+    "reset": ("{do: reset, after: 5}", "{one_of: [complete, connection_lost, error]}"),
+    "close": ("{do: close, after: 5}", "{one_of: [complete, connection_lost, error]}"),
+    "malformed": ("{do: malformed, after: 5}", "{one_of: [complete, error]}"),
+    "error event": ("{do: error_event, after: 5}", "{one_of: [complete, overloaded, error]}"),
+}
+
+
+@pytest.mark.parametrize(("fault", "ended"), FAULTS.values(), ids=list(FAULTS))
+def test_a_fault_ends_in_a_named_error_and_the_next_turn_is_unharmed(stage: Stage, fault: str, ended: str) -> None:
+    text = f"""
+    - user: Tell me a story about a lighthouse.
+      fault: {fault}
+      expect: {{ended: {ended}}}
+    - ask: who
+    """
+
+    outcome = play(stage, text)
+
+    assert report(outcome) == ""
+
+
+def test_two_recordings_in_two_folders_replay_each_other(tmp_path: Path) -> None:
+    text = CONVERSATIONS["a tool"].rstrip() + "\n    - resume: main\n    - ask: who\n"
+    stages = [Stage(tmp_path / name) for name in ("one", "two")]
+    for stage in stages:
+        stage.root.mkdir()
+        assert report(play(stage, text, mode=Mode(record="all"))) == ""
+    one, two = (stage.cassette() for stage in stages)
+    first, second = one.read_bytes(), two.read_bytes()
+
+    one.write_bytes(second)
+    two.write_bytes(first)
+
+    assert first != second
+    assert [report(play(stage, text)) for stage in stages] == ["", ""]
+    keys = [[i.canonical.key for i in store.load(path, shown="c")] for path in (one, two)]
+    assert keys[0] == keys[1]
+    assert str(tmp_path) not in first.decode() + second.decode()
+
+
+def test_a_session_file_that_lost_its_history_is_caught_on_the_wire(stage: Stage) -> None:
+    text = CONVERSATIONS["resume"]
+    assert report(play(stage, text, mode=Mode(record="all"))) == ""
+
+    outcome = play(stage, text, replace(claude(), kind="python", target="tests.claude_clients:doctored", gateway=True))
+
+    assert ("history", "wire") in checks_of(outcome)
+
+
+def test_a_reader_that_breaks_early_is_a_turn_behind_and_told_so(stage: Stage) -> None:
+    text = """
+    - user: What is 1 + 1?
+    - user: What is 2 + 3?
+    - user: What is 3 + 4?
+    """
+
+    outcome = play(
+        stage, text, replace(claude(), kind="python", target="tests.claude_clients:breaks_early", gateway=True)
+    )
+
+    found = finding_of(outcome, "one_end")
+    assert "the reply belongs to an earlier turn" in found.message
+    assert "read each turn to its end" in found.advice
+
+
+def test_no_cli_says_what_to_install(stage: Stage) -> None:
+    with pytest.raises(
+        ClientError, match=r"no Claude Code CLI: .*\n    the extra brings one: pip install 'convtest\[claude\]'"
+    ):
+        play(stage, "- ask: who\n", claude(cli_path="/nowhere/claude"))
+
+
+def test_a_cli_that_dies_at_start_is_named(stage: Stage) -> None:
+    dying = stage.root / "claude"
+    dying.write_text("#!/bin/sh\necho 'no licence' >&2\nexit 3\n")
+    dying.chmod(0o755)
+
+    outcome = play(stage, "- ask: who\n", claude(cli_path=str(dying)))
+
+    assert "its last words: no licence" in finding_of(outcome, "client").seen
+
+
+def test_nothing_is_left(stage: Stage) -> None:
+    play(stage, CONVERSATIONS["kill in mid-text"])
+
+    assert [process for process in psutil.process_iter() if _is_of(process, stage.root)] == []
+
+
+def _is_of(process: psutil.Process, root: Path) -> bool:
+    try:
+        lives = process.status() != psutil.STATUS_ZOMBIE
+        return lives and process.environ().get("HOME", "").startswith(str(root))
+    except psutil.Error:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "same"),
+    [
+        ('{"path":"a"}', '{"path":"a","replace_all":false}', True),
+        ('{"path":"a"}', '{"path":"a"}', True),
+        ('{"path":"a"}', '{"path":"b","replace_all":false}', False),
+        ('{"path":"a","old":"x"}', '{"path":"a","replace_all":false}', False),
+        ('{"path":"a"}', '{"replace_all":false}', False),
+    ],
+)
+def test_arguments_that_the_cli_fills_in_are_its_habit_and_lost_ones_are_not(given: str, kept: str, same: bool) -> None:
+    before, found = (Block("assistant", "tool_use", f"Edit {arguments}") for arguments in (given, kept))
+
+    assert is_kept(before, found) == same
+    assert not is_kept(before, Block("assistant", "tool_use", f"Read {kept}"))
