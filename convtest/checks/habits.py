@@ -1,7 +1,7 @@
 """What honest clients change in what they send back: each habit with the reason for which it was seen.
 
-Interrupt markers, fillers after a resume ("No response requested.") and merged user messages need no entry: after a turn
-that was cut short a history binds only up to its prompt, and neighbouring texts count as one.
+Interrupt markers, fillers after a resume ("No response requested.") and merged user messages need no entry: after a
+turn that was cut short a history binds only up to its prompt, and neighbouring texts count as one.
 """
 
 from typing import Any
