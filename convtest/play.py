@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -46,6 +46,7 @@ class Played:
 
 def perform(prepared: Prepared, folder: Path) -> Played:
     """Play the item in `folder`, judge it and keep what was recorded. Raises ConvtestError for a wrong set-up."""
+    prepared = replace(prepared, scrubber=prepared.scrubber.within(folder))
     if prepared.source != "recorded":
         return _perform(prepared, folder)
     with store.only_writer(prepared.cassette, shown=prepared.config.shown(prepared.cassette)):

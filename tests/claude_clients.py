@@ -61,3 +61,16 @@ class BreaksEarly:
 
 def breaks_early(opening: Opening) -> BreaksEarly:
     return BreaksEarly(opening)
+
+
+class Idle(ClaudeClient):
+    """Interrupts before each prompt, when there is nothing to interrupt."""
+
+    async def query(self, text: str) -> None:
+        await self._sdk.interrupt()
+        await self._sdk.interrupt()
+        await super().query(text)
+
+
+def idle(opening: Opening) -> Idle:
+    return Idle(opening)

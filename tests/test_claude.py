@@ -185,6 +185,33 @@ CONVERSATIONS = {
     - resume: main
     - ask: who
     """,
+    "save and restore": """
+    - save: main
+    - user: Call me Grace from now on.
+    - restore: main
+      as: other
+    - session: other
+      ask: who
+      expect: {sent: {lacks: Grace}}
+    """,
+    "fork at a turn": """
+    - user: I live in Ghent.
+      id: city
+    - user: Call me Grace from now on.
+    - fork: main
+      as: other
+      at: city
+    - session: other
+      ask: who
+      expect: {sent: {contains: Ghent, lacks: Grace}}
+    """,
+    "delete": """
+    - save: main
+    - delete: main
+    - restore: main
+      as: other
+      expect: {error: session_not_found}
+    """,
     "clear": """
     - clear: main
     - ask: who
@@ -214,7 +241,7 @@ CONVERSATIONS = {
           - ask: who
     - ask: who
     """,
-    "max_turns": """
+    "permission mode set": """
     - set: main
       options: {permission_mode: acceptEdits}
     - user: Look it up.
@@ -235,6 +262,74 @@ def test_it_is_the_same_simulated_recorded_and_replayed(stage: Stage, text: str)
     shown = [snapshot_text(one.transcript).splitlines()[2:] for one in (recorded, replayed)]
     assert shown[0] == shown[1]
     assert not [one for one in stage.root.rglob("home") if one.is_file()]
+
+
+def test_max_turns_a_denied_tool_and_a_budget_have_their_names(stage: Stage) -> None:
+    text = """
+    - user: Look it up.
+      simulate: [{calls: [{look_up: {what: it}}]}, {text: Here it is.}]
+      expect: {ended: max_turns}
+    """
+    denied = """
+    - user: Write it down.
+      simulate: [{calls: [{Write: {file_path: notes.md, content: no}}]}, {text: I may not.}]
+      expect: {denied: [Write], files: {notes.md: null}, contains: I may not.}
+    - ask: who
+    """
+    budget = "- user: What is 1 + 1?\n  expect: {ended: budget}\n"
+
+    assert report(play(stage, text, claude(max_turns=1))) == ""
+    assert report(play(stage, denied, claude(tools=["Write"], permission_mode="dontAsk"))) == ""
+    assert report(play(stage, budget, claude(max_budget_usd=0.0002))) == ""
+
+
+def test_a_session_id_of_ones_own_is_kept_and_refused_the_second_time(stage: Stage) -> None:
+    text = """
+    - ask: who
+    - connect: main
+      expect: {error: session_in_use}
+    """
+    id = "11111111-2222-4333-8444-555555555555"
+
+    outcome = play(stage, text, claude(session_id=id))
+
+    assert report(outcome) == ""
+    assert outcome.transcript.turns()[0].session_id == id
+
+
+def test_hooks_run(stage: Stage) -> None:
+    HOOKED.clear()
+    hooks = {"UserPromptSubmit": ["tests.test_claude:hook"], "Stop": ["tests.test_claude:hook"]}
+
+    outcome = play(stage, "- ask: who\n", claude(hooks=hooks))
+
+    assert report(outcome) == ""
+    assert HOOKED == ["UserPromptSubmit", "Stop"] * 2
+
+
+HOOKED: list[str] = []
+
+
+async def hook(given: Any, tool_use_id: str | None, context: Any) -> dict[str, Any]:
+    HOOKED.append(given["hook_event_name"])
+    return {}
+
+
+def test_an_interrupt_of_an_idle_session_changes_nothing(stage: Stage) -> None:
+    outcome = play(
+        stage,
+        "- ask: who\n- ask: who\n",
+        replace(claude(), kind="python", target="tests.claude_clients:idle", gateway=True),
+    )
+
+    assert report(outcome) == ""
+
+
+def test_a_line_that_is_too_long_ends_the_session_by_name_and_not_the_next_item(stage: Stage) -> None:
+    text = "- user: Tell me everything.\n  simulate: {words: 8000}\n  expect: {ended: connection_lost}\n"
+
+    assert report(play(stage, text, claude(max_buffer_size=30_000))) == ""
+    assert report(play(stage, "- ask: who\n")) == ""
 
 
 def test_a_kill_before_the_first_byte_may_lose_the_prompt_and_nothing_else(stage: Stage) -> None:
@@ -280,12 +375,27 @@ def test_a_fault_ends_in_a_named_error_and_the_next_turn_is_unharmed(stage: Stag
     assert report(outcome) == ""
 
 
-def test_two_recordings_in_two_folders_replay_each_other(tmp_path: Path) -> None:
-    text = CONVERSATIONS["a tool"].rstrip() + "\n    - resume: main\n    - ask: who\n"
+WRITES = """
+    - user: Write it down, then look at it.
+      simulate:
+        - calls: [{Write: {file_path: notes.md, content: it}}]
+        - calls: [{Read: {file_path: notes.md}}, {Glob: {pattern: "*.md"}}]
+        - text: It is written down.
+      expect: {files: {notes.md: it}, contains: It is written down.}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [(CONVERSATIONS["a tool"], {}), (WRITES, {"tools": ["Write", "Read", "Glob"], "permission_mode": "acceptEdits"})],
+    ids=["simple", "all tools"],
+)
+def test_two_recordings_in_two_folders_replay_each_other(tmp_path: Path, text: str, options: dict[str, Any]) -> None:
+    text = text.rstrip() + "\n    - resume: main\n    - ask: who\n"
     stages = [Stage(tmp_path / name) for name in ("one", "two")]
     for stage in stages:
         stage.root.mkdir()
-        assert report(play(stage, text, mode=Mode(record="all"))) == ""
+        assert report(play(stage, text, claude(**options), Mode(record="all"))) == ""
     one, two = (stage.cassette() for stage in stages)
     first, second = one.read_bytes(), two.read_bytes()
 
@@ -293,7 +403,7 @@ def test_two_recordings_in_two_folders_replay_each_other(tmp_path: Path) -> None
     two.write_bytes(first)
 
     assert first != second
-    assert [report(play(stage, text)) for stage in stages] == ["", ""]
+    assert [report(play(stage, text, claude(**options))) for stage in stages] == ["", ""]
     keys = [[i.canonical.key for i in store.load(path, shown="c")] for path in (one, two)]
     assert keys[0] == keys[1]
     assert str(tmp_path) not in first.decode() + second.decode()

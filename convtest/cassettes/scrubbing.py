@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -104,6 +105,14 @@ class Scrubber:
                 ("/home/", "/Users/", "%2Fhome", "%2fhome", "%2FUsers", "%2fUsers", ":\\Users", ":\\\\Users", home),
             ),
         ]
+
+    def within(self, folder: Path) -> "Scrubber":
+        """The same, and the item's own folder as `/ITEM`: it is another one in each run."""
+        made = copy(self)
+        spelled = str(folder)
+        made._rules = [Rule(re.compile(re.escape(spelled)), "/ITEM", (spelled,)), *self._rules]
+        made._known = lru_cache(maxsize=1024)(made.text)
+        return made
 
     def text(self, text: str) -> str:
         for rule in self._rules:

@@ -3,13 +3,15 @@
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from convtest.clients import family
 from convtest.clients.claude_events import Turn
-from convtest.clients.claude_options import OPTIONS, sdk_fields
+from convtest.clients.claude_options import OPTIONS, config_folder, sdk_fields
+from convtest.clients.claude_sessions import StoredSessions
 from convtest.clients.port import Kind, Opening, SessionError
 from convtest.clients.process import ProgramError
 from convtest.errors import ClientError
@@ -42,6 +44,7 @@ class ClaudeClient:
         self._opening = opening
         self._options = dict(opening.options)
         self._limit = float(self._options.get("time_limit", TIME_LIMIT))
+        self._stored = StoredSessions(config_folder(opening))
         self._sdk: Any = None
         self._reader: asyncio.Task[None] | None = None
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
@@ -61,6 +64,11 @@ class ClaudeClient:
         except ImportError:
             help = "install it: pip install 'convtest[claude]'"
             raise ClientError("claude-agent-sdk is not installed", client=self._opening.session, help=help) from None
+        opening = self._opening
+        if opening.fork and opening.fork_at is not None and opening.resume is not None:
+            at = self._stored.fork_at(opening.resume, opening.fork_at)
+            self._opening = replace(opening, resume=at, fork=False, fork_at=None)
+        self._queue = asyncio.Queue()
         fields = sdk_fields(self._opening, self._options)
         self._sdk = ClaudeSDKClient(ClaudeAgentOptions(**fields, stderr=self._stderr.append))
         try:
@@ -177,6 +185,23 @@ class ClaudeClient:
                 return await waiting
         except TimeoutError:
             raise TimeoutError(f"the SDK did not come back within {self._limit:g} s from: {what}") from None
+
+    async def get_messages(self) -> list[dict[str, Any]]:
+        """The stored session, by the SDK's own function."""
+        return self._stored.messages(self._id) if self._id is not None else []
+
+    async def load_history(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Go on, in a new CLI, with a new session that has just these messages of a saved one."""
+        forked = self._stored.fork(messages)
+        await self.disconnect()
+        self._opening = replace(self._opening, resume=forked, fork=False, continue_=False)
+        await self.connect()
+
+    async def delete(self) -> None:
+        """Remove the session from disk."""
+        if self._id is not None:
+            self._stored.delete(self._id)
+        self._id = None
 
     async def clear_history(self) -> None:
         """`/clear`: the CLI goes on under a new session id."""

@@ -28,14 +28,18 @@ STABLE = {
     "DISABLE_AUTOUPDATER": "1",
 }
 SIMPLE = {"CLAUDE_CODE_SIMPLE": "1"}
-"""No reminders of date, folder, operating system and the like; but it turns hooks off."""
+"""No reminders of date, folder, operating system and the like; but no hooks, and of the CLI's own tools only these."""
+SIMPLE_TOOLS = frozenset({"Bash", "Read", "Edit"})
 
 
 def stable_environment(opening: Opening) -> dict[str, str]:
     """What the CLI is to find. The SDK lays it over this process's own, so what is not meant for it is blanked."""
     options = opening.options
     blank = {name: "" for name in os.environ if name not in opening.environment and name != "PATH"}
-    simple = {} if options.get("hooks") or options.get("setting_sources") else SIMPLE
+    tools = options.get("tools") or []
+    more = options.get("hooks") or options.get("setting_sources") or options.get("agents")
+    plain = not more and isinstance(tools, list) and SIMPLE_TOOLS.issuperset(tools)
+    simple = SIMPLE if plain else {}
     return {**blank, **opening.environment, **STABLE, **simple, **dict(options.get("env") or {})}
 
 

@@ -22,6 +22,11 @@ DROPPED_KEYS = frozenset({"cache_control"})
 """Hints that do not change what the model reads."""
 
 
+_REMINDER = ("<system-reminder>", "</system-reminder>")
+"""A text block of the user between these is Claude Code's own: date, folder, operating system, lists of what there is.
+It differs by machine and day, and nobody said it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Canonical:
     """A request in canonical form; `key` is equal exactly if the requests are, and stands for it in comparisons."""
@@ -226,7 +231,7 @@ class _Normaliser:
         if isinstance(content, str):
             return [{"type": "text", "text": content}] if content else []
         if isinstance(content, list):
-            return [self._block(block) for block in content]
+            return [self._block(block) for block in content if not _is_reminder(block)]
         return content
 
     def _block(self, block: Any) -> Any:
@@ -248,6 +253,11 @@ class _Normaliser:
         if key not in self._keys or not isinstance(value, str | int | float) or isinstance(value, bool):
             return value
         return self._ids.setdefault(str(value), f"id{len(self._ids) + 1}")
+
+
+def _is_reminder(block: Any) -> bool:
+    text = str(block.get("text", "")).strip() if isinstance(block, dict) and block.get("type") == "text" else ""
+    return text.startswith(_REMINDER[0]) and text.endswith(_REMINDER[1])
 
 
 def _without_dropped(value: Any) -> Any:
