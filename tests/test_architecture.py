@@ -71,7 +71,7 @@ ONLY_IN: dict[str, set[str]] = {
         "standalone",
         "clients/hosting",
     },
-    "claude_agent_sdk": {"clients/claude", "clients/claude_options", "clients/claude_sessions"},
+    "claude_agent_sdk": {"clients/claude", "clients/claude_options", "clients/claude_sessions", "clients/claude_query"},
     "click": {"cli"},
     "filelock": {"cassettes/store"},
     "httpx": {

@@ -346,6 +346,49 @@ def test_a_kill_before_the_first_byte_may_lose_the_prompt_and_nothing_else(stage
         assert report(play(stage, text)) == ""
 
 
+ONE_SHOTS = f"""
+    - ask: who
+      expect: {{sent: {{messages: 3}}}}
+    - user: Look it up.
+      simulate: [{{calls: [{{look_up: {{what: it}}}}]}}, {{text: Here it is.}}]
+      expect: {{contains: Here it is., sent: {{contains: in the attic}}}}
+    {STORY}
+      interrupt: {{after: 3}}
+      expect: {{ended: interrupted}}
+    - ask: who
+    - resume: main
+      expect: {{session: same}}
+    - ask: who
+    - fork: main
+      as: other
+    - session: other
+      ask: who
+    - {{session: other, user: Call me Grace from now on.}}
+    - ask: who
+      expect: {{sent: {{lacks: Grace}}}}
+    """
+
+
+def test_one_shots_resume_their_session(stage: Stage) -> None:
+    found = [play(stage, ONE_SHOTS, claude(mode="query"), mode) for mode in (Mode(), Mode(record="all"), Mode())]
+
+    assert [report(one) for one in found] == ["", "", ""]
+    assert found[2].transcript.source == "replayed"
+
+
+def test_one_shots_of_an_unknown_session_are_refused(stage: Stage) -> None:
+    text = """
+    - resume: lost
+      session_id: 00000000-0000-4000-8000-000000000000
+    - session: lost
+      user: Hello.
+      expect: {error: session_not_found}
+    - ask: who
+    """
+
+    assert report(play(stage, text, claude(mode="query"))) == ""
+
+
 FAULTS: dict[str, tuple[str, str]] = {
     "529": ("{status: 529, times: 9}", "overloaded"),
     "429": ("{status: 429, times: 9}", "rate_limited"),

@@ -11,6 +11,7 @@ from typing import Any
 from convtest.clients import family
 from convtest.clients.claude_events import Turn
 from convtest.clients.claude_options import OPTIONS, config_folder, sdk_fields
+from convtest.clients.claude_query import OneShots
 from convtest.clients.claude_sessions import StoredSessions
 from convtest.clients.port import Kind, Opening, SessionError
 from convtest.clients.process import ProgramError
@@ -222,9 +223,17 @@ class ClaudeClient:
         self._options.update(options)
 
 
+def session_of(opening: Opening) -> "ClaudeClient | OneShots":
+    """The session in the way that `mode` names: `client` (ClaudeSDKClient, the default) or `query`."""
+    mode = opening.options.get("mode", "client")
+    if mode not in {"client", "query"}:
+        raise ClientError(f"mode is client or query, not {mode!r}", client=opening.session)
+    return OneShots(opening) if mode == "query" else ClaudeClient(opening)
+
+
 KIND = Kind(
     name="claude_agent_sdk",
-    factory=ClaudeClient,
+    factory=session_of,
     options=OPTIONS,
     base_url=PUBLIC_URL,
     gateway=True,

@@ -19,7 +19,8 @@ PASSED_ON = frozenset(
 )  # fmt: skip
 """Fields of ClaudeAgentOptions that take what YAML can say."""
 OPTIONS = PASSED_ON | {
-    "system", "mcp_servers", "hooks", "can_use_tool", "python_tools", "env", "prices", "time_limit", "session_id",
+    "system", "mcp_servers", "hooks", "can_use_tool", "python_tools", "env", "mode", "prices", "time_limit",
+    "session_id",
 }  # fmt: skip
 
 STABLE = {
