@@ -247,7 +247,13 @@ class Runner:
         live = self._sessions.open.get(act.target) or await self._sessions.connect(act.target, record, tasks)
         if live is None:
             return
-        names = {"clear": "clear_history", "save": "get_messages", "delete": "delete", "set": "set"}
+        names = {
+            "clear": "clear_history",
+            "compact": "compact_history",
+            "save": "get_messages",
+            "delete": "delete",
+            "set": "set",
+        }
         capability = self._capability(live, names[act.kind], act)
         arguments = (dict(act.options),) if act.kind == "set" else ()
         value = await live.perform(lambda: capability(*arguments), record, self._scenario.timeout)

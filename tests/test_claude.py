@@ -217,6 +217,12 @@ CONVERSATIONS = {
     - ask: who
       expect: {not: {knows: who}}
     """,
+    "compact": """
+    - user: I live in Ghent.
+    - compact: main
+    - user: What is 2 + 3?
+      expect: {contains: "5"}
+    """,
     "many clients at once": """
     - together:
         - - {session: main, ask: who}

@@ -82,6 +82,12 @@ class Rule:
         return not self.letters or any(letters in text for letters in self.letters)
 
 
+_SESSION_FILE = Rule(
+    re.compile(r"/ITEM/home/\.claude/projects/[\w./-]+\.jsonl"), "/ITEM/session.jsonl", ("/ITEM/home/",)
+)
+"""Where Claude Code keeps a session: the folder and the session's id are other ones in each run."""
+
+
 class Scrubber:
     """Replaces secrets in text, headers and streams; scrubbing twice changes nothing more."""
 
@@ -110,7 +116,8 @@ class Scrubber:
         """The same, and the item's own folder as `/ITEM`: it is another one in each run."""
         made = copy(self)
         spelled = str(folder)
-        made._rules = [Rule(re.compile(re.escape(spelled)), "/ITEM", (spelled,)), *self._rules]
+        inside = Rule(re.compile(re.escape(spelled)), "/ITEM", (spelled,))
+        made._rules = [inside, _SESSION_FILE, *self._rules]
         made._known = lru_cache(maxsize=1024)(made.text)
         return made
 

@@ -159,6 +159,9 @@ def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
             states[name] = states.get(sessions.last or name, State())
         case "clear" | "delete" | "connect":
             states[name] = State()
+        case "compact":
+            # What is left is the client's to say: only the prompts that follow have to stand in it.
+            states[name] = State(prompts=tuple(Prompt(p.text, False) for p in states.get(name, State()).prompts))
         case _:
             return
     if act.kind == "fork" or act.new is not None:

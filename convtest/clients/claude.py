@@ -210,6 +210,12 @@ class ClaudeClient:
         async for _ in self.receive_response():
             pass
 
+    async def compact_history(self) -> None:
+        """`/compact`: the CLI has the model condense the history, and goes on with the summary."""
+        await self.query("/compact")
+        async for _ in self.receive_response():
+            pass
+
     async def set(self, options: Mapping[str, Any]) -> None:
         """`model` and `permission_mode`, which the SDK can change in a running session."""
         calls: dict[str, Callable[[Any], Any]] = {

@@ -175,6 +175,9 @@ class CommandClient:
     async def _clear_history(self) -> None:
         await self._ask({"type": "clear_history"})
 
+    async def _compact_history(self) -> None:
+        await self._ask({"type": "compact_history"})
+
     async def _delete(self) -> None:
         await self._ask({"type": "delete"})
 

@@ -68,7 +68,7 @@ class SessionClient(Protocol):
     A client with processes of its own has `kill()`, not async: they end at once, without a goodbye.
 
     Optional methods, each a capability that a step may need: `get_messages() -> list[dict]`,
-    `load_history(messages)`, `clear_history()`, `delete()`, `set(options)`; all of them async.
+    `load_history(messages)`, `clear_history()`, `compact_history()`, `delete()`, `set(options)`; all of them async.
     """
 
     @property
@@ -98,7 +98,7 @@ class SessionClient(Protocol):
         ...
 
 
-CAPABILITIES = ("get_messages", "load_history", "clear_history", "delete", "set")
+CAPABILITIES = ("get_messages", "load_history", "clear_history", "compact_history", "delete", "set")
 
 Message = Mapping[str, Any]
 Factory = Callable[[Opening], SessionClient | AbstractAsyncContextManager[SessionClient]]

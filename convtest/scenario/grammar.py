@@ -350,7 +350,6 @@ TURN_KEYS = ("user", "tell", "ask")
 
 NOT_YET: dict[type[Struct], tuple[str, ...]] = {
     ScenarioShape: ("retention", "sweep"),
-    StepShape: ("compact",),
     ExpectShape: ("json_schema", "similar"),
 }
 """Keys of the language that this version refuses: they are known, and do nothing yet."""

@@ -11,7 +11,18 @@ from convtest.scenario.nodes import Mapping as MappingNode
 from convtest.scenario.nodes import Node
 
 ActKind = Literal[
-    "resume", "continue", "fork", "clear", "save", "restore", "delete", "connect", "disconnect", "kill", "set"
+    "resume",
+    "continue",
+    "fork",
+    "clear",
+    "compact",
+    "save",
+    "restore",
+    "delete",
+    "connect",
+    "disconnect",
+    "kill",
+    "set",
 ]
 
 
