@@ -1,8 +1,12 @@
 """Users' own clients on the Claude Agent SDK, each with a mistake."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from convtest.clients.claude import ClaudeClient
 from convtest.clients.port import Opening
@@ -74,3 +78,90 @@ class Idle(ClaudeClient):
 
 def idle(opening: Opening) -> Idle:
     return Idle(opening)
+
+
+async def dawdle() -> str:
+    """Takes its time."""
+    await asyncio.sleep(30)
+    return "done at last"
+
+
+async def briefly() -> str:
+    """Takes a moment."""
+    await asyncio.sleep(1)
+    return "done"
+
+
+async def never_decides(name: str, given: dict[str, Any], context: Any) -> Any:
+    """A permission callback that waits for somebody who has gone home."""
+    await asyncio.sleep(30)
+
+
+class NotReading(ClaudeClient):
+    """Reads nothing until some hundred messages have come, and interrupts before it does."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        while self._queue.qsize() < 5 or (self._queue.qsize() < 150 and self._first()):
+            await asyncio.sleep(0.01)  # noqa: ASYNC110  nobody sets an event: that is the habit
+        if self._first():
+            await asyncio.wait_for(self.interrupt(), 5)
+        async for event in super().receive_response():
+            yield event
+
+    def _first(self) -> bool:
+        self._turns = getattr(self, "_turns", set()) | set(self._asked)
+        return len(self._turns) == 2
+
+
+class CancelsItsReader(ClaudeClient):
+    """Gives each message a moment, and goes on reading after it has given up."""
+
+    async def _within(self, what: str, waiting: Any) -> Any:
+        if not what.startswith("a message"):
+            return await super()._within(what, waiting)
+        waiting.close()
+        while True:
+            try:
+                return await asyncio.wait_for(self._queue.get(), 0.002)
+            except TimeoutError:
+                continue
+
+
+class ReconnectsItself(ClaudeClient):
+    """Leaves and connects again with the same object, under the same id, before each prompt."""
+
+    async def query(self, text: str) -> None:
+        if self._id is not None:
+            await self.disconnect()
+            self._opening = replace(self._opening, resume=self._id, fork=False)
+            await self.connect()
+        await super().query(text)
+
+
+class ElsewhereOnResume(ClaudeClient):
+    """Resumes in another folder than the one it began in."""
+
+    def __init__(self, opening: Opening) -> None:
+        if opening.resume is not None:
+            elsewhere = opening.workspace / "elsewhere"
+            elsewhere.mkdir()
+            opening = replace(opening, workspace=elsewhere)
+        super().__init__(opening)
+
+
+class SameUuid(ClaudeClient):
+    """Sends every prompt under one uuid: the CLI drops the second without a word."""
+
+    async def query(self, text: str) -> None:
+        with patch("convtest.clients.claude.uuid.uuid4", lambda: "99999999-8888-4777-8666-555555555555"):
+            await super().query(text)
+
+
+class BreaksAndInterrupts(BreaksEarly):
+    """Breaks, interrupts, and asks on without reading what is left."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            if isinstance(event, TurnEnd) and self._asked == 2:
+                await self._sdk.interrupt()
+            yield event

@@ -1,5 +1,6 @@
 """The real Claude Agent SDK with the CLI it bundles, behind the gateway: simulated, recorded and replayed."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -112,6 +113,37 @@ CONVERSATIONS = {
       interrupt: {at: tool_use}
       expect: {ended: {one_of: [interrupted, complete]}}
     - ask: who
+    """,
+    "interrupt at the turn's end": """
+    - user: What is 1 + 1?
+      interrupt: {at: turn_end}
+      expect: {contains: "2"}
+    - ask: who
+    """,
+    "interrupt with a second prompt queued": f"""
+    {STORY}
+      during:
+        after: 3
+        steps:
+          - ask: who
+      interrupt: {{after: 4}}
+      expect: {{ended: interrupted}}
+    - ask: who
+    """,
+    "a fork with an id of its own": """
+    - fork: main
+      as: other
+      options: {session_id: 22222222-3333-4444-8555-666666666666}
+    - session: other
+      ask: who
+    """,
+    "resume while the first goes on": """
+    - resume: main
+      as: two
+    - session: two
+      user: I live in Ghent.
+    - ask: who
+      expect: {sent: {lacks: Ghent}}
     """,
     "resume": """
     - resume: main
@@ -301,6 +333,125 @@ def test_a_session_id_of_ones_own_is_kept_and_refused_the_second_time(stage: Sta
 
     assert report(outcome) == ""
     assert outcome.transcript.turns()[0].session_id == id
+
+
+BUSY = """
+    - user: Do it.
+      simulate: [{calls: [{%s}]}, {text: Done.}]
+      disturb: {do: %s, at: tool_use}
+      expect: {ended: {one_of: [%s]}}
+    %s
+    - ask: who
+    """
+SLOW: dict[str, tuple[str, dict[str, Any]]] = {
+    "mcp tool": ("dawdle: {}", {"python_tools": ["tests.claude_clients:dawdle"]}),
+    "bash": ("Bash: {command: sleep 30}", {"tools": ["Bash"], "allowed_tools": ["Bash"]}),
+    "permission": (
+        "Write: {file_path: a.md, content: a}",
+        {"tools": ["Write"], "can_use_tool": "tests.claude_clients:never_decides"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "options"), SLOW.values(), ids=list(SLOW))
+@pytest.mark.parametrize(
+    ("do", "ended", "then"),
+    [
+        ("interrupt", "interrupted", ""),
+        ("kill", "connection_lost", "- resume: main"),
+        ("disconnect", "connection_lost, interrupted", "- resume: main"),
+    ],
+)
+def test_what_runs_is_given_up_and_leaves_nothing(
+    stage: Stage, call: str, options: dict[str, Any], do: str, ended: str, then: str
+) -> None:
+    started = time.monotonic()
+
+    outcome = play(stage, BUSY % (call, do, ended, then), claude(**options))
+
+    assert report(outcome) == ""
+    assert time.monotonic() - started < 25
+    assert [process for process in psutil.process_iter() if _is_of(process, stage.root)] == []
+
+
+def test_an_interrupt_ends_a_back_off(stage: Stage) -> None:
+    text = """
+    - user: What is 1 + 1?
+      disturb: [{do: status, status: 529, times: 50}, {do: interrupt, after: 0}]
+      expect: {ended: interrupted}
+    - ask: who
+    """
+    patient = replace(claude(), env={"CLAUDE_CODE_MAX_RETRIES": "10"})
+
+    assert report(play(stage, text, patient)) == ""
+
+
+@pytest.mark.parametrize("client", ["NotReading", "CancelsItsReader", "ReconnectsItself", "ElsewhereOnResume"])
+def test_habits_of_users_that_the_client_stands(stage: Stage, client: str) -> None:
+    text = """
+    - user: Tell me everything.
+      simulate: {words: 300}
+    - ask: who
+    - resume: main
+    - ask: who
+    """
+
+    outcome = play(stage, text, user(client))
+
+    assert report(outcome) == ""
+
+
+def user(client: str) -> Profile:
+    return replace(claude(), kind="python", target=f"tests.claude_clients:{client}", gateway=True)
+
+
+@pytest.mark.parametrize(
+    ("client", "check", "says"),
+    [
+        ("SameUuid", "client", "TimeoutError: the SDK did not come back within 5 s from: a message after"),
+        ("BreaksAndInterrupts", "prompts_once", "the turn's own prompt is not in the request"),
+    ],
+)
+def test_mistakes_of_users_are_named(stage: Stage, client: str, check: str, says: str) -> None:
+    text = "- user: Tell me everything.\n  simulate: {words: 300}\n- user: What is 1 + 1?\n- user: What is 2 + 3?\n"
+    hasty = replace(user(client), options={**claude().options, "time_limit": 5})
+
+    outcome = play(stage, text, hasty)
+
+    found = [one for one in outcome.verdict.findings if one.check == check]
+    assert [one for one in found if says in one.message + one.seen], report(outcome)
+
+
+def test_a_prompt_while_a_tool_runs_is_folded_into_the_turn_and_its_own_never_ends(stage: Stage) -> None:
+    text = """
+    - user: Do it.
+      simulate: [{calls: [{dawdle: {}}]}, {text: Done.}]
+      during:
+        at: tool_use
+        steps:
+          - user: And what is 1 + 1?
+    """
+    hasty = claude(python_tools=["tests.claude_clients:briefly"], time_limit=5)
+
+    outcome = play(stage, text.replace("dawdle", "briefly"), hasty)
+
+    assert "did not come back within 5 s" in finding_of(outcome, "client").seen
+
+
+def test_continue_with_nothing_to_continue_begins(stage: Stage) -> None:
+    (scenario,) = stage.scenarios("scenario: new\nsteps: [{continue: main}, {user: What is 1 + 1?}]\n")
+    config: Config = replace(stage.config(), clients={"assistant": claude()})
+    folder = stage.root / "run"
+    folder.mkdir()
+
+    assert report(perform(prepare(config, scenario, Mode()), folder)) == ""
+
+
+def test_a_stall_ends_by_the_clis_own_limit(stage: Stage) -> None:
+    text = "- user: Tell me a story.\n  fault: {do: stall, after: 5}\n- ask: who\n"
+    env = {**QUICK, "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": "10000"}
+
+    assert report(play(stage, text, replace(claude(), env=env))) == ""
 
 
 def test_hooks_run(stage: Stage) -> None:

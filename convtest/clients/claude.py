@@ -3,6 +3,7 @@
 import asyncio
 import re
 import uuid
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -61,7 +62,12 @@ class ClaudeClient:
 
     async def connect(self) -> None:
         try:
-            from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, CLINotFoundError
+            from claude_agent_sdk import (
+                CanUseToolShadowedWarning,
+                ClaudeAgentOptions,
+                ClaudeSDKClient,
+                CLINotFoundError,
+            )
         except ImportError:
             help = "install it: pip install 'convtest[claude]'"
             raise ClientError("claude-agent-sdk is not installed", client=self._opening.session, help=help) from None
@@ -73,7 +79,10 @@ class ClaudeClient:
         fields = sdk_fields(self._opening, self._options)
         self._sdk = ClaudeSDKClient(ClaudeAgentOptions(**fields, stderr=self._stderr.append))
         try:
-            await self._within("connect", self._sdk.connect())
+            with warnings.catch_warnings():
+                # The scenario's own tools are always allowed: that no callback is asked about them is meant.
+                warnings.simplefilter("ignore", CanUseToolShadowedWarning)
+                await self._within("connect", self._sdk.connect())
         except CLINotFoundError as error:
             help = "the extra brings one: pip install 'convtest[claude]'; or name yours as cli_path"
             raise ClientError(f"no Claude Code CLI: {error}", client=self._opening.session, help=help) from None
