@@ -2,6 +2,7 @@
 
 import contextvars
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,9 +22,10 @@ from convtest.clients.registry import SIMULATOR
 from convtest.errors import ClientError, ConfigError, NetworkBlocked, ScenarioChanged
 from convtest.network import blocked
 from convtest.placeholders import with_placeholders
-from convtest.prepare import Prepared
+from convtest.prepare import Prepared, key_names
 from convtest.runner import Runner
 from convtest.scenario.digest import digest
+from convtest.sessions import Clients
 from convtest.simulator.source import Simulator, scripts_of, slots_of
 from convtest.transcript import Transcript
 from convtest.wire import lanes, messages_api, openai_apis
@@ -46,7 +48,8 @@ class Played:
 
 def perform(prepared: Prepared, folder: Path) -> Played:
     """Play the item in `folder`, judge it and keep what was recorded. Raises ConvtestError for a wrong set-up."""
-    prepared = replace(prepared, scrubber=prepared.scrubber.within(folder))
+    token = prepared.token or f"convtest-{secrets.token_hex(16)}"
+    prepared = replace(prepared, token=token, scrubber=prepared.scrubber.within(folder, token))
     if prepared.source != "recorded":
         return _perform(prepared, folder)
     with store.only_writer(prepared.cassette, shown=prepared.config.shown(prepared.cassette)):
@@ -55,10 +58,11 @@ def perform(prepared: Prepared, folder: Path) -> Played:
 
 def _perform(prepared: Prepared, folder: Path) -> Played:
     offline = prepared.source in {"replayed", "simulated"} or prepared.simulated
-    answers = _answering(prepared)
+    clients: Clients = {}
+    answers = _answering(prepared, clients)
     tap = Tap(answers.source, answers.clock, prepared.scrubber, prepared.config.volatile)
     attempts: list[NetworkBlocked] = []
-    gateway = _gateway(prepared, tap, attempts) if prepared.needs_gateway else None
+    gateway = _gateway(prepared, clients, tap, attempts) if prepared.needs_gateway else None
     runner = Runner(
         prepared.scenario,
         make=prepared.make,
@@ -66,6 +70,7 @@ def _perform(prepared: Prepared, folder: Path) -> Played:
         folder=folder,
         source=prepared.source,
         after_turn=lambda transcript: _keep_turn(prepared, transcript),
+        clients=clients,
         gateway=gateway,
         environment=_environment(prepared, gateway, folder, offline),
     )
@@ -85,13 +90,13 @@ def _perform(prepared: Prepared, folder: Path) -> Played:
     return Played(transcript=transcript, verdict=verdict, written=_keep(prepared, transcript, verdict))
 
 
-def _gateway(prepared: Prepared, tap: Tap, attempts: list[NetworkBlocked]) -> Gateway:
+def _gateway(prepared: Prepared, clients: Clients, tap: Tap, attempts: list[NetworkBlocked]) -> Gateway:
     """The gateway of an item with clients elsewhere. What they try to reach through it as a proxy is an attempt."""
     if prepared.mode.backend != "asyncio":
         raise ConfigError("the gateway runs on asyncio", where="--convtest-backend", help="leave the option out")
 
     def outlet(lane: str | None, path: str) -> Outlet:
-        made = prepared.made_of(lane)
+        made = prepared.made_of(lane, clients)
         if made.upstream == SIMULATOR:
             return Outlet(base_url=openai_apis.PUBLIC_URL if _is_openai(path) else messages_api.PUBLIC_URL)
         key = os.environ.get(made.api_key_env, "")
@@ -103,6 +108,7 @@ def _gateway(prepared: Prepared, tap: Tap, attempts: list[NetworkBlocked]) -> Ga
         item=prepared.scenario.name,
         listening=prepared.listening(),
         token=prepared.token,
+        knows=lambda session: session in clients,
         refused=lambda host: attempts.append(NetworkBlocked(host=host, item=prepared.node)),
     )
 
@@ -116,8 +122,15 @@ def _environment(
 ) -> Callable[[str, Mapping[str, str]], Mapping[str, str]]:
     def made(session: str, own: Mapping[str, str]) -> Mapping[str, str]:
         assert gateway is not None
-        hosts = prepared.config.allow_hosts
-        return environment(gateway, session, home=folder / "home", offline=offline, allow_hosts=hosts, own=own)
+        return environment(
+            gateway,
+            session,
+            home=folder / "home",
+            offline=offline,
+            allow_hosts=prepared.config.allow_hosts,
+            own=own,
+            keys=key_names(prepared.config),
+        )
 
     return made
 
@@ -129,10 +142,10 @@ def _keep_turn(prepared: Prepared, transcript: Transcript) -> None:
         store.save_partial(prepared.cassette, as_recorded(transcript.interactions), prepared.scrubber)
 
 
-def _answering(prepared: Prepared) -> Answering:
+def _answering(prepared: Prepared, clients: Clients) -> Answering:
     return answering(
         prepared.mode,
-        Faulty(_Upstreams(prepared)),
+        Faulty(_Upstreams(prepared, clients)),
         prepared.recorded,
         replays=prepared.source == "replayed",
         simulated=prepared.simulated,
@@ -144,13 +157,14 @@ def _answering(prepared: Prepared) -> Answering:
 class _Upstreams:
     """The real upstream or the simulator, as the client of each lane has it."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, clients: Clients) -> None:
+        self._clients = clients
         self._simulator = Simulator(slots_of(prepared.scenario), scripts_of(prepared.scenario))
         self._upstream = Upstream()
         self._prepared = prepared
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
-        made = self._prepared.made_of(interaction.lane)
+        made = self._prepared.made_of(interaction.lane, self._clients)
         if made.upstream == SIMULATOR and made.gateway and not self._simulator.knows(interaction.request.url):
             return self._simulator.unknown(interaction, via)
         simulated = made.upstream == SIMULATOR and self._simulator.knows(interaction.request.url)

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,10 +66,9 @@ class Prepared:
         names = {spec.client for spec in self.scenario.sessions.values()} | {self.scenario.client}
         return next(((name, what) for name in sorted(names) if (what := self.make(name).missing)), None)
 
-    def made_of(self, session: str | None) -> Made:
-        """What the session of this name is opened with; the scenario's client for any other."""
-        spec = self.scenario.sessions.get(session or "")
-        return self.make(spec.client if spec else self.scenario.client)
+    def made_of(self, session: str | None, clients: Mapping[str, tuple[str, object]]) -> Made:
+        """What the session is opened with, by `clients`, which the play keeps; the scenario's client for any other."""
+        return self.make(clients.get(session or "", (self.scenario.client, {}))[0])
 
     @property
     def node(self) -> str:
@@ -131,6 +130,11 @@ def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
         simulated=simulated,
         scrubber=scrubber_of(config),
     )
+
+
+def key_names(config: Config) -> list[str]:
+    """The environment variables that hold keys of the profiles' models."""
+    return list(_key_names(config))
 
 
 def _key_names(config: Config) -> Iterator[str]:

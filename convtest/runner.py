@@ -13,7 +13,7 @@ from convtest.clients.port import Made
 from convtest.errors import MissingCapability
 from convtest.live import LiveSession, Meanwhile
 from convtest.scenario.model import Act, Scenario, Step, Turn
-from convtest.sessions import Environment, Sessions, Watch
+from convtest.sessions import Clients, Environment, Sessions, Watch
 from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord, ends_in
 from convtest.wire.gateway import Gateway
 from convtest.wire.tap import Tap
@@ -33,6 +33,7 @@ class Runner:
         after_turn: Callable[[Transcript], None] = lambda transcript: None,
         gateway: Gateway | None = None,
         environment: Environment = lambda session, own: dict(own),
+        clients: Clients | None = None,
     ) -> None:
         self.transcript = Transcript(scenario=scenario, source=source, interactions=tap.interactions)
         self.watch = Watch()
@@ -43,7 +44,7 @@ class Runner:
         self._tap = tap
         self._sessions = Sessions(
             scenario, make=make, tap=tap, folder=folder, transcript=self.transcript, watch=self.watch, gateway=gateway,
-            environment=environment,
+            environment=environment, clients={} if clients is None else clients,
         )  # fmt: skip
         self._ids: dict[str, str] = {}
         self._saved: dict[str, list[dict[str, Any]]] = {}
@@ -69,9 +70,12 @@ class Runner:
 
     async def _play(self, steps: list[Step]) -> None:
         async with anyio.create_task_group() as tasks:
-            while steps and self._goes_on():
+            while self._goes_on() and steps:
                 await self._next(steps, tasks)
             await self._sessions.close_all()
+        self._goes_on()  # for what the last step and the closing brought to light
+        if self._gateway is not None:
+            self.transcript.leftovers += [f"an answer to {lane} still streams" for lane in await self._gateway.quiet()]
 
     def _write_files(self) -> None:
         self._sessions.workspace.mkdir(parents=True, exist_ok=True)
@@ -179,7 +183,7 @@ class Runner:
         mine = {record.step.index, None}
         record.interactions = [one for one in during if one.lane == record.session and one.turn in mine]
         if not record.interactions:
-            record.borrowed = [one for one in during if one.turn is None]
+            record.borrowed = [one for one in during if one.turn is None and one.lane is not None]
 
     async def _meanwhile(self, steps: list[Step], tasks: TaskGroup) -> None:
         """Steps of other sessions, while a turn streams and is not read."""

@@ -20,6 +20,8 @@ from convtest.wire.tap import Tap
 from convtest.wire.transports import binding
 
 PLACEHOLDER_KEY = "convtest-placeholder-key"
+Clients = dict[str, tuple[str, Mapping[str, Any]]]
+"""By session: its client profile, and its options."""
 Environment = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
 
@@ -47,6 +49,7 @@ class Sessions:
         watch: Watch,
         gateway: Gateway | None,
         environment: Environment,
+        clients: Clients,
     ) -> None:
         self._scenario = scenario
         self._make = make
@@ -59,9 +62,8 @@ class Sessions:
         self._store = folder / "sessions"
         self._tools: tuple[Tool, ...] = tuple(stand_in(tool) for tool in scenario.tools)
         self.open: dict[str, LiveSession] = {}
-        self.clients: dict[str, tuple[str, Mapping[str, Any]]] = {
-            spec.name: (spec.client, spec.options) for spec in scenario.sessions.values()
-        }
+        self.clients = clients
+        self.clients |= {spec.name: (spec.client, spec.options) for spec in scenario.sessions.values()}
 
     async def connect(self, session: str, record: StepRecord, tasks: TaskGroup, **how: Any) -> LiveSession | None:
         """Open the session with a new client; None if the client refused, which the record then says."""

@@ -101,8 +101,8 @@ class NotReading(ClaudeClient):
     """Reads nothing until some hundred messages have come, and interrupts before it does."""
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
-        while self._queue.qsize() < 5 or (self._queue.qsize() < 150 and self._first()):
-            await asyncio.sleep(0.01)  # noqa: ASYNC110  nobody sets an event: that is the habit
+        while self._queue.qsize() < 5 or (self._queue.qsize() < 150 and self._first()):  # noqa: ASYNC110  nobody sets an event
+            await asyncio.sleep(0.01)
         if self._first():
             await asyncio.wait_for(self.interrupt(), 5)
         async for event in super().receive_response():

@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "answering": {"clock", "prepare", "clients", "cassettes", "wire"},
     "play": {
         *GROUND, "network", "prepare", "scenario", "wire", "clients", "simulator", "cassettes", "transcript", "runner",
-        "checks", "placeholders", "answering", "children",
+        "checks", "placeholders", "answering", "children", "sessions",
     },
     "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
     "recording": {*GROUND, "network", "answering", "prepare", "wire", "cassettes"},
@@ -59,6 +59,7 @@ ONLY_IN: dict[str, set[str]] = {
     "anyio": {
         "clock",
         "wire/tap",
+        "wire/gate",
         "wire/gateway",
         "live",
         "runner",

@@ -35,7 +35,7 @@ SECRET_HEADERS = frozenset(
     }
 )
 _TRANSPORT_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection", "host"})
-_SECRET_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_?KEY)S?$")
+_SECRET_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY|_PAT)S?$")
 _PLAIN_WORD = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+|[0-9]+")
 
 KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -112,12 +112,13 @@ class Scrubber:
             ),
         ]
 
-    def within(self, folder: Path) -> "Scrubber":
-        """The same, and the item's own folder as `/ITEM`: it is another one in each run."""
+    def within(self, folder: Path, token: str = "") -> "Scrubber":
+        """The same, and the item's own folder as `/ITEM`, the run's token as a key: they are other ones in each run."""
         made = copy(self)
         spelled = str(folder)
         inside = Rule(re.compile(re.escape(spelled)), "/ITEM", (spelled,))
-        made._rules = [inside, _SESSION_FILE, *self._rules]
+        key = [Rule(re.compile(re.escape(token)), f"{PLACEHOLDER}_RUN_TOKEN", (token,))] if token else []
+        made._rules = [*key, inside, _SESSION_FILE, *self._rules]
         made._known = lru_cache(maxsize=1024)(made.text)
         return made
 

@@ -188,8 +188,18 @@ def _is_retry(transcript: Transcript, left: Interaction) -> bool:
 def _miss(transcript: Transcript) -> Finding:
     missed = transcript.missed()
     assert missed is not None
-    record = next(r for r in transcript.turns() if missed in [*r.interactions, *r.borrowed])
+    record = next((r for r in transcript.turns() if missed in [*r.interactions, *r.borrowed]), None)
     where = f": this is what {transcript.elsewhere!r} was recorded to send" if transcript.elsewhere else ""
+    if record is None:
+        return Finding(
+            check="miss",
+            layer="wire",
+            message=f"no recorded interaction answers a request that was sent outside of any turn{where}",
+            expected=_recorded(transcript),
+            seen=summary(missed.canonical),
+            place=transcript.scenario.place,
+            session=missed.lane or "",
+        )
     return at_step(
         record,
         "miss",

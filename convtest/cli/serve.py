@@ -40,6 +40,12 @@ def command(
         raise ConfigError("--record and --replay exclude each other", where="convtest serve")
     root = find_root(Path.cwd())
     config = load_config(root) if root is not None else None
+    if record is not None:
+        try:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            store.partial_of(record).touch()
+        except OSError as error:
+            raise ConfigError(f"cannot write {record}: {error.strerror}", where="--record") from None
     scrubber = Scrubber(secret_values([api_key_env])[0], config.scrub if config else ())
     volatile = config.volatile if config else frozenset[str]()
     recorded = store.load(replay, shown=str(replay)) if replay is not None else []

@@ -1,6 +1,7 @@
 """`command`: any program that speaks one JSON object per line; the protocol is written down in docs/command.md."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ from convtest.clients.port import CAPABILITIES, Factory, Kind, Opening, SessionE
 from convtest.clients.process import Program, ProgramError
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd, Usage
 from convtest.wire.messages_api import PUBLIC_URL
+
+CRASHED = "crashed"
+"""The code of an exception that a hosted client let out: no refusal, but a bug."""
+AFTERWARDS = 0.01
+"""Seconds after a turn end in which what else is said is seen to belong to it."""
 
 
 class _Usage(msgspec.Struct):
@@ -33,13 +39,16 @@ class _TurnEnd(msgspec.Struct):
 class CommandClient:
     """One session in a process of its own; a new process for each opening, so that resume is a restart."""
 
-    def __init__(self, opening: Opening, argv: Sequence[str], cwd: Path) -> None:
+    def __init__(
+        self, opening: Opening, argv: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._opening = opening
         self._tools = {tool.name: tool for tool in opening.tools}
         log = opening.store.parent / f"{opening.session}.stderr"
-        self._program = Program(argv, cwd=cwd, environment=opening.environment, log=log)
+        self._program = Program(argv, cwd=cwd, environment={**opening.environment, **(environment or {})}, log=log)
         self._id: str | None = None
         self._connected = False
+        self._asked = 0
 
     @property
     def session_id(self) -> str | None:
@@ -95,10 +104,14 @@ class CommandClient:
     async def query(self, text: str) -> None:
         if not self._connected:
             raise SessionError("not_connected", "query() before connect()")
+        late = await self._late()
+        if late:
+            raise ProgramError(f"the program went on after its turn had ended: {late[0]}")
         try:
             await self._program.say({"type": "query", "text": text})
         except ProgramError as error:
             raise SessionError("not_connected", str(error)) from None
+        self._asked += 1
 
     async def interrupt(self) -> None:
         if self._connected:
@@ -121,7 +134,21 @@ class CommandClient:
             if event is not None:
                 yield event
             if isinstance(event, TurnEnd):
+                self._asked -= 1
+                for late in await self._late():
+                    yield late
                 return
+
+    async def _late(self) -> list[Event]:
+        """What is said after a turn end, and to no other prompt: it belongs to that turn, and should not be there."""
+        found: list[Event] = []
+        if self._asked > 0:
+            return found
+        with anyio.move_on_after(AFTERWARDS), suppress(ProgramError):
+            while True:
+                event = self._event(await self._program.hear())
+                found += [event] if event is not None else []
+        return found
 
     async def _call(self, message: Mapping[str, Any]) -> None:
         """The program has a stand-in answer for it: only the scenario knows what it says."""
@@ -142,6 +169,8 @@ class CommandClient:
                 return ToolResult(id=id, text=text, is_error=bool(message.get("is_error")))
             case {"type": "turn_end"}:
                 return _turn_end(message)
+            case {"type": "error", "error": "crashed"}:
+                raise ProgramError(str(message.get("message", "")))
             case {"type": "error", "error": str(code)}:
                 raise SessionError(code, str(message.get("message", "")))  # type: ignore[arg-type]
             case {"type": "session_id"}:
@@ -207,9 +236,9 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(dict(options)))  # type: ignore[no-any-return]
 
 
-def factory_of(argv: Sequence[str], cwd: Path) -> Factory:
-    """Opens sessions by starting this program in this folder."""
-    return lambda opening: CommandClient(opening, argv, cwd)
+def factory_of(argv: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> Factory:
+    """Opens sessions by starting this program in this folder; `environment` is laid over the session's."""
+    return lambda opening: CommandClient(opening, argv, cwd, environment)
 
 
 def _never(opening: object) -> object:

@@ -5,6 +5,7 @@ Run as `python -m convtest.clients.hosting module:attr`. Whatever the client pri
 
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ import anyio.to_thread
 import httpx
 import msgspec
 
+from convtest.clients.command import CRASHED
 from convtest.clients.port import CAPABILITIES, Opening, SessionClient, SessionError, Tool, lacks
 from convtest.clients.tools import import_target
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd, kind_of
@@ -33,6 +35,9 @@ class Host:
         self._client: SessionClient | None = None
         self._results: dict[str, tuple[anyio.Event, list[Mapping[str, Any]]]] = {}
         self._calls = 0
+        self._prompts = 0
+        self._busy = False
+        self._stop_next = False
 
     async def run(self) -> None:
         send, receive = anyio.create_memory_object_stream[dict[str, Any]](float("inf"))
@@ -49,14 +54,24 @@ class Host:
         async with send:
             while line := await anyio.to_thread.run_sync(self._lines.readline, abandon_on_cancel=True):
                 message = msgspec.json.decode(line)
-                if message["type"] == "interrupt" and self._client is not None:
-                    await self._client.interrupt()
+                if message["type"] == "interrupt":
+                    await self._interrupt()
                 elif message["type"] == "call_result":
                     event, found = self._results.pop(message["id"])
                     found.append(message)
                     event.set()
                 else:
+                    self._prompts += message["type"] == "query"
+                    if message["type"] == "disconnect" and self._client is not None and self._busy:
+                        await self._client.disconnect()
                     await send.send(message)
+
+    async def _interrupt(self) -> None:
+        """One that has overtaken its prompt waits for it."""
+        if self._busy and self._client is not None:
+            await self._client.interrupt()
+        elif self._prompts:
+            self._stop_next = True
 
     async def _obey(self, message: Mapping[str, Any]) -> None:
         try:
@@ -80,6 +95,11 @@ class Host:
                     self._done()
         except SessionError as error:
             self._say({"type": "error", "error": error.code, "message": str(error)})
+        except Exception as error:
+            traceback.print_exc()
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            said = f"{type(error).__name__}: {error} — {Path(place.filename).name}:{place.lineno}, in {place.name}"
+            self._say({"type": "error", "error": CRASHED, "message": said})
 
     def _capability(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -130,9 +150,15 @@ class Host:
     async def _turn(self, text: str) -> None:
         if self._client is None:
             raise SessionError("not_connected", "query() before connect()")
+        self._prompts -= 1
         await self._client.query(text)
+        self._busy = True
+        if self._stop_next:
+            self._stop_next = False
+            await self._client.interrupt()
         async for event in self._client.receive_response():
             self._say({**_plain(event), "session_id": self._client.session_id})
+        self._busy = False
 
     async def _disconnect(self) -> None:
         if self._client is not None:
@@ -162,8 +188,15 @@ def main() -> None:
     """Serve the client named on the command line until stdin ends."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the client prints is no protocol
-    anyio.run(Host(sys.argv[1], sys.stdin.buffer, out).run)
-    os._exit(0)  # a thread still waits for a line that nobody will write
+    code = 1
+    try:
+        anyio.run(Host(sys.argv[1], sys.stdin.buffer, out).run)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)  # a thread still waits for a line that nobody will write
 
 
 if __name__ == "__main__":

@@ -35,10 +35,13 @@ class Program:
         self._process: anyio.abc.Process | None = None
         self._rest = b""
         self._lines = 0
+        self._said_before = 0
 
     async def start(self, *, client: str) -> None:
         """Raises ClientError where there is no such program."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.touch()
+        self._said_before = self._log.stat().st_size
         try:
             with self._log.open("ab") as errors:
                 self._process = await anyio.open_process(
@@ -101,7 +104,8 @@ class Program:
             if code is None
             else f"ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
         )
-        last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+        said = self._log.read_bytes()[self._said_before :].decode("utf-8", "replace")
+        last = said.strip().splitlines()[-5:]
         return f"the program {how}" + (f"; its last words: {' | '.join(last)}" if last else "")
 
     def kill(self) -> None:
@@ -120,9 +124,10 @@ class Program:
         with anyio.move_on_after(GRACE):
             await process.wait()
         stayed = process.returncode is None
-        self.kill()
-        with anyio.move_on_after(GRACE):
-            await process.wait()
+        if stayed:
+            self.kill()
+            with anyio.move_on_after(GRACE):
+                await process.wait()
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 await stream.aclose()

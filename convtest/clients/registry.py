@@ -1,5 +1,6 @@
 """From a client profile to what opens sessions."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -55,7 +56,8 @@ def _factory(config: Config, profile: Profile, kind: Kind) -> Factory:
     factory = python.factory_of(profile.target, client=profile.name)
     if profile.own_process:
         hosted = [sys.executable, "-m", "convtest.clients.hosting", str(profile.target)]
-        return command.factory_of(hosted, config.root)
+        paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        return command.factory_of(hosted, config.root, paths)
     return factory
 
 

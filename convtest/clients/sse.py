@@ -24,8 +24,9 @@ _STATUSES: Mapping[int, Ended] = {429: "rate_limited", 529: "overloaded", 503: "
 class SSEClient:
     """One conversation with an application that speaks HTTP. Options:
 
-    - `url`, `method` (POST), `headers`, `body`: the request; `${text}` and `${session_id}` stand for the prompt and the
-      conversation's id in any text of them (a body that is a text is sent as it is, anything else as JSON),
+    - `url`, `method` (POST), `headers`, `body`: the request; in any text of them `${text}`, `${session_id}` and
+      `${session}` stand for the prompt, the conversation's id and the session's name (a body that is a text is sent as
+      it is, anything else as JSON),
     - `text`: where the text stands in the JSON of each event, or of the whole answer: keys and indexes joined by dots
       (`choices.0.delta.content`); without it the data itself is the text,
     - `event`: only events of this name count,
@@ -45,6 +46,8 @@ class SSEClient:
         self._http: httpx.AsyncClient | None = None
         self._prompt: str | None = None
         self._interrupted = False
+        self._dead = False
+        self._queued: list[str] = []
         self._waiting: anyio.CancelScope | None = None
 
     @property
@@ -66,13 +69,17 @@ class SSEClient:
             await http.aclose()
 
     def kill(self) -> None:
-        """The connection of a turn in progress is gone."""
+        """The connection is gone, and the session with it."""
+        self._dead = True
         if self._waiting is not None:
             self._waiting.cancel()
 
     async def query(self, text: str) -> None:
-        if self._http is None:
+        if self._http is None or self._dead:
             raise SessionError("not_connected", "query() before connect()")
+        if self._prompt is not None:
+            self._queued.append(text)  # a second prompt in mid-turn waits for its own turn
+            return
         self._prompt, self._interrupted = text, False
 
     async def interrupt(self) -> None:
@@ -83,6 +90,8 @@ class SSEClient:
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         assert self._http is not None
+        if self._prompt is None and self._queued:
+            self._prompt, self._interrupted = self._queued.pop(0), False
         end = TurnEnd(ended="connection_lost")
         try:
             response = await self._unless_stopped(self._http.send(self._request(), stream=True))
@@ -112,7 +121,8 @@ class SSEClient:
     def _filled(self, value: Any) -> Any:
         match value:
             case str():
-                return value.replace("${session_id}", self._id).replace("${text}", self._prompt or "")
+                named = value.replace("${session_id}", self._id).replace("${session}", self._opening.session)
+                return named.replace("${text}", self._prompt or "")
             case list():
                 return [self._filled(one) for one in value]
             case dict():
@@ -163,7 +173,7 @@ class SSEClient:
         """What is awaited, or None as soon as the turn is interrupted or cut."""
         with anyio.CancelScope() as scope:
             self._waiting = scope
-            if self._interrupted:
+            if self._interrupted or self._dead:
                 scope.cancel()
             try:
                 return await waiting

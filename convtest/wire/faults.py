@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -37,8 +38,13 @@ class Faulty:
         for fault in turn.faults:
             if fault.do == "status":
                 return self._refused(fault, interaction, turn, via)
+        # Events can be told apart only in bytes that are not packed; and a body that is cut has no length.
+        plain = tuple((n, v) for n, v in interaction.request.headers if n.lower() != "accept-encoding")
+        headers = (*plain, ("accept-encoding", "identity"))
+        interaction.request = replace(interaction.request, headers=headers)
         answer = await self._source.answer(interaction, turn, via)
         if answer.status == 200:
+            answer.headers = tuple((n, v) for n, v in answer.headers if n.lower() != "content-length")
             answer.chunks = _Broken(answer.chunks, interaction, turn, via)
         return answer
 

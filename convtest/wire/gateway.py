@@ -18,20 +18,20 @@ from starlette.requests import Request as Asked
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from convtest.wire.gate import PARTING, Gate, awaits_events
 from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.lanes import MODEL_PATHS
+from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH
 from convtest.wire.serving import CONNECTION, HOST, Connection, Server, listening_socket
-from convtest.wire.tap import Answer, OpenTurn, Tap, TappedAnswer, Via, WireFailure
+from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
 from convtest.wire.transports import Outward
 
+SHARED = "app"
+"""Stands for the item in the addresses of an application that serves many items."""
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of one request; the largest that a model's API takes is half of it."""
 STALLED_BODY = 30.0
 """Seconds without a byte of a request's body after which it is given up."""
-REACTION = 0.15
-"""Seconds that a client in another process has to yield what it was sent, while a disturbance waits for an event."""
-PARTING = 2.0
-"""Seconds that a client has to close its connection after it was interrupted, before the answer goes on."""
 BEFORE_RESET = 0.1
 """Seconds between the last bytes and a reset: with it the peer's system throws away what was not read yet."""
 _OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive", "expect"})
@@ -51,8 +51,11 @@ class Outlet:
     def url(self, path: str, query: str) -> str:
         """The upstream's address of what was asked of us; base URLs end in the API's version or do not."""
         base = self.base_url.rstrip("/")
-        if path.startswith("/v1/") and urlsplit(base).path.endswith("/v1"):
+        below = urlsplit(base).path
+        if path.startswith("/v1/") and below.endswith("/v1"):
             base = base.removesuffix("/v1")
+        elif path.startswith("/v1/") and below and path.endswith((CHAT_PATH, RESPONSES_PATH)):
+            path = path.removeprefix("/v1")  # base URLs of this API hold their version, however it is spelled
         return f"{base}{path}{f'?{query}' if query else ''}"
 
 
@@ -69,7 +72,10 @@ class Gateway:
         token: str = "",
         listening: socket.socket | None = None,
         refused: Callable[[str], None] = lambda host: None,
+        knows: Callable[[str], bool] = lambda session: True,
     ) -> None:
+        """`knows` tells sessions of the item from other names in the prefix, which are no lane."""
+        self._knows = knows
         self._tap = tap
         self._outlet = outlet
         self._item = quote(item, safe="")
@@ -87,10 +93,6 @@ class Gateway:
         """The base URL for a session's client, without the API's version."""
         return f"{self.url}/s/{self._item}/{quote(session, safe='')}"
 
-    @property
-    def connections(self) -> int:
-        return self._server.connections
-
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["Gateway"]:
         """Answers within it; at its end connections that are still open are cut."""
@@ -104,10 +106,12 @@ class Gateway:
                 await self._server.stop()
                 await self._outward.aclose()
 
-    @property
-    def streaming(self) -> list[str]:
-        """The lanes on which answers are still being sent."""
-        return [str(lane) for lane, streams in self._streams.items() if streams]
+    async def quiet(self) -> list[str]:
+        """The lanes on which answers are still being sent, a moment after everybody has been told to leave."""
+        with anyio.move_on_after(PARTING):
+            while any(self._streams.values()):  # noqa: ASYNC110  streams end in other tasks
+                await anyio.sleep(0.01)
+        return [repr(lane) if lane else "a request of no session" for lane, streams in self._streams.items() if streams]
 
     def drop(self, lane: str) -> None:
         """Cut what streams on the lane: its session's transport is gone."""
@@ -120,7 +124,11 @@ class Gateway:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        lane, path = _lane_and_path(asked)
+        item, lane, path = _lane_and_path(asked)
+        if item is not None and item not in {self._item, SHARED}:
+            await _error(404, "not_found_error", f"{unquote(item)!r} is not playing")(scope, receive, send)
+            return
+        lane = lane if lane is not None and self._knows(lane) else None
         outlet = self._outlet(lane, path)
         if not path.rstrip("/").endswith(MODEL_PATHS) and not _is_model(path) and not outlet.pass_through:
             await _error(404, "not_found_error", f"the gateway speaks no {path!r}")(scope, receive, send)
@@ -161,7 +169,7 @@ class Gateway:
         """Pass the answer on as it comes, until its end or until the client goes away."""
         connection = scope["extensions"][CONNECTION]
         turn = self._tap.turn_of(lane)
-        gate = _Gate(turn) if turn is not None and turn.due() else None
+        gate = Gate(turn) if turn is not None and (turn.due() or awaits_events(turn)) else None
         via = Via(clock=self._tap.clock, forward=self._forwarding(outlet), read_timeout=float("inf"), parting=PARTING)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
@@ -181,7 +189,7 @@ class Gateway:
 
         return forward
 
-    async def _answer(self, tapped: TappedAnswer, gate: "_Gate | None", send: Send) -> None:
+    async def _answer(self, tapped: TappedAnswer, gate: Gate | None, send: Send) -> None:
         try:
             if gate is not None:
                 await gate.before_the_head()
@@ -196,34 +204,6 @@ class Gateway:
         finally:
             with anyio.CancelScope(shield=True):
                 await tapped.aclose()
-
-
-class _Gate:
-    """Keeps an answer from running ahead of a client elsewhere while its turn waits for a point to disturb it."""
-
-    def __init__(self, turn: OpenTurn) -> None:
-        self._turn = turn
-
-    async def before_the_head(self) -> None:
-        if self._turn.disturbed():
-            await self._part()
-
-    async def after(self, data: bytes) -> None:
-        """Wait for what the client makes of these bytes; and for its parting, once it has been disturbed."""
-        yields = b"delta" in data and b"input_json_delta" not in data and b'"role"' not in data
-        if self._turn.due() and (yields or b"content_block_stop" in data):
-            progress = self._turn.progress
-            with anyio.move_on_after(REACTION):
-                await progress.wait()
-                while self._turn.due() and progress is not self._turn.progress:
-                    progress = self._turn.progress
-                    await anyio.lowlevel.checkpoint()
-        if self._turn.disturbed():
-            await self._part()
-
-    async def _part(self) -> None:
-        with anyio.move_on_after(PARTING):
-            await anyio.sleep_forever()
 
 
 class _TooMuch(Exception):
@@ -270,13 +250,13 @@ async def _fail(connection: Connection, ended: StreamEnd) -> None:
             connection.close()
 
 
-def _lane_and_path(asked: Asked) -> tuple[str | None, str]:
-    """`/s/<item>/<session>/rest`: the session and `/rest`; else no lane and the whole path."""
+def _lane_and_path(asked: Asked) -> tuple[str | None, str | None, str]:
+    """`/s/<item>/<session>/rest`: the item as it is spelled, the session, and `/rest`; else only the whole path."""
     raw = asked.scope["raw_path"].decode("ascii")
     parts = raw.split("/", 4)
     if raw.startswith("/s/") and len(parts) == 5:
-        return unquote(parts[3]), f"/{parts[4]}"
-    return None, raw
+        return parts[2], unquote(parts[3]), f"/{parts[4]}"
+    return None, None, raw
 
 
 def _is_model(path: str) -> bool:

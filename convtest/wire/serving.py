@@ -93,9 +93,11 @@ class Connection(HttpToolsProtocol):
         if not self._over:
             super().on_message_complete()
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._timer.cancel()
         self._head = 0
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _refuse_to_be_a_proxy(self) -> None:
         target = self.url.decode("ascii", "replace")

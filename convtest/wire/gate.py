@@ -1,0 +1,55 @@
+"""Keeps an answer in step with a client in another process, so that points in a turn are exact there too."""
+
+import anyio
+import anyio.lowlevel
+
+from convtest.wire.tap import OpenTurn
+
+REACTION = 0.15
+"""Seconds that a client in another process has to yield what it was sent, while a disturbance waits for an event."""
+PATIENCE = 5.0
+"""Seconds of such waiting in one answer: a client that yields everything at its end would take minutes."""
+PARTING = 2.0
+"""Seconds that a client has to close its connection after it was interrupted, before the answer goes on."""
+
+
+class Gate:
+    """Keeps an answer from running ahead of a client elsewhere while its turn waits for a point to disturb it."""
+
+    def __init__(self, turn: OpenTurn) -> None:
+        self._turn = turn
+        self._patience = PATIENCE
+        self._parted = False
+
+    async def before_the_head(self) -> None:
+        if self._turn.disturbed():
+            await self._part()
+
+    async def after(self, data: bytes) -> None:
+        """Wait for what the client makes of these bytes; and for its parting, once it has been disturbed."""
+        yields = b"delta" in data and b"input_json_delta" not in data and b'"role"' not in data
+        if self._patience > 0 and self._waits() and (yields or b"content_block_stop" in data):
+            started, progress = anyio.current_time(), self._turn.progress
+            with anyio.move_on_after(REACTION):
+                await progress.wait()
+                while self._waits() and progress is not self._turn.progress:
+                    progress = self._turn.progress
+                    await anyio.lowlevel.checkpoint()
+            self._patience -= anyio.current_time() - started
+        if self._turn.disturbed():
+            await self._part()
+
+    def _waits(self) -> bool:
+        return self._turn.due() or awaits_events(self._turn)
+
+    async def _part(self) -> None:
+        if self._parted:
+            return
+        self._parted = True
+        with anyio.move_on_after(PARTING):
+            await anyio.sleep_forever()
+
+
+def awaits_events(turn: OpenTurn) -> bool:
+    """A fault on the wire waits for what the client yields."""
+    return any(fault.at is not None for fault in turn.faults)
