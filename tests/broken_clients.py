@@ -200,6 +200,20 @@ class Crashes(MessagesClient):
         raise ZeroDivisionError("a bug in the client")
 
 
+class ReadsOn(MessagesClient):
+    """Its interrupt only sets a flag: the answer is read to its end."""
+
+    stopped = False
+
+    async def interrupt(self) -> None:
+        self.stopped = True
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            stopped = self.stopped and isinstance(event, TurnEnd)
+            yield replace(event, ended="interrupted") if stopped and isinstance(event, TurnEnd) else event
+
+
 class ChangesItsId(MessagesClient):
     async def query(self, text: str) -> None:
         await super().query(text)

@@ -158,12 +158,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, parts: list[bytes]) -> None:
         does = self.behaviour
-        encode, finish = encoder(does.encoding)
+        encoding = "" if self.headers.get("accept-encoding") == "identity" else does.encoding
+        encode, finish = encoder(encoding)
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
-        if does.encoding:
-            self.send_header("content-encoding", does.encoding)
+        if encoding:
+            self.send_header("content-encoding", encoding)
         for name, value in does.extra_headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import os
+import re
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +17,15 @@ import psutil
 import pytest
 
 from convtest.config import Config, Profile
-from convtest.errors import ClientError, ConfigError, NetworkBlocked
+from convtest.errors import ClientError, ConfigError, NetworkBlocked, SpendingLimit
 from convtest.play import Played, perform
 from convtest.prepare import Mode, prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
+from convtest.scenario.loader import load
+from convtest.wire.gateway import Outlet
+from convtest.wire.spending import Purse
+from tests.models import Behaviour, model
 from tests.playing import GOOD, MODEL, Stage, checks_of, finding_of
 
 MEMORY = """
@@ -347,3 +354,262 @@ def test_two_items_at_once_do_not_harm_each_other(stage: Stage) -> None:
         thread.join()
 
     assert [report(one) for one in found.values() if not one.verdict.passed] == []
+
+
+TELLS = """
+    asked = hear(); say(type="connected"); hear()
+    say(type="text", text="hi " + json.dumps(dict(os.environ))); say(type="turn_end"); hear(); say(type="disconnected")
+    """
+
+
+def test_no_real_key_reaches_a_child_whatever_it_is_called(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "MODEL_KEY": "the-real-key-of-the-profile",
+        "COPY_OF_IT": "the-real-key-of-the-profile",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI-aws",
+        "GITHUB_PAT": "ghp-not-for-children",
+        "OPENAI_KEY": "sk-short-form",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+
+    outcome = play(stage, ONE, program(stage.root, TELLS))
+    custom = play(stage, ONE, replace(program(stage.root, TELLS), api_key_env="MODEL_KEY"))
+
+    said = outcome.transcript.turns()[0].text
+    assert [name for name in ("AWS_SECRET_ACCESS_KEY", "GITHUB_PAT", "OPENAI_KEY") if name in said] == []
+    assert not [value for value in secrets.values() if value in custom.transcript.turns()[0].text]
+    assert "PYTHONPATH" not in said or os.environ.get("PYTHONPATH")
+
+
+def asking(url: str, body: str = "{}", headers: str = "{}") -> str:
+    """Python that asks the model and says what it answered."""
+    return f"""
+    def ask(words):
+        body = {{"model": "m", "max_tokens": 99, "messages": [{{"role": "user", "content": words}}], **{body}}}
+        headers = {{"x-api-key": os.environ["ANTHROPIC_API_KEY"], **{headers}}}
+        address = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages{url}"
+        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
+        return json.load(urllib.request.urlopen(request))["content"][0]["text"]
+
+    for line in sys.stdin:
+        message = json.loads(line)
+        if message["type"] == "connect":
+            say(type="connected")
+        if message["type"] == "query":
+            say(type="text", text="hi " + ask(message["text"]))
+            say(type="turn_end")
+            AFTER
+        if message["type"] == "disconnect":
+            say(type="disconnected")
+            break
+    """
+
+
+def test_the_runs_token_is_in_no_cassette_wherever_a_client_puts_it(stage: Stage) -> None:
+    key = 'os.environ["ANTHROPIC_API_KEY"]'
+    body = asking("", f'{{"metadata": {{"trace": {key}}}}}', f'{{"x-mine": {key}}}').replace("AFTER", "pass")
+
+    recorded = play(stage, ONE, program(stage.root, body), Mode(record="all"))
+    replayed = play(stage, ONE, program(stage.root, body))
+
+    assert recorded.verdict.passed, report(recorded)
+    assert replayed.verdict.passed, report(replayed)
+    assert "SCRUBBED_RUN_TOKEN" in stage.cassette().read_text()
+    assert not re.search(r"convtest-[0-9a-f]{32}", stage.cassette().read_text())
+
+
+def test_a_request_outside_of_any_turn_is_a_named_miss(stage: Stage) -> None:
+    quiet, late = (asking("").replace("AFTER", after) for after in ("pass", 'time.sleep(0.3); ask("a title, please")'))
+    play(stage, ONE, program(stage.root, quiet), Mode(record="all"))
+
+    outcome = play(stage, ONE, program(stage.root, late))
+
+    assert "outside of any turn" in finding_of(outcome, "miss").message
+
+
+def test_a_child_of_the_programs_own_group_is_a_leftover_too(stage: Stage) -> None:
+    body = """
+    hear(); say(type="connected"); hear()
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(601)"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    say(type="text", text="hi"); say(type="turn_end"); hear(); say(type="disconnected")
+    """
+
+    outcome = play(stage, ONE, program(stage.root, body))
+
+    assert "time.sleep(601)" in finding_of(outcome, "no_leftovers").seen
+    assert running("time.sleep(601)") == []
+
+
+LATE = {
+    "text": """say(type="turn_end"); say(type="text", text="late words")""",
+    "a second end": """say(type="turn_end"); say(type="turn_end")""",
+}
+
+
+@pytest.mark.parametrize("end", LATE.values(), ids=list(LATE))
+def test_what_a_program_says_after_its_turn_is_seen(stage: Stage, end: str) -> None:
+    body = f"""
+    hear(); say(type="connected")
+    while hear()["type"] == "query":
+        say(type="text", text="hi")
+        {end}
+    say(type="disconnected")
+    """
+    text = ONE.replace("]", ", {user: And now?}, {user: Once more.}]")
+
+    outcome = play(stage, text, program(stage.root, body))
+
+    found = [one.check for one in outcome.verdict.findings]
+    assert "one_end" in found or "went on after its turn had ended" in finding_of(outcome, "client").seen
+
+
+def test_a_limit_that_is_reached_in_the_last_step_is_an_error_and_nothing_is_kept(stage: Stage) -> None:
+    purse = Purse(limit=0.0)
+
+    with pytest.raises(SpendingLimit):
+        play(stage, ONE.replace("contains: hi", "ended: connection_lost"), own(), Mode(record="all", purse=purse))
+
+    assert not list((stage.root / "cassettes").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("gateway", [True, False])
+def test_a_fork_asks_the_upstream_of_its_own_client(stage: Stage, gateway: bool) -> None:
+    text = """
+    scenario: two upstreams
+    sessions: {alice: {}, bob: {client: two}}
+    steps:
+      - {session: alice, user: I am Alice.}
+      - {session: bob, user: I am Bob.}
+      - {fork: bob, as: carol}
+      - {session: carol, user: I am Carol.}
+    """
+    with model(Behaviour(pause=0)) as (one, first), model(Behaviour(pause=0)) as (two, second):
+        clients = {
+            name: Profile(name=name, kind="messages", upstream=url, gateway=gateway, options=MODEL)
+            for name, url in (("assistant", one), ("two", two))
+        }
+        config = replace(stage.config(), clients=clients)
+        path = stage.root / "scenarios" / "two.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(dedent(text))
+        (scenario,) = load(path, shown="two.yaml", default_client="assistant", clients=tuple(clients))
+        (stage.root / "run").mkdir()
+        outcome = perform(prepare(config, scenario, Mode(live=True)), stage.root / "run")
+
+    assert outcome.verdict.passed, report(outcome)
+    assert (len(first.requests), len(second.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize("at", ["first_event", "text"])
+def test_a_fault_at_a_point_comes_in_another_process_too(stage: Stage, at: str) -> None:
+    text = f"""
+    scenario: faulty
+    timeout: 20s
+    steps:
+      - user: What is 1 + 1?
+        fault: {{do: reset, at: {at}}}
+        expect: {{ended: connection_lost}}
+      - user: What is 1 + 2?
+    """
+
+    for _ in range(3):
+        outcome = play(stage, text, own())
+        assert outcome.verdict.passed, report(outcome)
+
+
+def test_a_fault_counts_the_events_of_an_upstream_that_packs_its_answers(stage: Stage) -> None:
+    text = """
+    scenario: packed
+    steps:
+      - user: Hello.
+        fault: {do: reset, after: 4}
+        expect: {ended: connection_lost}
+    """
+    with model(Behaviour(encoding="gzip")) as (url, _):
+        profile = Profile(name="assistant", kind="messages", upstream=url, options=MODEL)
+        outcome = play(stage, text, profile, Mode(live=True))
+
+    assert outcome.verdict.passed, report(outcome)
+    assert outcome.transcript.turns()[0].text == "The answer"
+
+
+DEAD = """
+    scenario: dead
+    timeout: 20s
+    steps:
+      - user: I am Ada.
+      %s
+      - resume: main
+      - user: What is 1 + 1?
+    """
+DEATHS = {
+    "a turn after a kill": "- kill: main\n      - user: Lost words.\n        expect: {error: not_connected}",
+    "a kill before the request": "- user: Lost words.\n        disturb: {do: kill, at: before_request}\n"
+    "        expect: {ended: connection_lost}",
+    "a disconnect in mid-turn": "- user: Tell me a story.\n        disturb: {do: disconnect, after: 3}\n"
+    "        expect: {ended: connection_lost}",
+    "an interrupt before the request": "- user: Lost words.\n        interrupt: {at: before_request}\n"
+    "        expect: {ended: interrupted}",
+}
+
+
+@pytest.mark.parametrize("step", DEATHS.values(), ids=list(DEATHS))
+def test_what_never_reached_the_model_may_be_lost(stage: Stage, step: str) -> None:
+    # Whether a program that is killed has still taken the prompt is luck: a recording of one would not be of the other.
+    lucky = "kill, at: before_request" in step
+    for mode in (Mode(), Mode()) if lucky else (Mode(), Mode(record="all"), Mode(), Mode()):
+        outcome = play(stage, DEAD % step, own(), mode)
+        assert outcome.verdict.passed, report(outcome)
+
+
+def test_an_exception_of_a_hosted_client_is_told_at_once_with_its_place(stage: Stage) -> None:
+    started = time.monotonic()
+
+    outcome = play(stage, ONE, own("tests.broken_clients:Crashes"))
+
+    assert "ZeroDivisionError: a bug in the client — broken_clients.py" in finding_of(outcome, "client").seen
+    assert time.monotonic() - started < 6
+
+
+def test_a_client_that_reads_on_after_an_interrupt_costs_one_parting(stage: Stage) -> None:
+    text = """
+    scenario: reads on
+    timeout: 20s
+    steps:
+      - user: Tell me a long story about a lighthouse.
+        interrupt: {after: 3}
+        expect: {ended: interrupted}
+    """
+    started = time.monotonic()
+
+    outcome = play(stage, text, own("tests.broken_clients:ReadsOn"))
+
+    assert outcome.verdict.passed, report(outcome)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "url"),
+    [
+        ("https://api.anthropic.com", "/v1/messages", "https://api.anthropic.com/v1/messages"),
+        ("https://api.openai.com/v1", "/v1/chat/completions", "https://api.openai.com/v1/chat/completions"),
+        ("https://host/v1beta/openai", "/v1/chat/completions", "https://host/v1beta/openai/chat/completions"),
+        ("https://host/proxy", "/v1/messages", "https://host/proxy/v1/messages"),
+        ("http://127.0.0.1:8000", "/v1/chat/completions", "http://127.0.0.1:8000/v1/chat/completions"),
+    ],
+)
+def test_the_upstreams_address(base: str, path: str, url: str) -> None:
+    assert Outlet(base_url=base).url(path, "") == url
+    assert Outlet(base_url=base).url(path, "beta=true") == f"{url}?beta=true"
+
+
+def test_a_live_child_reaches_the_gateway_past_a_proxy(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    body = asking("").replace("AFTER", "pass")
+    with model() as (url, _):
+        outcome = play(stage, ONE, replace(program(stage.root, body), upstream=url), Mode(live=True))
+
+    assert outcome.verdict.passed, report(outcome)
