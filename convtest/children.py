@@ -26,7 +26,8 @@ def environment(
     """Ours but for what is named like a secret, the variables in `keys`, and others that hold their values; with the
     gateway for a model, the run's token for a key, a private home and, unless the item is live, a proxy that refuses
     everything but `allow_hosts`. `own` is what the profile adds."""
-    home.mkdir(parents=True, exist_ok=True)
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
     secret = {os.environ[name] for name in keys if os.environ.get(name)}
     kept = {
         name: value
@@ -44,6 +45,7 @@ def environment(
         SESSION: session,
         "HOME": str(home),
         "USERPROFILE": str(home),
+        "TMPDIR": str(temporary),
         "CLAUDE_CONFIG_DIR": str(home / ".claude"),
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         MARK: gateway.token,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from convtest.clients import family
 from convtest.clients.claude import ClaudeClient
 from convtest.clients.port import Opening
 from convtest.events import Event, TextDelta, TurnEnd
@@ -147,6 +148,16 @@ class ElsewhereOnResume(ClaudeClient):
             elsewhere.mkdir()
             opening = replace(opening, workspace=elsewhere)
         super().__init__(opening)
+
+
+class Stopped(ClaudeClient):
+    """Its CLI is stopped, not ended, before the second prompt."""
+
+    async def query(self, text: str) -> None:
+        if self._id is not None:
+            for process in family.family(self._opening.environment[family.MARK], self._opening.session):
+                process.suspend()
+        await super().query(text)
 
 
 class SameUuid(ClaudeClient):

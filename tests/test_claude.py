@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import claude_agent_sdk
 import psutil
 import pytest
 
@@ -19,6 +20,7 @@ from convtest.prepare import Mode, prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from tests.playing import Stage, checks_of, finding_of
+from tests.project import Project
 
 QUICK = {"CLAUDE_CODE_MAX_RETRIES": "1"}
 """The CLI tries again for three minutes otherwise."""
@@ -143,6 +145,17 @@ CONVERSATIONS = {
     - session: two
       user: I live in Ghent.
     - ask: who
+      expect: {sent: {lacks: Ghent}}
+    """,
+    "two that resume one session at once": """
+    - resume: main
+      as: two
+    - resume: main
+      as: three
+    - session: two
+      user: I live in Ghent.
+    - session: three
+      ask: who
       expect: {sent: {lacks: Ghent}}
     """,
     "resume": """
@@ -420,6 +433,39 @@ def test_mistakes_of_users_are_named(stage: Stage, client: str, check: str, says
 
     found = [one for one in outcome.verdict.findings if one.check == check]
     assert [one for one in found if says in one.message + one.seen], report(outcome)
+
+
+def test_a_stopped_cli_is_named_and_ended(stage: Stage) -> None:
+    outcome = play(stage, "- ask: who\n", replace(user("Stopped"), options={**claude().options, "time_limit": 3}))
+
+    assert "did not come back within 3 s" in finding_of(outcome, "client").seen
+    assert [process for process in psutil.process_iter() if _is_of(process, stage.root)] == []
+
+
+def test_an_older_cli_is_started_without_a_word(stage: Stage) -> None:
+    """The SDK asks it for its version and goes on: docs/claude-agent-sdk.md says so."""
+    bundled = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
+    old = stage.root / "claude"
+    old.write_text(f"#!/bin/sh\n[ $1 = -v ] && echo '1.0.0 (Claude Code)' && exit 0\nexec {bundled} \"$@\"\n")
+    old.chmod(0o755)
+
+    assert report(play(stage, "- ask: who\n", claude(cli_path=str(old)))) == ""
+
+
+def test_a_run_leaves_no_temporary_folder(project: Project, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    project.environment = {"TMPDIR": str(temporary)}
+    profile = 'kind = "claude_agent_sdk"\nmodel = "claude-haiku-4-5"\nupstream = "simulator"\n'
+    project.write("pyproject.toml", f"[tool.convtest]\n[tool.convtest.clients.claude]\n{profile}")
+    project.write(
+        "scenarios/talk.yaml", "scenario: talk\nsteps: [{user: Hello.}, {resume: main}, {user: What is 1 + 1?}]\n"
+    )
+
+    done = project.pytest("-p", "no:cacheprovider")
+
+    assert done.counts() == {"passed": 1}, done.text
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_prompt_while_a_tool_runs_is_folded_into_the_turn_and_its_own_never_ends(stage: Stage) -> None:

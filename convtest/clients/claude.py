@@ -121,6 +121,11 @@ class ClaudeClient:
                 await self._within("interrupt", sdk.interrupt())
         try:
             await self._within("disconnect", sdk.disconnect())
+        except TimeoutError as error:
+            self._opening.leftovers.append(f"{error}; it has been ended")
+            self.kill()
+            with suppress(Exception):
+                await self._within("disconnect", sdk.disconnect())
         finally:
             if reader is not None:
                 reader.cancel()
