@@ -103,6 +103,12 @@ class TurnEnd:
     denied: tuple[str, ...] = ()
     boundary: bool = False
     """The client itself dropped or condensed history in this turn."""
+    rounds: int | None = None
+    """How many answers of the model it took, where the client counts them."""
+    reason: str = ""
+    """Why the model and the client stopped, in their own words."""
+    retried: tuple[str, ...] = ()
+    """What made the client try again, as it reports it."""
 
 
 Event = TextDelta | Thinking | ToolUse | ToolResult | TurnEnd

@@ -81,6 +81,18 @@ def idle(opening: Opening) -> Idle:
     return Idle(opening)
 
 
+def library() -> Any:
+    """An MCP server in this process."""
+    from claude_agent_sdk import SdkMcpTool, create_sdk_mcp_server
+
+    async def shelf(given: dict[str, Any]) -> dict[str, Any]:
+        return {"content": [{"type": "text", "text": f"{given['title']} stands on shelf 7"}]}
+
+    return create_sdk_mcp_server(
+        "library", "1.0.0", [SdkMcpTool("shelf", "Where a book stands.", {"title": str}, shelf)]
+    )
+
+
 async def dawdle() -> str:
     """Takes its time."""
     await asyncio.sleep(30)

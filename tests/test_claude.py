@@ -435,6 +435,36 @@ def test_mistakes_of_users_are_named(stage: Stage, client: str, check: str, says
     assert [one for one in found if says in one.message + one.seen], report(outcome)
 
 
+def test_what_the_result_says_stands_in_the_transcript(stage: Stage) -> None:
+    text = """
+    - user: Look it up.
+      simulate: [{calls: [{look_up: {what: it}}]}, {text: Here it is.}]
+      fault: {status: 529}
+      expect: {contains: Here it is.}
+    """
+
+    end = play(stage, text).transcript.turns()[1].end
+
+    assert end is not None
+    assert (end.rounds, end.reason, len(end.retried)) == (2, "end_turn completed", 1)
+    assert end.retried[0].startswith("529 after ")
+    assert end.usage.output_tokens > 0
+    assert end.usd is not None
+
+
+def test_an_mcp_server_of_ones_own_is_asked(stage: Stage) -> None:
+    text = """
+    - user: Ask the library.
+      simulate: [{calls: [{shelf: {title: Emma}}]}, {text: It stands there.}]
+      expect: {sent: {contains: Emma stands on shelf 7}}
+    """
+    servers = {"library": "tests.claude_clients:library"}
+
+    outcome = play(stage, text, claude(mcp_servers=servers, allowed_tools=["mcp__library__shelf"]))
+
+    assert report(outcome) == ""
+
+
 def test_a_stopped_cli_is_named_and_ended(stage: Stage) -> None:
     outcome = play(stage, "- ask: who\n", replace(user("Stopped"), options={**claude().options, "time_limit": 3}))
 

@@ -108,12 +108,14 @@ class Turn:
             message="" if complete or ended == "interrupted" else self._message(result),
             usage=usage_of(result.usage or {}),
             usd=None if total is None else max(0.0, total - spent),
+            rounds=result.num_turns,
+            reason=" ".join(str(one) for one in (result.stop_reason, result.terminal_reason) if one),
+            retried=tuple(self.retries),
             denied=tuple(own_name(str(one.get("tool_name"))) for one in result.permission_denials or ()),
         )
 
     def _message(self, result: Any) -> str:
-        words = result.result or "; ".join(result.errors or []) or f"terminal reason {result.terminal_reason}"
-        return f"{words} (tried again: {', '.join(self.retries)})" if self.retries else str(words)
+        return str(result.result or "; ".join(result.errors or []) or f"terminal reason {result.terminal_reason}")
 
 
 def usage_of(usage: Mapping[str, Any]) -> Usage:

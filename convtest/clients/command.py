@@ -34,6 +34,9 @@ class _TurnEnd(msgspec.Struct):
     usd: float | None = None
     denied: tuple[str, ...] = ()
     boundary: bool = False
+    rounds: int | None = None
+    reason: str = ""
+    retried: tuple[str, ...] = ()
 
 
 class CommandClient:
@@ -229,6 +232,9 @@ def _turn_end(message: Mapping[str, Any]) -> TurnEnd:
         usd=end.usd,
         denied=end.denied,
         boundary=end.boundary,
+        rounds=end.rounds,
+        reason=end.reason,
+        retried=end.retried,
     )
 
 

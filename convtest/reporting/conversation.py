@@ -68,6 +68,8 @@ def _answer_lines(record: TurnRecord) -> Iterator[str]:
         yield f"assistant  {short(record.text)}"
     if record.end is not None and record.end.ended != "complete":
         yield f"({record.end.ended}{f': {short(record.end.message)}' if record.end.message else ''})"
+        if record.end.retried:
+            yield f"(tried again: {short(', '.join(record.end.retried))})"
 
 
 def short(text: str) -> str:
