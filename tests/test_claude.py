@@ -655,7 +655,8 @@ WRITES = """
     - user: Write it down, then look at it.
       simulate:
         - calls: [{Write: {file_path: notes.md, content: it}}]
-        - calls: [{Read: {file_path: notes.md}}, {Glob: {pattern: "*.md"}}]
+        - calls: [{Read: {file_path: notes.md}}]
+        - calls: [{Glob: {pattern: "*.md"}}]
         - text: It is written down.
       expect: {files: {notes.md: it}, contains: It is written down.}
 """

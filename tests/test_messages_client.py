@@ -59,11 +59,11 @@ def test_conformance_names_what_a_client_lacks_and_what_it_does_wrong(tmp_path: 
         assert_conforms(wrong.values())
 
 
-def test_it_is_a_session_client_and_lacks_nothing(tmp_path: Path) -> None:
+def test_it_is_a_session_client_and_condenses_nothing(tmp_path: Path) -> None:
     client = MessagesClient(opening(tmp_path, Simulator()))
 
     assert isinstance(client, SessionClient)
-    assert lacks(client) == []
+    assert lacks(client) == ["compact_history"]
 
 
 def opening(folder: Path, source: Source, **more: Any) -> Opening:

@@ -284,7 +284,6 @@ def test_a_wrong_section_is_a_usage_error(project: Project, section: str, messag
     ("profile", "message"),
     [
         ('kind = "mesages"', "unknown kind 'mesages'\n    did you mean 'messages'?"),
-        ('kind = "claude_agent_sdk"', "kind 'claude_agent_sdk' is not supported yet"),
         ('kind = "messages"\nmodell = "x"', "unknown option 'modell'"),
         ('kind = "python"', "target is missing"),
         ('kind = "python"\ntarget = "nowhere:x"', "cannot import 'nowhere:x'"),

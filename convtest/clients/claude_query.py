@@ -81,6 +81,7 @@ class OneShots:
     async def _next(self, stream: Any) -> Any:
         """The next message; None at the end, and as soon as the turn is interrupted."""
         if self._interrupted:
+            self.kill()
             return None
         self._waiting = asyncio.ensure_future(anext(stream, None))
         try:
@@ -88,6 +89,7 @@ class OneShots:
         except asyncio.CancelledError:
             if not self._interrupted:
                 raise
+            self.kill()  # else it goes on, and writes into the session what nobody has read
             return None
         finally:
             self._waiting = None
