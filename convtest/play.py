@@ -28,9 +28,9 @@ from convtest.scenario.digest import digest
 from convtest.sessions import Clients
 from convtest.simulator.source import Simulator, scripts_of, slots_of
 from convtest.transcript import Transcript
-from convtest.wire import lanes, messages_api, openai_apis
+from convtest.wire import lanes
 from convtest.wire.faults import Faulty
-from convtest.wire.gateway import Gateway, Outlet
+from convtest.wire.gateway import Gateway, Outlet, public_url
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
 
@@ -98,7 +98,7 @@ def _gateway(prepared: Prepared, clients: Clients, tap: Tap, attempts: list[Netw
     def outlet(lane: str | None, path: str) -> Outlet:
         made = prepared.made_of(lane, clients)
         if made.upstream == SIMULATOR:
-            return Outlet(base_url=openai_apis.PUBLIC_URL if _is_openai(path) else messages_api.PUBLIC_URL)
+            return Outlet(base_url=public_url(path))
         key = os.environ.get(made.api_key_env, "")
         return Outlet(base_url=made.upstream, api_key=key, pass_through=prepared.source in {"live", "recorded"})
 
@@ -111,10 +111,6 @@ def _gateway(prepared: Prepared, clients: Clients, tap: Tap, attempts: list[Netw
         knows=lambda session: session in clients,
         refused=lambda host: attempts.append(NetworkBlocked(host=host, item=prepared.node)),
     )
-
-
-def _is_openai(path: str) -> bool:
-    return path.rstrip("/").endswith((openai_apis.CHAT_PATH, openai_apis.RESPONSES_PATH))
 
 
 def _environment(

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -134,18 +134,13 @@ def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
 
 def key_names(config: Config) -> list[str]:
     """The environment variables that hold keys of the profiles' models."""
-    return list(_key_names(config))
-
-
-def _key_names(config: Config) -> Iterator[str]:
-    for profile in config.clients.values():
-        kind = KINDS.get(profile.kind)
-        yield profile.api_key_env or (kind.api_key_env if kind else "")
+    kinds = {name: kind.api_key_env for name, kind in KINDS.items()}
+    return [profile.api_key_env or kinds.get(profile.kind, "") for profile in config.clients.values()]
 
 
 def scrubber_of(config: Config) -> Scrubber:
     """What must not be stored or shown: the values of the clients' keys, the patterns of the project."""
-    values, _ = secret_values(_key_names(config))
+    values, _ = secret_values(key_names(config))
     return Scrubber(values, config.scrub)
 
 

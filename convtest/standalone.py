@@ -13,8 +13,7 @@ from convtest.cassettes.player import Player
 from convtest.cassettes.scrubbing import Scrubber
 from convtest.clock import RealClock
 from convtest.simulator.source import Simulator
-from convtest.wire import messages_api, openai_apis
-from convtest.wire.gateway import Gateway, Outlet
+from convtest.wire.gateway import Gateway, Outlet, public_url
 from convtest.wire.interaction import Interaction
 from convtest.wire.serving import listening_socket
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
@@ -86,8 +85,7 @@ def _outlet(plan: Plan, recorded: list[Interaction]) -> Callable[[str | None, st
             return Outlet(base_url=there.removesuffix(path))
         if plan.upstream != SIMULATOR:
             return Outlet(base_url=plan.upstream, api_key=plan.api_key, pass_through=plan.replay is None)
-        openai = path.rstrip("/").endswith((openai_apis.CHAT_PATH, openai_apis.RESPONSES_PATH))
-        return Outlet(base_url=openai_apis.PUBLIC_URL if openai else messages_api.PUBLIC_URL)
+        return Outlet(base_url=public_url(path))
 
     return outlet
 
@@ -102,8 +100,9 @@ async def _run(plan: Plan, tap: Tap, gateway: Gateway, scrubber: Scrubber, ready
                 break
             tasks.cancel_scope.cancel()
     whole = [one for one in as_recorded(tap.interactions) if one.ended is not None]
-    if plan.record is not None and whole:
-        store.save(plan.record, whole, scrubber)
+    if plan.record is not None:
+        if whole:
+            store.save(plan.record, whole, scrubber)
         store.partial_of(plan.record).unlink(missing_ok=True)
 
 

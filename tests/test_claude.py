@@ -312,7 +312,6 @@ def test_it_is_the_same_simulated_recorded_and_replayed(stage: Stage, text: str)
     assert replayed.transcript.source == "replayed"
     shown = [snapshot_text(one.transcript).splitlines()[2:] for one in (recorded, replayed)]
     assert shown[0] == shown[1]
-    assert not [one for one in stage.root.rglob("home") if one.is_file()]
 
 
 def test_max_turns_a_denied_tool_and_a_budget_have_their_names(stage: Stage) -> None:
@@ -480,6 +479,21 @@ def test_an_older_cli_is_started_without_a_word(stage: Stage) -> None:
     old.chmod(0o755)
 
     assert report(play(stage, "- ask: who\n", claude(cli_path=str(old)))) == ""
+
+
+def test_without_the_extra_items_are_skipped_and_strict_refuses_them(project: Project) -> None:
+    profile = 'kind = "claude_agent_sdk"\nmodel = "claude-haiku-4-5"\nupstream = "simulator"\n'
+    project.write("pyproject.toml", f"[tool.convtest]\n[tool.convtest.clients.claude]\n{profile}")
+    project.write("scenarios/talk.yaml", "scenario: talk\nsteps: [{user: Hello.}]\n")
+    project.write("conftest.py", "from convtest.clients import registry\nregistry.find_spec = lambda name: None\n")
+
+    skipped = project.pytest("-rs", "-p", "no:cacheprovider")
+    strict = project.pytest("--convtest-strict", "-p", "no:cacheprovider")
+
+    assert skipped.counts() == {"skipped": 1}
+    assert "client 'claude' needs: pip install 'convtest[claude]'" in skipped.out
+    assert strict.counts() == {"error": 1}
+    assert "it cannot be used — client 'claude'\n    pip install 'convtest[claude]'" in strict.out
 
 
 def test_a_run_leaves_no_temporary_folder(project: Project, tmp_path: Path) -> None:

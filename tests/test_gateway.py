@@ -21,6 +21,7 @@ from convtest.reporting.snapshot import snapshot_text
 from convtest.scenario.model import Scenario
 from tests.gateways import TOKEN, Serving, read_all, request, serving
 from tests.models import TEXT, Behaviour, model
+from tests.project import Project
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -281,6 +282,24 @@ def test_the_real_key_goes_upstream_and_the_token_does_not(tmp_path: Path, monke
     text = (tmp_path / "c.yaml").read_text()
     assert key not in text
     assert TOKEN not in text
+
+
+def test_a_recording_of_nothing_leaves_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, "--record", "c.yaml") as found:
+        code, out, err = found.stop()
+
+    assert (code, err) == (0, "")
+    assert "0 requests" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_that_cannot_be_written_is_refused_at_once(project: Project) -> None:
+    project.write("file", "")
+
+    done = project.convtest("serve", "--record", "file/c.yaml")
+
+    assert done.code == 2
+    assert "cannot write file/c.yaml" in done.err
 
 
 def test_a_miss_is_answered_418_and_named_at_the_end(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from convtest.events import Ended, ErrorCode, Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd, Usage
+from convtest.events import Ended, ErrorCode, Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd
+from convtest.wire.messages_api import usage_of
 
 STAND_INS = "convtest"
 """The MCP server of the scenario's tools: their names on the wire are `mcp__convtest__<name>`."""
@@ -106,7 +107,7 @@ class Turn:
             ended=ended,
             error=None if complete else error,
             message="" if complete or ended == "interrupted" else self._message(result),
-            usage=usage_of(result.usage or {}),
+            usage=usage_of({"usage": result.usage}),
             usd=None if total is None else max(0.0, total - spent),
             rounds=result.num_turns,
             reason=" ".join(str(one) for one in (result.stop_reason, result.terminal_reason) if one),
@@ -116,15 +117,6 @@ class Turn:
 
     def _message(self, result: Any) -> str:
         return str(result.result or "; ".join(result.errors or []) or f"terminal reason {result.terminal_reason}")
-
-
-def usage_of(usage: Mapping[str, Any]) -> Usage:
-    return Usage(
-        input_tokens=usage.get("input_tokens") or 0,
-        output_tokens=usage.get("output_tokens") or 0,
-        cache_read_tokens=usage.get("cache_read_input_tokens") or 0,
-        cache_write_tokens=usage.get("cache_creation_input_tokens") or 0,
-    )
 
 
 def _text(content: Any) -> str:

@@ -10,33 +10,13 @@ import msgspec
 
 from convtest.clients.port import CAPABILITIES, Factory, Kind, Opening, SessionError
 from convtest.clients.process import Program, ProgramError
-from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd, Usage
+from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd
 from convtest.wire.messages_api import PUBLIC_URL
 
 CRASHED = "crashed"
 """The code of an exception that a hosted client let out: no refusal, but a bug."""
 AFTERWARDS = 0.01
 """Seconds after a turn end in which what else is said is seen to belong to it."""
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-
-
-class _TurnEnd(msgspec.Struct):
-    ended: str = "complete"
-    error: str | None = None
-    message: str = ""
-    usage: _Usage = msgspec.field(default_factory=_Usage)
-    usd: float | None = None
-    denied: tuple[str, ...] = ()
-    boundary: bool = False
-    rounds: int | None = None
-    reason: str = ""
-    retried: tuple[str, ...] = ()
 
 
 class CommandClient:
@@ -220,22 +200,9 @@ class CommandClient:
 def _turn_end(message: Mapping[str, Any]) -> TurnEnd:
     fields = {key: value for key, value in message.items() if key not in {"type", "session_id"}}
     try:
-        end = msgspec.convert(fields, _TurnEnd)
+        return msgspec.convert(fields, TurnEnd)
     except msgspec.ValidationError as error:
         raise ProgramError(f"turn_end: {error}") from None
-    usage = Usage(**{name: getattr(end.usage, name) for name in _Usage.__struct_fields__})
-    return TurnEnd(
-        ended=end.ended,  # type: ignore[arg-type]
-        error=end.error,  # type: ignore[arg-type]
-        message=end.message,
-        usage=usage,
-        usd=end.usd,
-        denied=end.denied,
-        boundary=end.boundary,
-        rounds=end.rounds,
-        reason=end.reason,
-        retried=end.retried,
-    )
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def _answer_lines(record: TurnRecord) -> Iterator[str]:
         arguments = ", ".join(f"{key}={value!r}" for key, value in call.input.items())
         yield f"tool use   {call.name}({short(arguments)})"
     for result in record.results:
-        yield f"tool {'error ' if result.is_error else 'result'}{short(result.text)}"
+        yield f"{'tool error' if result.is_error else 'tool result'}  {short(result.text)}"
     if any(one.missed for one in [*record.interactions, *record.borrowed]):
         yield "(no answer: nothing recorded answers this request)"
         return

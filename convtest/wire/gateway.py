@@ -18,6 +18,7 @@ from starlette.requests import Request as Asked
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from convtest.wire import messages_api, openai_apis
 from convtest.wire.gate import PARTING, Gate, awaits_events
 from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.lanes import MODEL_PATHS
@@ -57,6 +58,12 @@ class Outlet:
         elif path.startswith("/v1/") and below and path.endswith((CHAT_PATH, RESPONSES_PATH)):
             path = path.removeprefix("/v1")  # base URLs of this API hold their version, however it is spelled
         return f"{base}{path}{f'?{query}' if query else ''}"
+
+
+def public_url(path: str) -> str:
+    """The public API that a request to this path is one of: what the simulator counts as."""
+    openai = path.rstrip("/").endswith((CHAT_PATH, RESPONSES_PATH))
+    return openai_apis.PUBLIC_URL if openai else messages_api.PUBLIC_URL
 
 
 class Gateway:
