@@ -579,8 +579,22 @@ def test_a_line_that_is_too_long_ends_the_session_by_name_and_not_the_next_item(
     assert report(play(stage, "- ask: who\n")) == ""
 
 
-def test_a_kill_before_the_first_byte_may_lose_the_prompt_and_nothing_else(stage: Stage) -> None:
-    """The CLI writes its session file a moment later: whether the prompt stands there is luck, so no replay."""
+def test_a_kill_waits_until_the_prompt_is_written_down(stage: Stage) -> None:
+    """The CLI writes its session file ten times a second: without the wait luck decides what a recording holds."""
+    text = f"""
+    {STORY}
+      disturb: {{do: kill, after: 0}}
+      expect: {{ended: connection_lost}}
+    - resume: main
+    - user: What did I say?
+      expect: {{sent: {{contains: lighthouse}}}}
+    """
+
+    for mode in (Mode(), Mode(record="all"), Mode(), Mode()):
+        assert report(play(stage, text, mode=mode)) == ""
+
+
+def test_a_kill_that_waits_for_nothing_may_lose_the_prompt_and_nothing_else(stage: Stage) -> None:
     text = f"""
     {STORY}
       disturb: {{do: kill, after: 0}}
@@ -590,7 +604,7 @@ def test_a_kill_before_the_first_byte_may_lose_the_prompt_and_nothing_else(stage
     """
 
     for _ in range(3):
-        assert report(play(stage, text)) == ""
+        assert report(play(stage, text, claude(settle=0))) == ""
 
 
 ONE_SHOTS = f"""

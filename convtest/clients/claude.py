@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from convtest.clients import family
+from convtest.clients.claude_ending import end_cli, message_id, written
 from convtest.clients.claude_events import Turn
 from convtest.clients.claude_options import OPTIONS, config_folder, sdk_fields
 from convtest.clients.claude_query import OneShots
@@ -52,6 +52,8 @@ class ClaudeClient:
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
         self._stderr: list[str] = []
         self._asked: list[str] = []
+        self._said: list[str] = []
+        """The ids of the messages of the turn so far."""
         self._spent = 0.0
         self._id: str | None = None
         self._last = "connect"
@@ -138,9 +140,8 @@ class ClaudeClient:
             await self._within("disconnect", sdk.disconnect())
 
     def kill(self) -> None:
-        """SIGKILL to the CLI and all that it started."""
-        token = self._opening.environment.get(family.MARK, "")
-        family.kill(family.family(token, self._opening.session))
+        """SIGKILL to the CLI and all that it started, once it has written down what it was asked and has said."""
+        end_cli(self._opening, self._stored, dict.fromkeys(map(written, [*self._asked[:1], *self._said]), 1))
 
     async def query(self, text: str) -> None:
         if self._sdk is None:
@@ -163,7 +164,7 @@ class ClaudeClient:
             await self._within("interrupt", self._sdk.interrupt())
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
-        mine, turn = (self._asked[0] if self._asked else ""), Turn()
+        mine, turn, self._said = (self._asked[0] if self._asked else ""), Turn(), []
         while True:
             message = await self._within(f"a message after {self._last}", self._queue.get())
             if message is _LOST or isinstance(message, Exception):
@@ -172,6 +173,7 @@ class ClaudeClient:
                 yield TurnEnd(ended="connection_lost", message=" ".join([said, *self._stderr[-3:]]))
                 return
             self._last = type(message).__name__
+            self._said += message_id(message)
             self._note_id(message)
             for event in turn.events(message):
                 yield event

@@ -20,7 +20,7 @@ PASSED_ON = frozenset(
 """Fields of ClaudeAgentOptions that take what YAML can say."""
 OPTIONS = PASSED_ON | {
     "system", "mcp_servers", "hooks", "can_use_tool", "python_tools", "env", "mode", "prices", "time_limit",
-    "session_id",
+    "session_id", "settle",
 }  # fmt: skip
 
 STABLE = {

@@ -6,9 +6,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from convtest.clients import family
+import msgspec
+
+from convtest.clients.claude_ending import end_cli, message_id, written
 from convtest.clients.claude_events import Turn
-from convtest.clients.claude_options import sdk_fields
+from convtest.clients.claude_options import config_folder, sdk_fields
+from convtest.clients.claude_sessions import StoredSessions
 from convtest.clients.port import Opening, SessionError
 from convtest.events import Event, TurnEnd
 
@@ -22,6 +25,9 @@ class OneShots:
         self._id = opening.resume
         self._prompt: str | None = None
         self._connected = False
+        self._stored = StoredSessions(config_folder(opening))
+        self._wanted: dict[str, int] = {}
+        self._said: list[str] = []
         self._waiting: asyncio.Task[Any] | None = None
         self._interrupted = False
 
@@ -36,13 +42,15 @@ class OneShots:
         self._connected = False
 
     def kill(self) -> None:
-        """SIGKILL to the CLI of a call in progress."""
-        family.kill(family.family(self._opening.environment.get(family.MARK, ""), self._opening.session))
+        """SIGKILL to the CLI of a call in progress, once it has written down what it was asked and has said."""
+        end_cli(self._opening, self._stored, {**self._wanted, **dict.fromkeys(map(written, self._said), 1)})
 
     async def query(self, text: str) -> None:
         if not self._connected:
             raise SessionError("not_connected", "query() before connect()")
-        self._prompt, self._interrupted = text, False
+        self._prompt, self._interrupted, self._said = text, False, []
+        mark = f'"message":{{"role":"user","content":{msgspec.json.encode(text).decode()}}}'
+        self._wanted = {mark: self._stored.holds(mark) + 1}
 
     async def interrupt(self) -> None:
         """There is nobody to ask: the call is given up."""
@@ -62,6 +70,7 @@ class OneShots:
         try:
             async with aclosing(stream):
                 while (message := await self._next(stream)) is not None:
+                    self._said += message_id(message)
                     if type(message).__name__ == "ResultMessage":
                         end = turn.end(message, 0.0)
                         self._id = message.session_id or self._id

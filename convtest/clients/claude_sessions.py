@@ -1,6 +1,7 @@
 """Sessions of the Claude Agent SDK on disk, through its own functions: read, forked at a message, deleted."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,21 @@ class StoredSessions:
         messages = self.messages(id)
         starts = [index for index, message in enumerate(messages) if _is_prompt(message)]
         return self.fork(messages[: starts[turns]] if turns < len(starts) else messages)
+
+    def holds(self, mark: str) -> int:
+        """How often the mark stands in what has been written down."""
+        wanted = mark.encode()
+        return sum(path.read_bytes().count(wanted) for path in self._folder.rglob("*.jsonl"))
+
+    def settle(self, wanted: Mapping[str, int], limit: float) -> None:
+        """Wait, for `limit` seconds at most, until each mark stands there that often.
+
+        The CLI writes its sessions down ten times a second. What a kill within that moment loses is luck, and no two
+        runs of a test would be the same.
+        """
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline and any(self.holds(mark) < count for mark, count in wanted.items()):
+            time.sleep(0.01)
 
     def delete(self, id: str) -> None:
         from claude_agent_sdk import delete_session

@@ -19,7 +19,6 @@ class Gate:
     def __init__(self, turn: OpenTurn) -> None:
         self._turn = turn
         self._patience = PATIENCE
-        self._parted = False
 
     async def before_the_head(self) -> None:
         if self._turn.disturbed():
@@ -43,9 +42,9 @@ class Gate:
         return self._turn.due() or awaits_events(self._turn)
 
     async def _part(self) -> None:
-        if self._parted:
+        if self._turn.parted:
             return
-        self._parted = True
+        self._turn.parted = True
         with anyio.move_on_after(PARTING):
             await anyio.sleep_forever()
 

@@ -176,7 +176,7 @@ class Gateway:
         """Pass the answer on as it comes, until its end or until the client goes away."""
         connection = scope["extensions"][CONNECTION]
         turn = self._tap.turn_of(lane)
-        gate = Gate(turn) if turn is not None and (turn.due() or awaits_events(turn)) else None
+        gate = Gate(turn) if turn is not None and (turn.due() or turn.disturbed() or awaits_events(turn)) else None
         via = Via(clock=self._tap.clock, forward=self._forwarding(outlet), read_timeout=float("inf"), parting=PARTING)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)

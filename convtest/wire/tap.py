@@ -42,6 +42,8 @@ class OpenTurn:
     """Disturbances of the wire that have not come yet, or may come again."""
     met: list[Any] = field(default_factory=list)
     """Those of them that came at least once."""
+    parted: bool = False
+    """A client in another process has had its time to close after it was disturbed."""
     progress: anyio.Event = field(default_factory=anyio.Event)
     """Set with the next event that the client yields, and then replaced."""
 
