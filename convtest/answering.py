@@ -1,6 +1,6 @@
 """Who answers what is sent, by which clock and within which limit; the same for scenarios and for ordinary tests."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,10 @@ from convtest.cassettes.player import Player
 from convtest.clients.prices import usd
 from convtest.clock import Clock, RealClock, VirtualClock
 from convtest.prepare import Mode
-from convtest.wire.interaction import Interaction
+from convtest.wire.faults import Faulty
+from convtest.wire.interaction import Chunk, Interaction
 from convtest.wire.spending import Spending
-from convtest.wire.tap import Source
+from convtest.wire.tap import Answer, OpenTurn, Source, Via
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,33 @@ def answering(
         player = Player(recorded, command=command, beyond=upstream, pace=paced)
         return Answering(source=player, clock=clock, spending=spending)
     return Answering(source=upstream, clock=clock, spending=spending)
+
+
+def at_a_point(
+    recorded: Sequence[Interaction],
+    beyond: Source,
+    *,
+    turn: int,
+    command: str,
+    chunks_of: Callable[[Interaction], Sequence[Chunk]],
+) -> Answering:
+    """The base's recording up to the swept turn, and from there on, and wherever it has no answer, `beyond`."""
+    until = [one for one in recorded if one.turn is None or one.turn <= turn]
+    player = Player(until, command=command, beyond=beyond, again=True, chunks_of=chunks_of)
+    return Answering(source=_Point(player, turn if recorded else 0), clock=VirtualClock())
+
+
+class _Point:
+    """Breaks answers from the swept turn on; before it a recording holds what its faults made of them."""
+
+    def __init__(self, player: Player, turn: int) -> None:
+        self._player = player
+        self._faulty = Faulty(player)
+        self._turn = turn
+
+    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
+        broken = turn is not None and turn.number >= self._turn
+        return await (self._faulty if broken else self._player).answer(interaction, turn, via)
 
 
 def as_recorded(interactions: Iterable[Interaction]) -> list[Interaction]:

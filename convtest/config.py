@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from convtest.errors import ConfigError, did_you_mean
+from convtest.policy import choices
 
 _KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile")
-_PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env")
+_PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy")
 _WIRES = ("history", "reference", "none")
 
 
@@ -35,6 +36,8 @@ class Profile:
     env: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of its processes."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, str] = field(default_factory=dict)
+    """What it declares of the choices in which honest clients differ."""
 
     @property
     def where(self) -> str:
@@ -137,6 +140,7 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         gateway=_flag(table.get("gateway", False), where),
         command=_command(table.get("command"), where),
         env=_variables(table.get("env", {}), where),
+        policy=_policy(table.get("policy", {}), where),
         options={key: value for key, value in table.items() if key not in _PROFILE_KEYS},
     )
 
@@ -158,6 +162,18 @@ def _variables(value: Any, where: str) -> dict[str, str]:
     if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
         return value
     raise ConfigError("env is a table of texts", where=where)
+
+
+def _policy(value: Any, where: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ConfigError("policy is a table", where=where, help=f"with {', '.join(choices())}")
+    for name, choice in value.items():
+        if name not in choices():
+            raise ConfigError(f"unknown policy {name!r}", where=where, help=did_you_mean(name, choices()))
+        if choice not in choices()[name]:
+            help = f"one of {', '.join(choices()[name])}"
+            raise ConfigError(f"policy {name}: {choice!r} is not known", where=where, help=help)
+    return value
 
 
 def _prices(table: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:

@@ -112,6 +112,13 @@ class NoCassette(CassetteError):
         super().__init__(f"no cassette — {cassette}\n    record it: {command}{more}")
 
 
+class NothingToSweep(CassetteError):
+    """Nobody knows of which events the swept turn is made."""
+
+    def __init__(self, why: str, *, place: Place, command: str) -> None:
+        super().__init__(f"{place.line_only}: {why}\n    record the base first: {command}")
+
+
 class RecordedElsewhere(CassetteError):
     """Two writers on one cassette: the second is refused."""
 

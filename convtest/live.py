@@ -290,13 +290,13 @@ class _Plan:
 
     async def _act(self, one: Disturbance, client: SessionClient) -> None:
         self.pending.remove(one)
-        self.done = self.done or one.do != "during"
+        self.done = self.done or one.do not in {"during", "fork"}
         match one.do:
-            case "during":
+            case "during" | "fork":
                 await self._during()
             case "interrupt":
                 await client.interrupt()
-            case "disconnect":
+            case "disconnect" | "resume":
                 await client.disconnect()
                 self._drop()
             case "kill":

@@ -5,14 +5,16 @@ from pathlib import Path
 from convtest.config import Config
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
+from convtest.scenario.sweeping import Asked
 
 
-def load_file(path: Path, config: Config, client: str | None = None) -> list[Scenario]:
-    """The scenarios of a file, with one client for all of them where one is named. Raises ScenarioError."""
+def load_file(path: Path, config: Config, client: str | None = None, sweep: Asked | None = None) -> list[Scenario]:
+    """The scenarios of a file, with one client or sweep for all where it is named. Raises ScenarioError."""
     return load(
         path,
         shown=config.shown(path.resolve()),
         default_client=config.client,
         clients=config.clients,
         only_client=client,
+        sweep=sweep,
     )

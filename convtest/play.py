@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from convtest.answering import Answering, answering, as_recorded, is_unchanged
+from convtest.answering import Answering, answering, as_recorded, at_a_point, is_unchanged
 from convtest.cassettes import store
 from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
@@ -27,6 +27,7 @@ from convtest.runner import Runner
 from convtest.scenario.digest import digest
 from convtest.sessions import Clients
 from convtest.simulator.source import Simulator, scripts_of, slots_of
+from convtest.sweeping import in_pieces
 from convtest.transcript import Transcript
 from convtest.wire import lanes
 from convtest.wire.faults import Faulty
@@ -57,7 +58,7 @@ def perform(prepared: Prepared, folder: Path) -> Played:
 
 
 def _perform(prepared: Prepared, folder: Path) -> Played:
-    offline = prepared.source in {"replayed", "simulated"} or prepared.simulated
+    offline = prepared.source in {"replayed", "simulated", "swept"} or prepared.simulated
     clients: Clients = {}
     answers = _answering(prepared, clients)
     tap = Tap(answers.source, answers.clock, prepared.scrubber, prepared.config.volatile)
@@ -139,6 +140,15 @@ def _keep_turn(prepared: Prepared, transcript: Transcript) -> None:
 
 
 def _answering(prepared: Prepared, clients: Clients) -> Answering:
+    point = prepared.scenario.point
+    if point is not None:
+        return at_a_point(
+            prepared.recorded,
+            _Upstreams(prepared, clients),
+            turn=point.turn,
+            command=prepared.record_command,
+            chunks_of=in_pieces(prepared.scenario, prepared.recorded, exact=prepared.needs_gateway),
+        )
     return answering(
         prepared.mode,
         Faulty(_Upstreams(prepared, clients)),
@@ -163,7 +173,8 @@ class _Upstreams:
         made = self._prepared.made_of(interaction.lane, self._clients)
         if made.upstream == SIMULATOR and made.gateway and not self._simulator.knows(interaction.request.url):
             return self._simulator.unknown(interaction, via)
-        simulated = made.upstream == SIMULATOR and self._simulator.knows(interaction.request.url)
+        stands_in = made.upstream == SIMULATOR or self._prepared.source == "swept"
+        simulated = stands_in and self._simulator.knows(interaction.request.url)
         # What the simulator does not speak is sent on for real, where the network block meets it.
         chosen: Source = self._simulator if simulated else self._upstream
         return await chosen.answer(interaction, turn, via)

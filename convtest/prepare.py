@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from socket import socket
 from typing import Literal
@@ -77,19 +77,63 @@ class Prepared:
 
     @property
     def record_command(self) -> str:
-        return f"convtest record --mode all {shlex.quote(self.node)}"
+        return self.first_record_command.replace("convtest record", "convtest record --mode all", 1)
 
     @property
     def first_record_command(self) -> str:
         """Where there is no cassette yet."""
-        return f"convtest record {shlex.quote(self.node)}"
+        return record_command(self.config, self.scenario)
 
 
 def cassette_path(config: Config, scenario: Scenario) -> Path:
     """`cassettes/<the scenario file's path under its root>/<item>.yaml`."""
+    if scenario.cassette is not None:
+        return scenario.cassette.resolve()
     file = scenario.file.resolve()
     below = file.relative_to(config.root_of(file)).with_suffix("")
-    return config.cassettes / below / f"{scenario.name}.yaml"
+    return config.cassettes / below / f"{scenario.recording}.yaml"
+
+
+def record_command(config: Config, scenario: Scenario) -> str:
+    """What records the scenario where there is no cassette yet."""
+    return f"convtest record {shlex.quote(f'{config.shown(scenario.file)}::{scenario.recording}')}"
+
+
+def base_recording(config: Config, scenario: Scenario) -> tuple[Interaction, ...]:
+    """What the cassette of a scenario, or of the one it is a point of, holds; nothing where there is none."""
+    path = cassette_path(config, scenario)
+    if not path.is_file():
+        return ()
+    state = path.stat()
+    anew = record_command(config, scenario).replace("convtest record", "convtest record --mode all", 1)
+    return _read_once(path, (state.st_mtime_ns, state.st_size), config.shown(path), anew, config.volatile)
+
+
+@lru_cache(maxsize=4)
+def _read_once(
+    path: Path, state: tuple[int, int], shown: str, command: str, volatile: frozenset[str]
+) -> tuple[Interaction, ...]:
+    """Hundreds of points play one cassette; none of them changes it."""
+    recorded = store.load(path, shown=shown, command=command)
+    for interaction in recorded:
+        interaction.volatile = volatile
+    return tuple(recorded)
+
+
+def _at_point(
+    config: Config, scenario: Scenario, mode: Mode, making: Callable[[str], Made], simulated: bool
+) -> Prepared:
+    return Prepared(
+        scenario=scenario,
+        config=config,
+        mode=mode,
+        source="swept",
+        make=making,
+        cassette=cassette_path(config, scenario),
+        recorded=base_recording(config, scenario),
+        simulated=simulated,
+        scrubber=scrubber_of(config),
+    )
 
 
 def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
@@ -100,10 +144,12 @@ def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
     _check_options(config, scenario)
     _check_visible(scenario, making)
     simulated = all(one.upstream == SIMULATOR for one in made)
-    path = scenario.cassette.resolve() if scenario.cassette else cassette_path(config, scenario)
+    path = cassette_path(config, scenario)
     for one in made:
         _check_key(one, mode, path.is_file())
-    command = f"convtest record {shlex.quote(f'{config.shown(scenario.file)}::{scenario.name}')}"
+    if scenario.point is not None:
+        return _at_point(config, scenario, mode, making, simulated)
+    command = record_command(config, scenario)
     source, read = _source(mode, path, simulated and scenario.cassette is None)
     if scenario.cassette is not None and not mode.live:
         source, read = "replayed", True

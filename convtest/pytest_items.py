@@ -18,6 +18,7 @@ from convtest.config import Config
 from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette, ScenarioError
 from convtest.loading import load_file
 from convtest.pytest_plugin import HEADLINE, PROPERTY, STATE, Crash, Shown, register_tags
+from convtest.pytest_sweep import SWEEP, asked_sweep, point_facts
 from convtest.scenario.model import Scenario
 
 if TYPE_CHECKING:
@@ -35,11 +36,33 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator["ScenarioItem"]:
         state = self.config.stash[STATE]
         try:
-            scenarios = load_file(self.path, state.config, self.config.getoption("--convtest-client"))
+            client, asked = self.config.getoption("--convtest-client"), asked_sweep(self.config)
+            scenarios = load_file(self.path, state.config, client, asked)
         except ScenarioError as error:
             raise self.CollectError(str(error)) from None
         for scenario in scenarios:
             register_tags(self.config, scenario.tags)
+            yield ScenarioItem.of(self, scenario)
+            if scenario.sweep is not None and not self._asks_upstream():
+                yield from self._points(scenario)
+
+    def _asks_upstream(self) -> bool:
+        """Points of a sweep are played offline and write nothing."""
+        return bool(self.config.getoption("--convtest-live") or self.config.getoption("--convtest-record"))
+
+    def _points(self, base: Scenario) -> Iterator["ScenarioItem"]:
+        from convtest.sweeping import points
+
+        try:
+            found = points(self.config.stash[STATE].config, base)
+        except ConvtestError as error:
+            # One item that says what is missing: the file's other scenarios are none the worse.
+            item = ScenarioItem.of(self, replace(base, name=f"{base.name}[sweep]", sweep=None, snapshot=False))
+            item.add_marker(pytest.mark.sweep)
+            item.trouble = error
+            yield item
+            return
+        for scenario in found:
             yield ScenarioItem.of(self, scenario)
 
 
@@ -64,11 +87,16 @@ class ScenarioItem(pytest.Function):
     scenario: Scenario
     prepared: "Prepared"
     outcome: "Played | None"
+    trouble: ConvtestError | None
+    """Why it cannot be played, known since it was collected."""
 
     @classmethod
     def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
         item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
-        item.scenario, item.outcome = scenario, None
+        item.scenario, item.outcome, item.trouble = scenario, None, None
+        if scenario.point is not None:
+            item.add_marker(pytest.mark.sweep)
+            item.user_properties.append((SWEEP, point_facts(item, scenario, scenario.point)))
         item.extra_keyword_matches.add(scenario.title)
         for tag in scenario.tags:
             item.add_marker(getattr(pytest.mark, tag))
@@ -88,6 +116,8 @@ class ScenarioItem(pytest.Function):
             # Last, so that it hides nothing: `target = "module:attr"` is looked for beside pyproject.toml.
             sys.path.append(str(state.config.root))
         self._progress("started")
+        if self.trouble is not None:
+            raise self.trouble
         # First, because fixtures may say at run time where the client finds what it talks to.
         super().setup()
         config = self._configured(state.config)

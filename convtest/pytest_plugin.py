@@ -15,6 +15,7 @@ import pytest
 from convtest.config import Config, load_config
 from convtest.errors import ConfigError, ConversationFailed, ConvtestError
 from convtest.pytest_gateway import GatewayAddress
+from convtest.pytest_sweep import Sweeps, headline_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ class State:
     """What recording may cost, for all items of this process together."""
     unseen: int = 0
     """Items in which a check could not look at the wire."""
+    sweeps: Sweeps = field(default_factory=Sweeps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         help="while recording: send no further request once this much is spent (under xdist: each worker)",
     )
+    group.addoption("--convtest-sweep-turn", metavar="ID", help="sweep this turn, whatever the scenario says of it")
+    group.addoption(
+        "--convtest-sweep-disturb", metavar="NAME", action="append", help="sweep by this disturbance (repeatable)"
+    )
+    group.addoption("--convtest-sweep-at", metavar="POINTS", help="sweep at: every event, every change, or a kind")
     group.addoption("--convtest-progress", metavar="FILE", help="append one JSON object per started and finished item")
 
 
@@ -268,6 +275,9 @@ class _Counter:
         if HEADLINE in properties and isinstance(report.longrepr, str):
             # xdist sends text; make it again what the worker had.
             report.longrepr = Shown(report.longrepr, Crash(*json.loads(str(properties[HEADLINE]))))  # type: ignore[assignment]
+        same = self._state.sweeps.note(report, headline_of(report))
+        if same is not None and isinstance(report.longrepr, Shown):
+            report.longrepr = Shown(same, report.longrepr.reprcrash)
         found: Any = properties.get(PROPERTY)
         if report.when != "call" or not found:
             return
@@ -287,7 +297,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     state = config.stash.get(STATE, None)
-    if state is None or not state.sources:
+    if state is None:
+        return
+    for line in state.sweeps.lines():
+        terminalreporter.write_line(line)
+    if not state.sources:
         return
     parts = [f"{count} {source}" for source, count in sorted(state.sources.items())]
     text = f"convtest: {', '.join(parts)}"

@@ -74,6 +74,11 @@ class Runner:
                 await self._next(steps, tasks)
             await self._sessions.close_all()
         self._goes_on()  # for what the last step and the closing brought to light
+        if self._gateway is None:
+            self.transcript.leftovers += [
+                f"the answer to request {one.number} of {one.lane!r}, neither read to its end nor closed"
+                for one in self._tap.left_open()
+            ]
         if self._gateway is not None:
             self.transcript.leftovers += [f"an answer to {lane} still streams" for lane in await self._gateway.quiet()]
 
@@ -139,7 +144,7 @@ class Runner:
     def _note(self, record: StepRecord) -> None:
         client, options = self._sessions.clients.get(record.session, (self._scenario.client, {}))
         made = self._make(client)
-        record.client, record.wire = client, str(options.get("wire", made.wire))
+        record.client, record.wire, record.policy = client, str(options.get("wire", made.wire)), made.policy
         if record.session_id is not None:
             self._ids[record.session] = record.session_id
         wanted = record.step.expect.files if record.step.expect else None

@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from anyio.abc import TaskGroup
 
 from convtest.clients.port import Made, Opening, Tool
@@ -14,7 +15,7 @@ from convtest.clients.tools import stand_in
 from convtest.errors import MissingCapability
 from convtest.live import LiveSession
 from convtest.scenario.model import Act, Scenario, Step
-from convtest.transcript import ActRecord, StepRecord, Transcript
+from convtest.transcript import ActRecord, Carried, StepRecord, Transcript
 from convtest.wire.gateway import Gateway
 from convtest.wire.tap import Tap
 from convtest.wire.transports import binding
@@ -75,7 +76,7 @@ class Sessions:
             clock=self._tap.clock,
             workspace=self.workspace,
             store=self._store,
-            tools=self._tools,
+            tools=tuple(self._counted(tool, session) for tool in self._tools),
             leftovers=self._transcript.leftovers,
             **self._way(made, session),
             **how,
@@ -92,6 +93,17 @@ class Sessions:
             return None
         self.open[session] = live
         return live
+
+    def _counted(self, tool: Tool, session: str) -> Tool:
+        """The stand-in, each call of which is noted."""
+
+        async def call(given: Mapping[str, Any]) -> tuple[str, bool]:
+            step = self._watch.step.index if self._watch.step else 0
+            arguments = msgspec.json.encode(dict(given), order="deterministic").decode()
+            self._transcript.carried.append(Carried(session, step, tool.name, arguments))
+            return await tool.call(given)
+
+        return replace(tool, call=call)
 
     def _way(self, made: Made, session: str) -> dict[str, Any]:
         """How the session's client reaches its model: through a transport of ours, or over the gateway's address."""

@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 from convtest.errors import ConvtestError
 from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage, text_of
+from convtest.policy import Policy
 from convtest.scenario.model import Act, Disturbance, Scenario, Step, Turn
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 
-SourceName = Literal["live", "simulated", "replayed", "recorded"]
+SourceName = Literal["live", "simulated", "replayed", "recorded", "swept"]
+"""Who answered; `swept`: the base's recording up to the point of a sweep, then the simulator."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class StepRecord:
     session: str
     client: str = ""
     wire: str = "history"
+    policy: Policy = field(default_factory=Policy)
     session_id: str | None = None
     session_id_before: str | None = None
     error: Refusal | None = None
@@ -146,6 +149,16 @@ def ends_in(sent: Canonical, record: TurnRecord) -> bool:
     return any(isinstance(b, dict) and record.turn.prompt.strip() in str(b.get("text", "")) for b in last)
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A stand-in tool was carried out once, for a session in a step."""
+
+    session: str
+    step: int
+    name: str
+    arguments: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """A session began as another one stood before the record at `position`, cut after `turns` of its turns."""
@@ -170,6 +183,7 @@ class Transcript:
     """Why the set-up, not the client, stopped the play."""
     leftovers: list[str] = field(default_factory=list)
     """What the item started and left running, and the lanes on which something still streamed."""
+    carried: list[Carried] = field(default_factory=list)
     unplayed: list[Interaction] = field(default_factory=list)
     nearest: Interaction | None = None
     """On a miss: the recorded interaction that comes nearest."""

@@ -287,6 +287,8 @@ def test_what_cannot_be_seen_is_said_and_never_taken_for_intact(stage: Stage) ->
         "prompts_once",
         "isolation",
         "mass",
+        "kept_text",
+        "whole_answer",
         "knows",
     }
 

@@ -343,8 +343,6 @@ def test_simulate_on_a_turn_that_knows_would_answer_for_the_client(tmp_path: Pat
     "key",
     [
         "retention: {facts: [who]}",
-        "sweep: {turn: a, disturb: kill}",
-        "steps: [{user: a, disturb: {do: fork, after: 1}}]",
         "steps: [{user: a, expect: {similar: b}}]",
         "steps: [{user: a, expect: {json_schema: {}}}]",
     ],

@@ -145,7 +145,11 @@ def test_scripts_say_what_is_said_round_by_round() -> None:
     simulator = Simulator(scripts={3: script})
 
     first = reply_of(asked(simulator, body(USER, stream=True), OpenTurn(number=3))[1], is_stream=True)
-    second = reply_of(asked(simulator, body(USER, stream=True), OpenTurn(number=3))[1], is_stream=True)
+    again = reply_of(asked(simulator, body(USER, stream=True), OpenTurn(number=3))[1], is_stream=True)
+    more = [USER, {"role": "assistant", "content": "Hm."}, USER]
+    second = reply_of(asked(simulator, body(*more, stream=True), OpenTurn(number=3))[1], is_stream=True)
+
+    assert [one["type"] for one in again["content"]] == ["thinking", "tool_use"]  # asked again, the same round
 
     assert [one["type"] for one in first["content"]] == ["thinking", "tool_use"]
     assert first["stop_reason"] == "tool_use"

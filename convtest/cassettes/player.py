@@ -2,14 +2,14 @@
 
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from convtest.clock import CannotWait, Clock, RealClock
 from convtest.errors import RecordingEnds
 from convtest.wire.canonical import Cut, relaxed_key
-from convtest.wire.interaction import Interaction
+from convtest.wire.interaction import Chunk, Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, Whole, WireFailure
 
 MISS_STATUS = 418
@@ -20,7 +20,8 @@ class Player:
     """A source that answers from recorded interactions.
 
     With `beyond`, a lane that asks for something unrecorded goes on there from then on (`new_episodes`). `pace` is the
-    clock of the recorded sleeps where it is not that of the item.
+    clock of the recorded sleeps where it is not that of the item. With `again`, what was played last is played again
+    when it is asked for again. `chunks_of` says in which pieces a recorded answer comes.
     """
 
     def __init__(
@@ -30,11 +31,15 @@ class Player:
         command: str,
         beyond: Source | None = None,
         pace: Clock | None = None,
+        again: bool = False,
+        chunks_of: Callable[[Interaction], Sequence[Chunk]] = lambda recorded: recorded.chunks,
     ) -> None:
         self._recorded = list(recorded)
         self._pace = pace
         self._command = command
         self._beyond = beyond
+        self._again = again
+        self._chunks_of = chunks_of
         self._left: set[str | None] = set()
         self._played: set[int] = set()
         self._cut: dict[str | None, list[Cut]] = {}
@@ -77,7 +82,8 @@ class Player:
         queues = [queue for lane in lanes if (queue := self._index.get((lane, key)))]
         if not queues:
             return self._take_after_cut(interaction)
-        position = min(queues, key=lambda queue: queue[0]).popleft()
+        queue = min(queues, key=lambda queue: queue[0])
+        position = queue[0] if self._again and len(queue) == 1 else queue.popleft()
         self._played.add(position)
         return self._recorded[position]
 
@@ -117,7 +123,8 @@ class Player:
         await clock.sleep(recorded.first_byte or 0.0)
         if recorded.ended in {"refused", "timeout", "no_response"} and recorded.first_byte is None:
             raise WireFailure(recorded.ended, f"as recorded: {recorded.ended}")
-        stream = _Recorded(recorded, interaction, turn, clock, self._command, parting)
+        chunks = self._chunks_of(recorded)
+        stream = _Recorded(recorded, chunks, interaction, turn, clock, self._command, parting)
         if not recorded.chunks and recorded.ended == "closed_by_client" and recorded.first_byte is None:
             await stream.cut()
         return Answer(
@@ -145,6 +152,7 @@ class _Recorded:
     def __init__(
         self,
         recorded: Interaction,
+        chunks: Sequence[Chunk],
         interaction: Interaction,
         turn: OpenTurn | None,
         clock: Clock,
@@ -158,7 +166,7 @@ class _Recorded:
         self._clock = clock
         self._command = command
         self._parting = parting
-        self._chunks = iter(recorded.chunks)
+        self._chunks = iter(chunks)
         self._at = recorded.first_byte or 0.0
 
     def __aiter__(self) -> "_Recorded":

@@ -10,6 +10,9 @@ import msgspec
 
 from convtest.checks.histories import Block
 
+FILLERS = ("No response requested.",)
+"""What Claude Code puts in the place of an answer that never came, when a session is resumed."""
+
 
 def is_kept(before: Block, found: Block) -> bool:
     """Whether a block of the history is still there."""

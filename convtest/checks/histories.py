@@ -52,6 +52,8 @@ class State:
     system: str = ""
     mass: Mass | None = None
     settings: str = ""
+    gone: tuple[str, ...] = ()
+    """Prompts that were cleared and must not come back."""
     quiet: bool = False
     """The last turn was cut short or used what the prompt's size does not follow: `mass` is silent."""
 
@@ -76,6 +78,8 @@ class _Sessions:
     states: dict[str, State] = field(default_factory=dict)
     after_turn: dict[str, list[State]] = field(default_factory=dict)
     saved: dict[str, State] = field(default_factory=dict)
+    in_turn: dict[int, State] = field(default_factory=dict)
+    """By the index of a turn: what is bound while it runs."""
     last: str | None = None
 
 
@@ -104,6 +108,9 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
     state = sessions.states.get(record.session, State())
     if record.turn.boundary or (record.end is not None and record.end.boundary):
         state = State(prompts=tuple(Prompt(p.text, False) for p in state.prompts))
+    sessions.in_turn[record.step.index] = _replaced(
+        state, prompts=(*state.prompts, Prompt(record.turn.prompt, False)), quiet=True
+    )
     state = _with_prompt(state, record)
     main = record.main()
     for index, one in enumerate(main):
@@ -145,8 +152,14 @@ def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
     blocks = list(request_blocks(last.canonical))
     while blocks and not (blocks[-1].kind == "text" and record.turn.prompt.strip() in blocks[-1].text):
         blocks.pop()
-    prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, False))
+    prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, _is_bound(record)))
     return _replaced(state, blocks=tuple(blocks[:-1]), prompts=prompts, quiet=True)
+
+
+def _is_bound(record: TurnRecord) -> bool:
+    """Whether the prompt of a turn that was cut short has to stand in the next request: as the policy declares."""
+    interrupted = {one.do for one in record.turn.disturbances} == {"interrupt"}
+    return interrupted and record.policy.interrupted_prompt == "kept"
 
 
 def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
@@ -158,9 +171,13 @@ def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
             states[name] = _unbound_mass(sessions.saved.get(act.target, State()))
         case "fork" | "resume":
             states[name] = _resumed(act, sessions)
+            if record.policy.cleared != "gone":
+                states[name] = _replaced(states[name], gone=())
         case "continue":
             states[name] = states.get(sessions.last or name, State())
-        case "clear" | "delete" | "connect":
+        case "clear":
+            states[name] = State(gone=tuple(prompt.text for prompt in states.get(name, State()).prompts))
+        case "delete" | "connect":
             states[name] = State()
         case "compact":
             # What is left is the client's to say: only the prompts that follow have to stand in it.
@@ -174,6 +191,8 @@ def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
 def _resumed(act: Act, sessions: _Sessions) -> State:
     if act.session_id is not None:
         return State()
+    if act.within in sessions.in_turn and act.kind == "fork":
+        return sessions.in_turn[act.within]
     turns = sessions.after_turn.get(act.target, [])
     if act.at is not None and act.at <= len(turns):
         return turns[act.at - 1]

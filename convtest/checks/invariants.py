@@ -8,7 +8,10 @@ from typing import Any
 from convtest.checks.habits import is_kept
 from convtest.checks.histories import Block, Prompt, Seen, follow, mass_of, request_blocks, settings_of
 from convtest.checks.isolation import isolation
+from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
+from convtest.checks.tool_use import tool_pairs
+from convtest.checks.whole import whole_answer
 from convtest.transcript import ActRecord, Transcript, TurnRecord, ends_in
 from convtest.wire.canonical import Canonical
 
@@ -19,6 +22,11 @@ def history(transcript: Transcript) -> Iterator[Finding]:
         before, found = seen.before.blocks, request_blocks(seen.sent)
         if before is not None and not _extends(found, before):
             yield _broken(seen, before, found)
+        elif back := _come_back(seen, found):
+            message = "what was cleared is sent again"
+            yield at_step(
+                seen.record, "history", "wire", message, expected="nothing of it", seen=repr(back), key="user"
+            )
         elif seen.before.system and not seen.sent.system:
             yield at_step(
                 seen.record,
@@ -29,6 +37,13 @@ def history(transcript: Transcript) -> Iterator[Finding]:
                 seen="no system prompt",
                 key="user",
             )
+
+
+def _come_back(seen: Seen, found: tuple[Block, ...]) -> str | None:
+    """A prompt of before the session was cleared."""
+    said = {" ".join(prompt.text.split()) for prompt in seen.before.prompts}
+    gone = {" ".join(text.split()) for text in seen.before.gone} - said
+    return next((block.text for block in found if block.role == "user" and block.text in gone), None)
 
 
 def _extends(found: tuple[Block, ...], before: tuple[Block, ...]) -> bool:
@@ -50,47 +65,6 @@ def _broken(seen: Seen, before: tuple[Block, ...], found: tuple[Block, ...]) -> 
         advice="the client lost or changed history; if it means to, declare boundary: on this turn",
         key="user",
     )
-
-
-def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
-    """Every tool use in the history has exactly one result, in the next user message; no orphans."""
-    for seen in follow(transcript):
-        problem = _pair_problem(seen.sent.messages)
-        if problem:
-            yield at_step(
-                seen.record,
-                "tool_pairs",
-                "wire",
-                problem,
-                expected="one tool_result for each tool_use, in the next user message",
-                seen=_tool_line(seen.sent.messages),
-                key="user",
-            )
-
-
-def _pair_problem(messages: list[dict[str, Any]]) -> str:
-    opened: dict[str, str] = {}
-    for message in messages:
-        blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
-        results = Counter(b.get("tool_use_id") for b in blocks if b.get("type") == "tool_result")
-        for id, name in opened.items():
-            if results[id] == 0:
-                return f"the tool use {name} has no result"
-            if results[id] > 1:
-                return f"the tool use {name} has {results[id]} results"
-        orphan = next((id for id in results if id not in opened), None)
-        if orphan is not None:
-            return "a tool result answers no tool use of the message before it"
-        opened = {b["id"]: str(b.get("name")) for b in blocks if b.get("type") == "tool_use"}
-    return f"the tool use {next(iter(opened.values()))} has no result" if opened else ""
-
-
-def _tool_line(messages: list[dict[str, Any]]) -> str:
-    kinds = [
-        f"{message.get('role')}[{', '.join(str(b.get('type')) for b in message.get('content') or [])}]"
-        for message in messages[-6:]
-    ]
-    return " ".join(kinds)
 
 
 def one_end(transcript: Transcript) -> Iterator[Finding]:
@@ -263,6 +237,8 @@ INVARIANTS: dict[str, Callable[[Transcript], Iterator[Finding]]] = {
     "session_id": session_id,
     "isolation": isolation,
     "mass": mass,
+    "kept_text": kept_text,
+    "whole_answer": whole_answer,
     "no_leftovers": no_leftovers,
 }
-NEED_THE_WIRE = ("history", "tool_pairs", "prompts_once", "isolation", "mass")
+NEED_THE_WIRE = ("history", "tool_pairs", "prompts_once", "isolation", "mass", "kept_text", "whole_answer")

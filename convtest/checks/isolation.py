@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from convtest.checks.result import Finding, at_step
 from convtest.textmatch import contains_value, folded, sentences
-from convtest.transcript import Transcript, TurnRecord
+from convtest.transcript import ActRecord, Transcript, TurnRecord
 from convtest.wire.interaction import Interaction
 
 MIN_LETTERS = 8
@@ -35,6 +35,36 @@ def isolation(transcript: Transcript) -> Iterator[Finding]:
                 finding = _leak(transcript, record, other, known[record.session], known[other])
                 if finding:
                     yield finding
+    yield from _between_forks(transcript)
+
+
+def _between_forks(transcript: Transcript) -> Iterator[Finding]:
+    """After a fork each side goes its own way: nothing that one says from then on stands in the other's requests."""
+    for act in transcript.records:
+        if not isinstance(act, ActRecord) or act.act.kind != "fork":
+            continue
+        pair = act.session, act.act.target
+        for record in transcript.turns():
+            if record.session in pair and record.wire == "history":
+                finding = _of_the_other_side(transcript, record, pair[pair[0] == record.session])
+                if finding:
+                    yield finding
+
+
+def _of_the_other_side(transcript: Transcript, record: TurnRecord, other: str) -> Finding | None:
+    heard = transcript.heard(record)
+    mine = [*heard, *transcript.turns(record.session)]
+    theirs = [turn for turn in transcript.turns(other) if not any(turn is one for one in mine)]
+    lines = _long(_sentences(theirs)) - _sentences(mine)
+    for one in [*record.interactions, *record.borrowed]:
+        found = _first(one.canonical.texts(), [], sorted(lines))
+        if found:
+            return _finding(record, "wire", "request", other, found)
+    return None
+
+
+def _sentences(turns: list[TurnRecord]) -> frozenset[str]:
+    return frozenset(line for turn in turns for text in (turn.turn.prompt, turn.text) for line in sentences(text))
 
 
 def _known(transcript: Transcript, session: str) -> _Known:

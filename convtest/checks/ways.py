@@ -6,12 +6,20 @@ from typing import Any
 
 from convtest.checks.replies import listed, shown
 from convtest.checks.result import Finding, at_step
+from convtest.conduct import Conduct, conduct_of
 from convtest.errors import CheckError
 from convtest.events import kind_of, runs_of_kinds
 from convtest.scenario.durations import seconds
-from convtest.scenario.grammar import BudgetShape, EndedShape, ExpectShape, RangeShape, RetriesShape, UsageShape
+from convtest.scenario.grammar import (
+    BudgetShape,
+    ConductShape,
+    EndedShape,
+    ExpectShape,
+    RangeShape,
+    RetriesShape,
+    UsageShape,
+)
 from convtest.transcript import StepRecord, Transcript, TurnRecord
-from convtest.wire.interaction import Interaction
 
 
 def broken_findings(record: StepRecord) -> Iterator[Finding]:
@@ -74,7 +82,7 @@ def _ends(expect: ExpectShape | None) -> list[str]:
 
 
 def way_findings(transcript: Transcript, record: TurnRecord, expect: ExpectShape) -> Iterator[Finding]:
-    """events, calls, denied, usage, budget and retries."""
+    """events, calls, denied, usage, budget, retries and conduct."""
     if expect.events is not None:
         kinds = [run.split("*")[0] for run in runs_of_kinds(kind_of(event) for event in record.events).split()]
         if kinds != expect.events:
@@ -92,6 +100,8 @@ def way_findings(transcript: Transcript, record: TurnRecord, expect: ExpectShape
             yield _other(record, "budget", f"over budget: {what}", limit, used)
     if expect.retries is not None:
         yield from _retries(record, expect.retries)
+    if expect.conduct is not None:
+        yield from _conduct(record, expect.conduct)
 
 
 def _other(record: StepRecord, check: str, message: str, expected: str, seen: str) -> Finding:
@@ -165,7 +175,7 @@ def _time(record: TurnRecord, name: str) -> float:
 
 def _retries(record: TurnRecord, wanted: RetriesShape) -> Iterator[Finding]:
     """A retry is a request equal to one before it; `after` is the least time from the answer to the next try."""
-    gaps = _gaps(record.interactions or record.borrowed)
+    gaps = conduct_of(record).waits
     if wanted.count is not None and not in_range(len(gaps), wanted.count):
         message = "the client tried again another number of times"
         yield _other(record, "retries", message, _range(wanted.count), str(len(gaps)))
@@ -174,16 +184,21 @@ def _retries(record: TurnRecord, wanted: RetriesShape) -> Iterator[Finding]:
         yield _other(record, "retries", message, f"after {wanted.after} or later", f"after {min(gaps):.3f}s")
 
 
-def _gaps(sent: list[Interaction]) -> list[float]:
-    """Seconds from the end of each answer to the next equal request."""
-    last: dict[str, float] = {}
-    found: list[float] = []
-    for one in sent:
-        key = one.canonical.key
-        if key in last:
-            found.append((one.sent_at - last[key]) / 1000)
-        last[key] = one.sent_at + (one.chunks[-1].ms if one.chunks else one.first_byte or 0.0)
-    return found
+def _conduct(record: TurnRecord, wanted: ConductShape) -> Iterator[Finding]:
+    """What the client did when the wire failed it."""
+    found: Conduct = conduct_of(record)
+    for name in wanted.__struct_fields__:
+        expected, seen = getattr(wanted, name), getattr(found, name)
+        if expected is not None and seen != expected:
+            yield at_step(
+                record,
+                "conduct",
+                None,
+                f"{name} is not as expected",
+                expected=f"{name}: {expected}",
+                seen=f"{name}: {seen}" if seen else f"{name}: nothing showed it in this turn",
+                key=f"expect conduct {name}",
+            )
 
 
 def session_findings(record: StepRecord, expect: ExpectShape) -> Iterator[Finding]:

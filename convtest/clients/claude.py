@@ -18,6 +18,7 @@ from convtest.clients.port import Kind, Opening, SessionError
 from convtest.clients.process import ProgramError
 from convtest.errors import ClientError
 from convtest.events import ErrorCode, Event, TurnEnd
+from convtest.policy import Policy
 from convtest.wire.messages_api import PUBLIC_URL
 
 TIME_LIMIT = 120.0
@@ -261,4 +262,5 @@ KIND = Kind(
     gateway=True,
     needs="claude_agent_sdk",
     extra="claude",
+    policy=Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone", restarted_text="doubled"),
 )

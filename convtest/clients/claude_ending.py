@@ -16,7 +16,7 @@ def end_cli(opening: Opening, stored: StoredSessions, wanted: Mapping[str, int])
     token = opening.environment.get(family.MARK, "")
     if family.family(token, opening.session):
         stored.settle(wanted, float(opening.options.get("settle", SETTLING)))
-    family.kill(family.family(token, opening.session))
+    family.end(token, opening.session)
 
 
 def written(id: str) -> str:

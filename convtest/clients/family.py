@@ -34,6 +34,15 @@ def kill(processes: list[psutil.Process]) -> None:
         time.sleep(0.005)
 
 
+def end(token: str, session: str) -> None:
+    """SIGKILL to all of a session's processes, and to what they start while they are being ended."""
+    for _ in range(5):
+        found = family(token, session)
+        if not found:
+            return
+        kill(found)
+
+
 def _lives(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -24,6 +24,7 @@ from convtest.clients.port import Kind, Opening, SessionError, Tool
 from convtest.clients.prices import usd
 from convtest.clients.store import SessionStore
 from convtest.events import Event, TextDelta, ToolResult, ToolUse, TurnEnd, Usage
+from convtest.policy import Policy
 from convtest.wire.messages_api import PATH, PUBLIC_URL, MalformedStream, MessageStream, ReplyStream, usage_of
 from convtest.wire.sse import SSEParser
 
@@ -166,7 +167,9 @@ class MessagesClient:
 
     async def _round(self, current: _Round) -> AsyncGenerator[Event, None]:
         """One request; sets `current.end` unless tools are to be run and the turn goes on."""
-        assert self._http is not None
+        if self._http is None:
+            current.end = TurnEnd(ended="connection_lost", message="disconnected in mid-turn")
+            return
         request = self._http.build_request("POST", self._url, headers=self._headers, content=self._body())
         try:
             tries = int(self._options.get("max_retries", 0)) + 1
@@ -318,6 +321,7 @@ class MessagesClient:
         self._options.update(options)
 
 
-KIND = Kind(name="messages", factory=MessagesClient, options=OPTIONS, base_url=PUBLIC_URL)
+POLICY = Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone")
+KIND = Kind(name="messages", factory=MessagesClient, options=OPTIONS, base_url=PUBLIC_URL, policy=POLICY)
 
 __all__ = ["KIND", "OPTIONS", "MessagesClient"]

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from convtest.clock import Clock, RealClock
 from convtest.events import ErrorCode, Event
+from convtest.policy import Policy
 
 
 class SessionError(Exception):
@@ -123,6 +124,8 @@ class Kind:
     """A package that it imports when it is used."""
     extra: str = ""
     """The extra of convtest that brings it."""
+    policy: Policy = field(default_factory=Policy)
+    """What clients of this kind do where honest ones differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,7 @@ class Made:
     public: bool = False
     """The upstream is the public API of its kind, which asks for a key."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
     missing: str = ""
     """What to install before it can be used; empty if all is there."""
 

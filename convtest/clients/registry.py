@@ -11,6 +11,7 @@ from convtest.clients import chat_completions, claude, command, messages, python
 from convtest.clients.port import Factory, Kind, Made
 from convtest.config import Config, Profile
 from convtest.errors import ConfigError, did_you_mean
+from convtest.policy import policy_over
 
 KINDS: dict[str, Kind] = {
     kind.name: kind for kind in (messages.KIND, chat_completions.KIND, claude.KIND, python.KIND, command.KIND, sse.KIND)
@@ -37,6 +38,7 @@ def make(config: Config, name: str) -> Made:
         base_path=kind.base_path,
         environment=profile.env,
         missing=_missing(kind),
+        policy=policy_over(kind.policy, dict(profile.policy)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from convtest.conduct import conduct_of
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 
 _AROUND = 2
@@ -68,8 +69,11 @@ def _answer_lines(record: TurnRecord) -> Iterator[str]:
         yield f"assistant  {short(record.text)}"
     if record.end is not None and record.end.ended != "complete":
         yield f"({record.end.ended}{f': {short(record.end.message)}' if record.end.message else ''})"
-        if record.end.retried:
-            yield f"(tried again: {short(', '.join(record.end.retried))})"
+    conduct = str(conduct_of(record)) if record.wire == "history" else ""
+    if conduct:
+        yield f"({conduct})"
+    if record.end is not None and record.end.ended != "complete" and record.end.retried:
+        yield f"(tried again: {short(', '.join(record.end.retried))})"
 
 
 def short(text: str) -> str:

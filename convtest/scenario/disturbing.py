@@ -5,7 +5,7 @@ from typing import Any
 
 from convtest.errors import Problem
 from convtest.scenario.durations import seconds
-from convtest.scenario.grammar import NOT_YET_DISTURBANCES, StepShape
+from convtest.scenario.grammar import StepShape
 from convtest.scenario.model import Disturbance
 from convtest.scenario.nodes import Mapping
 
@@ -30,6 +30,7 @@ def disturbances(shape: StepShape, node: Mapping, problems: list[Problem]) -> tu
                 status=getattr(given, "status", None) or 0,
                 times=getattr(given, "times", None) or 1,
                 retry_after=retry_after,
+                new=getattr(given, "as_", None),
             )
         )
     return tuple(found)
@@ -54,22 +55,21 @@ def _given(shape: StepShape) -> Iterator[tuple[str, Any]]:
 
 
 def _problems(key: str, do: str, given: Any) -> Iterator[str]:
-    if do in NOT_YET_DISTURBANCES:
-        yield f"disturb: {do} is not supported yet"
-        return
     status = getattr(given, "status", None)
     if do == "status":
         if status is None:
             yield f"{key} needs do: or status:"
         elif not 400 <= status <= 599:
             yield f"{status} is no status of a failure (400 to 599)"
-        if given.after is not None or given.at is not None:
-            yield "a status comes in place of an answer: it takes no after: or at:"
+        if given.at is not None:
+            yield "a status comes in place of an answer: after: counts the answers before it, at: says nothing"
     elif status is not None:
         yield f"status: does not go with do: {do}"
     elif (given.after is None) == (given.at is None):
         yield f"{key} needs either after: or at:"
     if given.after is not None and given.after < 0:
         yield "after: counts events, from 0"
+    if getattr(given, "as_", None) is not None and do != "fork":
+        yield "as: names the new session of a fork"
     if (getattr(given, "times", None) or 1) < 1:
         yield "times: is at least 1"

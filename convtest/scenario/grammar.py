@@ -88,6 +88,15 @@ class RetriesShape(Shape, frozen=True, kw_only=True):
     after: Duration | None = None
 
 
+class ConductShape(Shape, frozen=True, kw_only=True):
+    """What the client did when the wire failed it."""
+
+    retry_after: Literal["obeyed", "ignored"] | None = None
+    truncated: Literal["noticed", "taken_as_complete"] | None = None
+    text: Literal["once", "doubled"] | None = None
+    surfaced: str | None = None
+
+
 class SimilarShape(Shape, frozen=True, kw_only=True):
     """Likeness of meaning."""
 
@@ -119,6 +128,7 @@ class ExpectShape(Shape, frozen=True, kw_only=True):
     session: Literal["same", "new"] | None = None
     history: Literal["intact", "empty"] | HistoryShape | None = None
     retries: RetriesShape | None = None
+    conduct: ConductShape | None = None
     files: dict[str, str | None] | None = None
     check: OneOrMore | None = None
     snapshot: bool | None = None
@@ -133,6 +143,7 @@ class DisturbShape(Shape, frozen=True, kw_only=True):
     status: int | None = None
     times: int | None = None
     retry_after: Duration | None = None
+    as_: str | None = field(default=None, name="as")
 
 
 class InterruptShape(Shape, frozen=True, kw_only=True):
@@ -286,8 +297,8 @@ class SweepShape(Shape, frozen=True, kw_only=True):
     """One turn, disturbed at every event."""
 
     turn: str
-    disturb: OneOrMore
-    at: str | None = None
+    disturb: OneOrMore = "interrupt"
+    at: Literal["every event", "every change", "text", "thinking", "tool_use", "tool_result"] = "every event"
     then: "list[StepShape] | None" = None
 
 
@@ -349,9 +360,7 @@ STEP_KEYS = (
 TURN_KEYS = ("user", "tell", "ask")
 
 NOT_YET: dict[type[Struct], tuple[str, ...]] = {
-    ScenarioShape: ("retention", "sweep"),
+    ScenarioShape: ("retention",),
     ExpectShape: ("json_schema", "similar"),
 }
 """Keys of the language that this version refuses: they are known, and do nothing yet."""
-
-NOT_YET_DISTURBANCES = frozenset({"resume", "fork"})

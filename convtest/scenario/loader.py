@@ -12,14 +12,18 @@ from convtest.scenario.lowering import lower
 from convtest.scenario.model import Scenario
 from convtest.scenario.names import product, row_names, safe_name, slug
 from convtest.scenario.nodes import Mapping, Node, Scalar, Sequence, documents, is_null, plain_value, read_text
+from convtest.scenario.sweeping import Asked
 from convtest.scenario.templates import fill
 
 
 @dataclass(frozen=True, slots=True)
 class _Clients:
+    """What is said beside the file: clients, and a sweep."""
+
     default: str
     known: tuple[str, ...]
     only: str | None
+    sweep: Asked | None = None
 
     def of(self, shape: ScenarioShape) -> list[tuple[str, bool]]:
         """The clients to play with, each with whether it is the scenario's first."""
@@ -28,17 +32,23 @@ class _Clients:
 
 
 def load(
-    path: Path, *, shown: str, default_client: str, clients: Iterable[str], only_client: str | None = None
+    path: Path,
+    *,
+    shown: str,
+    default_client: str,
+    clients: Iterable[str],
+    only_client: str | None = None,
+    sweep: Asked | None = None,
 ) -> list[Scenario]:
     """All scenarios of a file, expanded. Raises ScenarioError with every problem found.
 
     `shown` is the path as messages give it; `clients` are the profiles that exist; `only_client` takes the place of
-    those that the scenarios name.
+    those that the scenarios name; `sweep` stands over what they say about it.
     """
     nodes = documents(read_text(path, shown), shown)
     if not nodes:
         raise ScenarioError([Problem("the file is empty", Place(shown), "a scenario needs scenario: and steps:")])
-    known = _Clients(default_client, tuple(clients), only_client)
+    known = _Clients(default_client, tuple(clients), only_client, sweep)
     problems: list[Problem] = []
     scenarios: list[Scenario] = []
     for node in nodes:
@@ -63,6 +73,7 @@ def _document(node: Node, path: Path, clients: _Clients) -> Iterator[Scenario]:
         shape, problems = decode(filled, ScenarioShape)
         if problems:
             raise ScenarioError(problems)
+        shape = clients.sweep.over(shape) if clients.sweep else shape
         yield from _per_client(shape, filled, path, row, clients)
 
 

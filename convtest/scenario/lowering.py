@@ -20,9 +20,20 @@ from convtest.scenario.model import (
 )
 from convtest.scenario.nodes import Mapping
 from convtest.scenario.steps import lower_steps
+from convtest.scenario.sweeping import sweep_of
 from convtest.textmatch import contains_value
 
-INVARIANTS = ("history", "tool_pairs", "one_end", "prompts_once", "session_id", "isolation", "mass")
+INVARIANTS = (
+    "history",
+    "tool_pairs",
+    "one_end",
+    "prompts_once",
+    "session_id",
+    "isolation",
+    "mass",
+    "kept_text",
+    "whole_answer",
+)
 EXPECTATIONS = (
     "contains",
     "lacks",
@@ -43,6 +54,7 @@ EXPECTATIONS = (
     "session",
     "history",
     "retries",
+    "conduct",
     "files",
     "check",
     "snapshot",
@@ -74,6 +86,7 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
     facts = {name: _fact(name, fact) for name, fact in shape.facts.items()}
     sessions = _sessions(shape, naming["client"])
     steps = lower_steps(shape, node, facts, sessions, problems)
+    sweep = sweep_of(shape, node, facts, sessions, steps, problems) if not problems else None
     problems += _wrong_names(shape, node, clients, steps)
     problems += _paths_outside(shape, node)
     timeout = DEFAULT_TIMEOUT
@@ -103,6 +116,7 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
         xfail=shape.xfail,
         budget=shape.budget,
         snapshot=shape.snapshot,
+        sweep=sweep,
         cassette=(path.parent / shape.cassette) if shape.cassette else None,
         unplayed=shape.unplayed.allow if shape.unplayed else 0,
         node=node,

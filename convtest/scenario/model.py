@@ -1,12 +1,13 @@
 """A scenario as the runner and the checks see it: everything resolved, every step with its place."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from convtest.errors import Place
-from convtest.scenario.grammar import BudgetShape, ExpectShape, Point, SimulateShape, XfailShape
+from convtest.scenario.grammar import BudgetShape, ExpectShape, SimulateShape, XfailShape
+from convtest.scenario.grammar import Point as PointName
 from convtest.scenario.nodes import Mapping as MappingNode
 from convtest.scenario.nodes import Node
 
@@ -75,11 +76,13 @@ class Disturbance:
 
     do: str = "interrupt"
     after: int | None = None
-    at: Point | None = None
+    at: PointName | None = None
     status: int = 0
     times: int = 1
     retry_after: float | None = None
     """Seconds, in the header of that name."""
+    new: str | None = None
+    """The session that a fork begins."""
 
     @property
     def on_the_wire(self) -> bool:
@@ -87,7 +90,7 @@ class Disturbance:
 
     def __str__(self) -> str:
         if self.do == "status":
-            return f"status {self.status}"
+            return f"status {self.status}" + (f" after {self.after} answers" if self.after else "")
         return f"{self.do} after {self.after}" if self.at is None else f"{self.do} at {self.at}"
 
 
@@ -157,6 +160,37 @@ Step = Turn | Act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Where a sweep disturbs its turn."""
+
+    do: str
+    after: int | None
+    """Events yielded before it (on the wire: delivered; for a status: answers given); None for one after the turn."""
+    kind: str
+    """What kind of event came last: `request`, `text` …, `end`; on the wire the type of the server's event."""
+    last: bool = False
+    """Only the turn's end is left, and may come first."""
+    base: str = ""
+    """The name of the item that is swept."""
+    turn: int = 0
+    """The index of the swept turn."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.do}@{self.kind}" if self.after is None else f"{self.do}@{self.after}-{self.kind}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """The turn that is to be disturbed at every event, by what, and the steps of the item that does so at a point."""
+
+    turn: "Turn"
+    disturb: tuple[str, ...]
+    at: str
+    steps_at: Callable[[Point], tuple["Step", ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One pytest item: a scenario with one row of its params and one client."""
 
@@ -190,10 +224,21 @@ class Scenario:
     """A read-only recording that is played in place of the scenario's own."""
     unplayed: int = 0
     """How many recorded interactions may be left over."""
+    sweep: "Sweep | None" = None
+    """One of its turns is to be disturbed at every event."""
+    point: "Point | None" = None
+    """Where this item disturbs the swept turn, if it is a point of a sweep."""
     warnings: tuple[str, ...] = field(default=())
 
     @property
+    def recording(self) -> str:
+        """The name of the item whose cassette it plays: its own, or that of the scenario it is a point of."""
+        return self.point.base if self.point is not None else self.name
+
+    @property
     def wants_snapshot(self) -> bool:
+        if self.point is not None:
+            return False
         return self.snapshot or any(step.expect is not None and step.expect.snapshot for step in self.steps)
 
     def place_of(self, *keys: str) -> Place:

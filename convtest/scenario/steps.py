@@ -7,8 +7,9 @@ from convtest.errors import Problem, did_you_mean
 from convtest.scenario.disturbing import disturbances, during_point
 from convtest.scenario.expecting import bad_values
 from convtest.scenario.grammar import STEP_KEYS, TURN_KEYS, DuringShape, ExpectShape, ScenarioShape, StepShape
-from convtest.scenario.model import Act, Fact, SessionSpec, Step, Turn
+from convtest.scenario.model import Act, ActKind, Fact, SessionSpec, Step, Turn
 from convtest.scenario.nodes import Mapping, Sequence
+from convtest.scenario.placing import misplaced
 
 _FIELDS = {"continue": "continue_"}
 _NEEDS_AS = {"fork"}
@@ -99,7 +100,7 @@ class _Steps:
             help = "a step has exactly one of " + ", ".join(STEP_KEYS)
             self._problems.append(Problem(f"what does this step do? found {found}", node.place, help))
             return
-        self._problems += _misplaced(shape, node, keys[0])
+        self._problems += misplaced(shape, node, keys[0])
         self._remember_id(shape, node)
         self._problems += self._expectation(shape.expect, node, ("expect",))
         if keys[0] in TURN_KEYS:
@@ -150,20 +151,41 @@ class _Steps:
         self._problems += _simulated_knowledge(shape, expect, node)
         self._turns.setdefault(session, []).append(shape.id)
         self._used.add(session)
-        self.steps.append(
-            Turn(
-                **self._base(shape, node, session, expect),
-                prompt=prompt,
-                tells=tells,
-                asks=name if key == "ask" else None,
-                disturbances=disturbances(shape, node, self._problems),
-                simulate=tuple(_listed(shape.simulate)),
-                boundary=shape.boundary,
-                during=during_point(shape, node, self._problems),
-            )
+        found = disturbances(shape, node, self._problems)
+        forked = next((one for one in found if one.do == "fork"), None)
+        if forked is not None and (shape.during is not None or self._within is not None):
+            what = "a fork in mid-turn and during: do not go together"
+            self._problems.append(Problem(what, node.place, "fork there by a step of its own"))
+        turn = Turn(
+            **self._base(shape, node, session, expect),
+            prompt=prompt,
+            tells=tells,
+            asks=name if key == "ask" else None,
+            disturbances=tuple(one for one in found if one.do != "fork"),
+            simulate=tuple(_listed(shape.simulate)),
+            boundary=shape.boundary,
+            during=forked or during_point(shape, node, self._problems),
         )
+        self.steps.append(turn)
         if shape.during is not None:
             self._during(shape.during, node, session)
+        elif forked is not None:
+            self._mid_turn("fork", turn, forked.new or f"{session}-fork")
+        if any(one.do == "resume" for one in found):
+            self._mid_turn("resume", turn, None)
+
+    def _mid_turn(self, kind: ActKind, turn: Turn, new: str | None) -> None:
+        """The act that a disturbance asks for: a fork while the turn streams, a resume once its client is gone."""
+        self._known.add(new or turn.session)
+        self._inherit(kind, turn.session, new or turn.session, None)
+        base = {name: getattr(turn, name) for name in ("options", "place", "node", "group")}
+        within = turn.index if kind == "fork" else turn.within
+        self.steps.append(
+            Act(
+                **base, index=len(self.steps) + 1, session=new or turn.session, id=None, expect=None, within=within,
+                kind=kind, target=turn.session, new=new,
+            )
+        )  # fmt: skip
 
     def _during(self, shape: DuringShape, node: Mapping, session: str) -> None:
         """The steps that run while the last turn streams."""
@@ -294,31 +316,3 @@ def _simulated_knowledge(shape: StepShape, expect: ExpectShape | None, node: Map
             node.keys["simulate"],
             "remove it: the simulator answers facts from what the request holds",
         )
-
-
-_ALLOWED = {
-    "session": {*TURN_KEYS},
-    "as": {"fork", "resume", "restore", "continue"},
-    "session_id": {"resume", "fork"},
-    "options": {"resume", "continue", "fork", "restore", "connect", "set"},
-    "at": {"fork"},
-    "steps": {"repeat"},
-    "disturb": {*TURN_KEYS},
-    "interrupt": {*TURN_KEYS},
-    "fault": {*TURN_KEYS},
-    "simulate": {*TURN_KEYS},
-    "boundary": {*TURN_KEYS},
-    "during": {*TURN_KEYS},
-}
-
-
-def _misplaced(shape: StepShape, node: Mapping, key: str) -> Iterator[Problem]:
-    for modifier, allowed in _ALLOWED.items():
-        if modifier in node.entries and key not in allowed:
-            yield Problem(
-                f"{modifier!r} does not belong to {key!r}",
-                node.keys[modifier],
-                "it goes with " + ", ".join(sorted(allowed)),
-            )
-    if key == "set" and not shape.options:
-        yield Problem("set needs options:", node.keys[key])

@@ -1,6 +1,6 @@
 """The simulator as a source of answers, in process: it is asked for each chunk when the client reads it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +33,7 @@ class Simulator:
     ) -> None:
         self._slots = slots
         self._scripts = scripts or {}
-        self._rounds: dict[int, int] = {}
+        self._rounds: dict[int, list[bytes]] = {}
         self._messages = 0
         self._calls = 0
         self.asked = 0
@@ -53,7 +53,7 @@ class Simulator:
             return self._whole(400, error_body("invalid_request_error", problem), via.clock)
         if path.endswith(COUNT_PATH):
             return self._whole(200, msgspec.json.encode({"input_tokens": _tokens(request)}), via.clock)
-        reply = self._reply(request, turn.number if turn else None)
+        reply = self._reply(request, turn.number if turn else None, lambda: interaction.canonical.messages)
         if not request.get("stream"):
             return self._whole(200, api.body(reply), via.clock)
         return Answer(
@@ -92,8 +92,8 @@ class Simulator:
             status=status, reason="OK" if status == 200 else "", headers=headers, chunks=_Paced(self, [data], clock)
         )
 
-    def _reply(self, request: dict[str, Any], turn: int | None) -> Reply:
-        scripted = self._scripted(turn)
+    def _reply(self, request: dict[str, Any], turn: int | None, asked: Callable[[], Any]) -> Reply:
+        scripted = self._scripted(turn, asked)
         thinking, text = "", ""
         calls: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
         if scripted is None:
@@ -124,12 +124,15 @@ class Simulator:
             usage={**usage, **((scripted.usage if scripted else None) or {})},
         )
 
-    def _scripted(self, turn: int | None) -> SimulateShape | None:
+    def _scripted(self, turn: int | None, asked: Callable[[], Any]) -> SimulateShape | None:
+        """The round of the turn's script; the same one for what is asked again."""
         rounds = self._scripts.get(turn, ()) if turn is not None else ()
         if turn is None or not rounds:
             return None
-        played = self._rounds.get(turn, 0)
-        self._rounds[turn] = played + 1
+        known, key = self._rounds.setdefault(turn, []), msgspec.json.encode(asked())
+        if key not in known:
+            known.append(key)
+        played = known.index(key)
         return rounds[played] if played < len(rounds) else None
 
     def _call(self, name: str, given: Mapping[str, Any] | None) -> tuple[str, str, Mapping[str, Any]]:
@@ -144,6 +147,16 @@ def _name(tool: Mapping[str, Any]) -> str:
 def _offered(name: str, offered: Sequence[str]) -> str:
     """The name by which the tool is offered: clients put the name of its server before it (`mcp__server__tool`)."""
     return name if name in offered else next((one for one in offered if one.endswith(f"__{name}")), name)
+
+
+def rehearsed(scenario: Scenario, turn: Turn, path: str = PATH) -> list[bytes]:
+    """The streams of a scripted turn as they will be sent, one for each round of its script, by the API at the path."""
+    simulator, api = Simulator((), {turn.index: turn.simulate}), api_at(path)
+    assert api is not None
+    asked = {"model": "simulated", "max_tokens": 1_000_000, "tools": [{"name": tool.name} for tool in scenario.tools]}
+    request = {**asked, "messages": []}
+    replies = (simulator._reply(request, turn.index, lambda n=n: n) for n in range(len(turn.simulate)))  # type: ignore[misc]
+    return [b"".join(api.chunks(reply, request)) for reply in replies]
 
 
 def slots_of(scenario: Scenario) -> list[Slot]:

@@ -1,7 +1,6 @@
 """Faults on the wire: a source that answers with failures where the turn's disturbances say so."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 import msgspec
 
 from convtest.scenario.model import Disturbance
+from convtest.wire.counting import EVENT_END, is_event
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, Whole, WireFailure
 
-_EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 _ERRORS: Mapping[int, str] = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -36,13 +35,14 @@ class Faulty:
         if turn is None or not turn.faults:
             return await self._source.answer(interaction, turn, via)
         for fault in turn.faults:
-            if fault.do == "status":
+            if fault.do == "status" and turn.answered >= (fault.after or 0):
                 return self._refused(fault, interaction, turn, via)
         # Events can be told apart only in bytes that are not packed; and a body that is cut has no length.
         plain = tuple((n, v) for n, v in interaction.request.headers if n.lower() != "accept-encoding")
         headers = (*plain, ("accept-encoding", "identity"))
         interaction.request = replace(interaction.request, headers=headers)
         answer = await self._source.answer(interaction, turn, via)
+        turn.answered += 1
         if answer.status == 200:
             answer.headers = tuple((n, v) for n, v in answer.headers if n.lower() != "content-length")
             answer.chunks = _Broken(answer.chunks, interaction, turn, via)
@@ -73,7 +73,7 @@ class _Broken:
         self._interaction = interaction
         self._turn = turn
         self._via = via
-        self._delivered = 0
+        self._delivered = turn.delivered
         self._rest: list[bytes] = []
         self._ended = False
 
@@ -83,12 +83,17 @@ class _Broken:
     async def __anext__(self) -> bytes:
         if self._ended:
             raise StopAsyncIteration
-        due = next((fault for fault in self._turn.faults if self._is_due(fault)), None)
+        due = next((fault for fault in self._turn.faults if fault.do != "status" and self._is_due(fault)), None)
         if due is not None:
             self._turn.faults.remove(due)
             await self._via.clock.checkpoint()
             return await self._do(due)
-        return self._up_to_the_fault(b"".join(self._rest) or await anext(self._chunks))
+        try:
+            return self._up_to_the_fault(b"".join(self._rest) or await anext(self._chunks))
+        except StopAsyncIteration:
+            # Only an answer that came whole counts for those after it: one that is asked again begins anew.
+            self._turn.delivered = self._delivered
+            raise
 
     def _is_due(self, fault: Disturbance) -> bool:
         if fault.after is not None:
@@ -100,12 +105,13 @@ class _Broken:
 
     def _up_to_the_fault(self, data: bytes) -> bytes:
         """As many whole events as may pass before the next fault; the rest waits."""
-        limit = min((fault.after for fault in self._turn.faults if fault.after is not None), default=None)
-        pieces = [piece for piece in _EVENT_END.split(data) if piece]
+        due = (one.after for one in self._turn.faults if one.after is not None and one.do != "status")
+        limit = min(due, default=None)
+        pieces = [piece for piece in EVENT_END.split(data) if piece]
         passed: list[bytes] = []
         while pieces and (limit is None or self._delivered < limit):
             passed.append(pieces.pop(0))
-            self._delivered += _is_event(passed[-1])
+            self._delivered += is_event(passed[-1])
         self._rest = pieces
         return b"".join(passed)
 
@@ -133,7 +139,3 @@ class _Broken:
             await self._via.clock.forever()
         await self._via.clock.sleep(self._via.read_timeout * 1000)
         raise WireFailure("timeout", f"nothing came for {self._via.read_timeout:g} s")
-
-
-def _is_event(piece: bytes) -> bool:
-    return piece.endswith((b"\n\n", b"\r\n\r\n")) and b"event: ping" not in piece

@@ -42,6 +42,10 @@ class OpenTurn:
     """Disturbances of the wire that have not come yet, or may come again."""
     met: list[Any] = field(default_factory=list)
     """Those of them that came at least once."""
+    delivered: int = 0
+    """Events of the wire in the turn's answers that came whole; counted while a fault is due."""
+    answered: int = 0
+    """Answers given in the turn, those of a fault's status apart; counted while a fault is due."""
     parted: bool = False
     """A client in another process has had its time to close after it was disturbed."""
     progress: anyio.Event = field(default_factory=anyio.Event)
@@ -144,6 +148,7 @@ class Tap:
         self._turns: dict[str, OpenTurn] = {}
         self._lock = threading.Lock()
         self._dropped: set[str] = set()
+        self._streaming: dict[int, Interaction] = {}
 
     def begin_turn(self, lane: str, turn: OpenTurn) -> None:
         self._turns[lane] = turn
@@ -160,6 +165,10 @@ class Tap:
 
     def is_dropped(self, lane: str | None) -> bool:
         return lane in self._dropped
+
+    def left_open(self) -> list[Interaction]:
+        """Those whose answer was neither read to its end nor closed."""
+        return [one for one in self._streaming.values() if one.ended is None]
 
     def turn_of(self, lane: str | None) -> OpenTurn | None:
         """The turn in progress on the lane."""
@@ -213,6 +222,8 @@ class Tap:
         interaction.status, interaction.reason = answer.status, answer.reason
         interaction.headers = answer.headers
         interaction.first_byte = self.clock.now() - started
+        if self._keeps and interaction.is_stream:
+            self._streaming[interaction.number] = interaction
         return TappedAnswer(answer, interaction, self.clock, started, keeps=self._keeps)
 
 

@@ -1,0 +1,85 @@
+"""What a history keeps of a turn that was cut short, and what becomes of one that was cleared."""
+
+from collections.abc import Iterator
+
+from convtest.checks.habits import FILLERS
+from convtest.checks.histories import Block, Seen, follow, request_blocks
+from convtest.checks.result import Finding, at_step
+from convtest.events import ToolUse
+from convtest.transcript import Transcript, TurnRecord
+
+_UNDONE = frozenset({"interrupt", "kill", "disconnect", "resume"})
+
+
+def kept_text(transcript: Transcript) -> Iterator[Finding]:
+    """After a turn that was cut short, the history holds no more of its answer than the session yielded, and what the
+    client's policy says of it."""
+    for seen in follow(transcript):
+        if not seen.is_first:
+            continue
+        before = transcript.heard(seen.record)
+        if before and _was_cut(before[-1]) and before[-1].wire == "history":
+            yield from _kept(seen, before[-1])
+
+
+def _was_cut(record: TurnRecord) -> bool:
+    return record.end is None or record.end.ended != "complete"
+
+
+def _kept(seen: Seen, cut: TurnRecord) -> Iterator[Finding]:
+    blocks = _between(request_blocks(seen.sent), cut.turn.prompt, seen.record.turn.prompt)
+    if blocks is None:
+        return
+    said = [block.text for block in blocks if block.role == "assistant" and block.kind == "text"]
+    kept, yielded = "".join("".join(_without_fillers(said)).split()), "".join(cut.text.split())
+    uses = [block.text.partition(" ")[0] for block in blocks if block.kind == "tool_use"]
+    asked = [event.name for event in cut.events if isinstance(event, ToolUse)]
+    if not yielded.startswith(kept):
+        message = "the history holds text that the session never yielded"
+        yield _finding(seen, message, f"a beginning of {cut.text!r}, or nothing", repr(" ".join(said)))
+    elif len(uses) > len(asked):
+        message = "the history holds a tool use that the session never yielded"
+        yield _finding(seen, message, ", ".join(asked) or "no tool use", ", ".join(uses))
+    elif {one.do for one in cut.turn.disturbances} == {"interrupt"}:
+        yield from _by_policy(seen, cut, kept, yielded)
+
+
+def _by_policy(seen: Seen, cut: TurnRecord, kept: str, yielded: str) -> Iterator[Finding]:
+    policy = seen.record.policy
+    whole = "".join("".join(_whole_text(cut)).split())
+    if policy.interrupted_prompt == "dropped":
+        message = "the prompt of an interrupted turn is still there, and the policy says it is dropped"
+        yield _finding(seen, message, "interrupted_prompt: dropped", repr(cut.turn.prompt))
+    elif policy.partial_text == "yielded" and kept != yielded:
+        message = "the history does not hold what an interrupted turn had yielded"
+        yield _finding(seen, message, repr(cut.text), repr(kept))
+    elif policy.partial_text == "dropped" and kept not in {"", whole}:
+        message = "the history holds the text of an interrupted answer, and the policy says it is dropped"
+        yield _finding(seen, message, "partial_text: dropped", repr(kept))
+
+
+def _whole_text(cut: TurnRecord) -> Iterator[str]:
+    for one in cut.main():
+        if one.ended == "complete":
+            yield from (b.get("text") or "" for b in one.reply().get("content") or [] if b.get("type") == "text")
+
+
+def _between(blocks: tuple[Block, ...], cut: str, current: str) -> list[Block] | None:
+    """What stands between two prompts; None where the first is gone."""
+    wanted, now = " ".join(cut.split()), " ".join(current.split())
+    users = [i for i, block in enumerate(blocks) if block.role == "user" and block.kind == "text"]
+    last = next((i for i in reversed(users) if now in blocks[i].text), len(blocks))
+    first = next((i for i in reversed(users) if i < last and wanted in blocks[i].text), None)
+    return None if first is None else list(blocks[first + 1 : last])
+
+
+def _without_fillers(texts: list[str]) -> Iterator[str]:
+    for text in texts:
+        for filler in FILLERS:
+            text = text.replace(filler, "")
+        yield text
+
+
+def _finding(seen: Seen, message: str, expected: str, found: str) -> Finding:
+    advice = "keep just what the session yielded, or declare what the client does as its policy: convtest probe"
+    return at_step(seen.record, "kept_text", "wire", message, expected=expected, seen=found, advice=advice, key="user")

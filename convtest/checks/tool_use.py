@@ -1,0 +1,81 @@
+"""Each tool use in a history has its one result, and each was carried out once."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from convtest.checks.histories import follow
+from convtest.checks.result import Finding, at_step
+from convtest.transcript import Transcript
+
+
+def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
+    """Every tool use in the history has exactly one result, in the next user message; no orphans."""
+    for seen in follow(transcript):
+        problem = _pair_problem(seen.sent.messages)
+        if problem:
+            yield at_step(
+                seen.record,
+                "tool_pairs",
+                "wire",
+                problem,
+                expected="one tool_result for each tool_use, in the next user message",
+                seen=_tool_line(seen.sent.messages),
+                key="user",
+            )
+    yield from _done_twice(transcript)
+
+
+def _pair_problem(messages: list[dict[str, Any]]) -> str:
+    opened: dict[str, str] = {}
+    for message in messages:
+        blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
+        results = Counter(b.get("tool_use_id") for b in blocks if b.get("type") == "tool_result")
+        for id, name in opened.items():
+            if results[id] == 0:
+                return f"the tool use {name} has no result"
+            if results[id] > 1:
+                return f"the tool use {name} has {results[id]} results"
+        orphan = next((id for id in results if id not in opened), None)
+        if orphan is not None:
+            return "a tool result answers no tool use of the message before it"
+        opened = {b["id"]: str(b.get("name")) for b in blocks if b.get("type") == "tool_use"}
+    return f"the tool use {next(iter(opened.values()))} has no result" if opened else ""
+
+
+def _tool_line(messages: list[dict[str, Any]]) -> str:
+    kinds = [
+        f"{message.get('role')}[{', '.join(str(b.get('type')) for b in message.get('content') or [])}]"
+        for message in messages[-6:]
+    ]
+    return " ".join(kinds)
+
+
+def _done_twice(transcript: Transcript) -> Iterator[Finding]:
+    """A stand-in was carried out more often than the model asked for it."""
+    asked: dict[tuple[str, str], set[str]] = {}
+    for one in transcript.interactions:
+        for block in one.reply().get("content") or []:
+            if block.get("type") == "tool_use":
+                name = str(block.get("name")).rpartition("__")[2]
+                given = msgspec.json.encode(block.get("input") or {}, order="deterministic").decode()
+                asked.setdefault((name, given), set()).add(str(block.get("id")))
+    done: Counter[tuple[str, str]] = Counter()
+    for carried in transcript.carried:
+        key = carried.name, carried.arguments
+        done[key] += 1
+        record = next((r for r in transcript.turns() if r.step.index == carried.step), None)
+        if record is None or record.wire != "history" or done[key] <= len(asked.get(key, ())):
+            continue
+        yield at_step(
+            record,
+            "tool_pairs",
+            None,
+            f"the tool {carried.name} was carried out {done[key]} times for {len(asked.get(key, ()))} tool use",
+            expected="once for each tool use",
+            seen=f"{carried.name}({carried.arguments}) again",
+            advice="a request that failed is sent again with the results it had: the tool is not run again",
+            key="user",
+        )

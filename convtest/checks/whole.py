@@ -1,0 +1,38 @@
+"""What broke off on the wire is not taken for whole, and not said twice."""
+
+from collections.abc import Iterator
+
+from convtest.checks.result import Finding, at_step
+from convtest.conduct import conduct_of, is_broken
+from convtest.transcript import Transcript
+
+
+def whole_answer(transcript: Transcript) -> Iterator[Finding]:
+    """A turn that ended complete was answered by a whole stream, and what broke off before it is not said twice."""
+    for record in transcript.turns():
+        if record.wire != "history" or record.crash or record.hung:
+            continue
+        conduct = conduct_of(record)
+        if conduct.truncated == "taken_as_complete":
+            cut = next(one for one in reversed(record.main()) if is_broken(one))
+            yield at_step(
+                record,
+                "whole_answer",
+                None,
+                "a stream that broke off was taken for a whole answer",
+                expected="an end that says so, such as connection_lost, or another try",
+                seen=f"complete, after a stream that ended {cut.ended} without its last event",
+                advice="an answer is whole only with its stop reason: check for it before the turn ends",
+                key="user",
+            )
+        elif conduct.text == "doubled" and record.policy.restarted_text == "once":
+            yield at_step(
+                record,
+                "whole_answer",
+                None,
+                "the beginning of an answer that broke off was said again",
+                expected="the text once",
+                seen=repr(record.text[:200]),
+                advice='take back what was shown before asking again, or declare policy restarted_text = "doubled"',
+                key="user",
+            )

@@ -1,0 +1,128 @@
+"""What a client did when the wire failed it: tried again, took a broken stream for a whole one, said things twice."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from convtest.transcript import TurnRecord
+from convtest.wire.interaction import Interaction
+
+_EARLY = 0.001
+"""Seconds by which a try may come before its time and still have waited for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """One turn's verdicts; None where nothing happened that could show it."""
+
+    waits: tuple[float, ...] = ()
+    """Seconds from the end of each answer to the next equal request: how often and how soon it was tried again."""
+    retry_after: Literal["obeyed", "ignored"] | None = None
+    truncated: Literal["noticed", "taken_as_complete"] | None = None
+    text: Literal["once", "doubled"] | None = None
+    """Whether the beginning of an answer that broke off was said again."""
+    surfaced: str = ""
+    """As what the failure reached the user: how the turn ended, and the error's name."""
+
+    def __str__(self) -> str:
+        parts = [f"tried again after {wait:.3g}s" for wait in self.waits]
+        parts += [f"retry-after {self.retry_after}"] if self.retry_after else []
+        parts += ["a truncated stream taken as complete"] if self.truncated == "taken_as_complete" else []
+        parts += ["said the beginning twice"] if self.text == "doubled" else []
+        return ", ".join(parts)
+
+
+def conduct_of(record: TurnRecord) -> Conduct:
+    """The verdicts on a turn; empty where nothing failed and nothing was asked twice."""
+    sent, main = record.interactions or record.borrowed, record.main()
+    broken = [one for one in main if is_broken(one)]
+    failed = broken or [one for one in main if not 200 <= one.status < 300]
+    return Conduct(
+        waits=tuple(waits_of(sent)),
+        retry_after=_obeyed(sent),
+        truncated=_truncated(record, main, broken),
+        text=_said(record, main) if broken and record.end and record.end.ended == "complete" else None,
+        surfaced=_surfaced(record) if failed else "",
+    )
+
+
+def is_broken(one: Interaction) -> bool:
+    """Its stream began and did not come to its end, for no fault of the client."""
+    if not 200 <= one.status < 300 or one.ended in {None, "closed_by_client"}:
+        return False
+    return not _is_whole(one)
+
+
+def _is_whole(one: Interaction) -> bool:
+    return one.ended == "complete" and one.reply().get("stop_reason") is not None
+
+
+def waits_of(sent: list[Interaction]) -> list[float]:
+    """Seconds from the end of each answer to the next equal request."""
+    last: dict[str, float] = {}
+    found: list[float] = []
+    for one in sent:
+        key = one.canonical.key
+        if key in last:
+            found.append((one.sent_at - last[key]) / 1000)
+        last[key] = _ended_at(one)
+    return found
+
+
+def _ended_at(one: Interaction) -> float:
+    return one.sent_at + (one.chunks[-1].ms if one.chunks else one.first_byte or 0.0)
+
+
+def _obeyed(sent: list[Interaction]) -> Literal["obeyed", "ignored"] | None:
+    found: Literal["obeyed", "ignored"] | None = None
+    for position, one in enumerate(sent):
+        wanted = _seconds(one)
+        after = next((other for other in sent[position + 1 :] if other.canonical.key == one.canonical.key), None)
+        if wanted is None or after is None:
+            continue
+        if (after.sent_at - _ended_at(one)) / 1000 < wanted - _EARLY:
+            return "ignored"
+        found = "obeyed"
+    return found
+
+
+def _seconds(one: Interaction) -> float | None:
+    given = next((value for name, value in one.headers if name.lower() == "retry-after"), "")
+    try:
+        return float(given)
+    except ValueError:
+        return None  # a date: the clock that it means is not ours
+
+
+def _truncated(
+    record: TurnRecord, main: list[Interaction], broken: list[Interaction]
+) -> Literal["noticed", "taken_as_complete"] | None:
+    if not broken or record.end is None:
+        return None
+    swallowed = record.end.ended == "complete" and main[-1] is broken[-1]
+    return "taken_as_complete" if swallowed else "noticed"
+
+
+def _said(record: TurnRecord, main: list[Interaction]) -> Literal["once", "doubled"]:
+    """Compared with the last whole answer to each request, white space apart."""
+    whole = {_asked(one): _text_of(one) for one in main if _is_whole(one)}
+    said, right = "".join(record.text.split()), "".join("".join(whole.values()).split())
+    return "doubled" if len(said) > len(right) and (not right or right[-40:] in said) else "once"
+
+
+def _asked(one: Interaction) -> bytes:
+    """What was asked, however: a client may ask again without streaming."""
+    return msgspec.json.encode(one.canonical.messages)
+
+
+def _text_of(one: Interaction) -> str:
+    return "".join(b.get("text") or "" for b in one.reply().get("content") or [] if b.get("type") == "text")
+
+
+def _surfaced(record: TurnRecord) -> str:
+    if record.crash:
+        return "an exception"
+    if record.end is None:
+        return "nothing"
+    return f"{record.end.ended} ({record.end.error})" if record.end.error else record.end.ended

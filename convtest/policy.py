@@ -1,0 +1,29 @@
+"""Choices in which honest clients differ: declared by the client's profile, measured by `convtest probe`."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a client does where either way is right. The defaults bind it the least."""
+
+    interrupted_prompt: Literal["kept", "dropped", "either"] = "either"
+    """Whether the prompt of a turn that was interrupted stands in the next request."""
+    partial_text: Literal["yielded", "prefix", "dropped"] = "prefix"
+    """What of an interrupted answer does: just what was yielded, any beginning of it, or nothing. Never more."""
+    cleared: Literal["gone", "back", "either"] = "either"
+    """Whether a history that was cleared is there again after a resume."""
+    restarted_text: Literal["once", "doubled"] = "once"
+    """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
+
+
+def choices() -> dict[str, tuple[str, ...]]:
+    """By the name of a choice: the words it takes."""
+    hints = get_type_hints(Policy)
+    return {one.name: get_args(hints[one.name]) for one in fields(Policy)}
+
+
+def policy_over(base: Policy, given: dict[str, Any]) -> Policy:
+    """The base with what a profile declares."""
+    return Policy(**{**{one.name: getattr(base, one.name) for one in fields(Policy)}, **given})

@@ -1,0 +1,135 @@
+"""Sweeps in pytest's report: the grid of points by kind, and failures grouped by what they have in common."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from convtest.scenario.model import Point, Scenario
+    from convtest.scenario.sweeping import Asked
+
+SWEEP = "convtest_sweep"
+_YIELDED = {"request", "text", "thinking", "tool_use", "tool_result", "end"}
+"""Kinds of points in what a client yields; all others are types of the server's events."""
+_MOST = 5
+"""Causes shown of one sweep; points named of one cause."""
+
+
+def point_facts(item: pytest.Item, scenario: "Scenario", point: "Point") -> str:
+    """What the summary needs to know of a point; it travels with the report, from a worker too."""
+    turn = next(step for step in scenario.steps if step.index == point.turn)
+    base = f"{item.nodeid.rpartition('::')[0]}::{point.base}"
+    after = None if point.do.isdigit() else point.after
+    facts = {"base": base, "turn": turn.id, "do": point.do, "kind": point.kind, "after": after, "label": point.label}
+    return json.dumps(facts)
+
+
+def asked_sweep(config: pytest.Config) -> "Asked | None":
+    """The sweep that the command line asks for."""
+    turn, at = config.getoption("--convtest-sweep-turn"), config.getoption("--convtest-sweep-at")
+    disturb = tuple(config.getoption("--convtest-sweep-disturb") or ())
+    if not (turn or at or disturb):
+        return None
+    from convtest.scenario.sweeping import Asked
+
+    return Asked(turn=turn, disturb=disturb, at=at)
+
+
+@dataclass(slots=True)
+class _Cell:
+    held: int = 0
+    played: int = 0
+    first: float = math.inf
+    """The earliest of its points."""
+
+
+@dataclass(slots=True)
+class _Sweep:
+    turn: str
+    cells: dict[str, dict[str, _Cell]] = field(default_factory=dict)
+    """By disturbance, then by the kind of event it came after."""
+    causes: dict[str, list[str]] = field(default_factory=dict)
+    """The points that failed for the same reason; the first one's headline is the key."""
+
+
+class Sweeps:
+    """What the reports of a run say of sweeps."""
+
+    def __init__(self) -> None:
+        self._sweeps: dict[str, _Sweep] = {}
+        self._first: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def note(self, report: pytest.TestReport, headline: str) -> str | None:
+        """Count a point. For one that fails as an earlier one did, the line that stands for its whole report."""
+        found = dict(report.user_properties).get(SWEEP)
+        if not found or not (report.when == "call" or report.outcome != "passed"):
+            return None
+        facts = json.loads(str(found))
+        sweep = self._sweeps.setdefault(facts["base"], _Sweep(facts["turn"]))
+        cell = sweep.cells.setdefault(facts["do"], {}).setdefault(facts["kind"], _Cell())
+        word = "error" if report.failed and report.when != "call" else report.outcome
+        cell.played, cell.held = cell.played + 1, cell.held + (word == "passed")
+        cell.first = min(cell.first, math.inf if facts["after"] is None else facts["after"])
+        if word not in {"failed", "error"}:
+            return None
+        cause = re.sub(r"\d+", "#", headline)
+        first = self._first.setdefault((facts["base"], cause), (facts["label"], headline))
+        points = sweep.causes.setdefault(first[1], [])
+        points.append(facts["label"])
+        return None if len(points) == 1 else f"as at {first[0]}: {headline}"
+
+    def lines(self) -> Iterator[str]:
+        for base, sweep in self._sweeps.items():
+            cells = [cell for row in sweep.cells.values() for cell in row.values()]
+            held, played = sum(cell.held for cell in cells), sum(cell.played for cell in cells)
+            yield f"sweep of {sweep.turn} in {base}: {held} of {played} points hold"
+            yield from _grid(sweep)
+            yield from _causes(sweep)
+
+
+def _grid(sweep: _Sweep) -> Iterator[str]:
+    """Disturbances down, kinds of events across, how many points hold in each cell."""
+    on_wire = [do for do, row in sweep.cells.items() if set(row) - _YIELDED]
+    for names in ([do for do in sweep.cells if do not in on_wire], on_wire):
+        if names:
+            yield from _table({do: sweep.cells[do] for do in sorted(names)})
+
+
+def _table(rows: dict[str, dict[str, _Cell]]) -> Iterator[str]:
+    firsts: dict[str, float] = {}
+    for row in rows.values():
+        for kind, cell in row.items():
+            firsts[kind] = min(cell.first, firsts.get(kind, cell.first))
+    kinds = sorted(firsts, key=lambda kind: firsts[kind])
+    first = max(len(do) for do in rows)
+    widths = [max(len(kind), *(len(_shown(row.get(kind))) for row in rows.values())) for kind in kinds]
+    yield "  " + "  ".join([" " * first, *(f"{k:>{w}}" for k, w in zip(kinds, widths, strict=True))]).rstrip()
+    for do, row in rows.items():
+        shown = (f"{_shown(row.get(kind)):>{width}}" for kind, width in zip(kinds, widths, strict=True))
+        yield "  " + "  ".join([f"{do:<{first}}", *shown]).rstrip()
+
+
+def _shown(cell: _Cell | None) -> str:
+    return "" if cell is None else f"{cell.held}/{cell.played}"
+
+
+def _causes(sweep: _Sweep) -> Iterator[str]:
+    if sweep.causes:
+        yield f"  {len(sweep.causes)} cause{'s' * (len(sweep.causes) != 1)}:"
+    for headline, points in list(sweep.causes.items())[:_MOST]:
+        named = ", ".join(points[:_MOST]) + (", …" if len(points) > _MOST else "")
+        yield f"    {headline}"
+        yield f"      {len(points)} point{'s' * (len(points) != 1)}, the first {named}"
+    if len(sweep.causes) > _MOST:
+        yield f"    … and {len(sweep.causes) - _MOST} more"
+
+
+def headline_of(report: Any) -> str:
+    """The one line of a failed report."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message) if crash is not None else ""

@@ -1,0 +1,128 @@
+"""What an answer is made of, event by event: how a sweep counts its points and knows where to cut."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+
+from convtest.events import TextDelta, kind_of
+from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import MalformedStream, MessageStream, ReplyStream
+from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH, ChatStream
+from convtest.wire.sse import ServerEvent, SSEParser
+
+EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
+
+
+def is_event(piece: bytes) -> bool:
+    """Whether a piece of a stream, split at EVENT_END, is one whole event that counts: pings do not."""
+    return piece.endswith((b"\n\n", b"\r\n\r\n")) and b"event: ping" not in piece
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One event of a stream: its type, the kinds of what a session yields for it, and where it ends in the body."""
+
+    type: str
+    yields: tuple[str, ...]
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One answer of a turn, and what a session yields of it; `results` of tools come after it."""
+
+    answer: Interaction
+    events: list[Served]
+    results: int
+
+    @property
+    def kinds(self) -> list[str]:
+        """As the client was seen to yield them; else as the API's parser reads them."""
+        parsed = [kind for event in self.events for kind in event.yields]
+        return [*(self.answer.yielded or parsed), *["tool_result"] * self.results]
+
+
+def rounds_of(answers: Sequence[Interaction], *, goes_on: bool = False) -> list[Round]:
+    """A turn's answers in order; `goes_on` says that tools ran after the last one too."""
+    last: dict[str, Interaction] = {one.canonical.key: one for one in answers}
+    kept = [one for one in answers if last[one.canonical.key] is one]
+    if any(one.yielded for one in kept):
+        kept = [one for one in kept if one.yielded]
+    found: list[Round] = []
+    for position, one in enumerate(kept):
+        events = served(one)
+        calls = sum(event.yields.count("tool_use") for event in events)
+        follows = goes_on or position + 1 < len(kept)
+        found.append(Round(answer=one, events=events, results=calls if follows else 0))
+    return found
+
+
+def split_at(rounds: Sequence[Round], which: Round, after: int, *, on_wire: bool) -> int:
+    """How many bytes of a round's answer come before the point `after` of its turn; none if that comes earlier."""
+    left = after
+    for one in rounds:
+        if one is which:
+            break
+        left -= len(one.events) if on_wire else len(one.kinds)
+    end = 0
+    for event in which.events:
+        if left <= 0:
+            break
+        left -= 1 if on_wire else len(event.yields)
+        end = event.end
+    return end
+
+
+def served(one: Interaction) -> list[Served]:
+    """The events of an answer by the parser of its API; one for an answer that is not streamed."""
+    if not one.is_stream:
+        content = one.reply().get("content") or []
+        kinds = tuple(str(b["type"]) for b in content if b.get("type") in {"text", "thinking", "tool_use"})
+        return [Served("answer", kinds, len(one.body))]
+    parser, stream = SSEParser(), _reader(one.request.url)
+    found: list[Served] = []
+    end = 0
+    for piece in EVENT_END.split(one.body):
+        end += len(piece)
+        events = parser.feed(piece)
+        if is_event(piece):
+            found.append(Served(_type(events), tuple(kind for event in events for kind in _yields(stream, event)), end))
+    return found
+
+
+def _reader(url: str) -> "ReplyStream | _Responses":
+    path = urlsplit(url).path.rstrip("/")
+    if path.endswith(RESPONSES_PATH):
+        return _Responses()
+    return ChatStream() if path.endswith(CHAT_PATH) else MessageStream()
+
+
+class _Responses:
+    """Reads a stream of OpenAI's Responses API for its text."""
+
+    def feed(self, event: ServerEvent) -> list[TextDelta]:
+        data = msgspec.json.decode(event.data)
+        return [TextDelta(text=data["delta"])] if data.get("type") == "response.output_text.delta" else []
+
+
+def _yields(stream: "ReplyStream | _Responses", event: ServerEvent) -> list[str]:
+    try:
+        return [kind_of(one) for one in stream.feed(event)]
+    except (MalformedStream, msgspec.DecodeError):
+        return []
+
+
+def _type(events: list[ServerEvent]) -> str:
+    """`content_block_delta`, `message_stop` …; `chunk` where the API gives its events no names."""
+    for event in events:
+        if event.event != "message":
+            return event.event
+        try:
+            data = msgspec.json.decode(event.data)
+        except msgspec.DecodeError:
+            continue
+        return str(data.get("type", "chunk")) if isinstance(data, dict) else "chunk"
+    return "chunk"
