@@ -24,7 +24,8 @@ class Answering:
 
     @property
     def player(self) -> Player | None:
-        return self.source if isinstance(self.source, Player) else None
+        source = self.source.player if isinstance(self.source, _Point) else self.source
+        return source if isinstance(source, Player) else None
 
     def settle(self) -> None:
         """Count the cost of the last answer: nothing more will be asked."""
@@ -65,9 +66,13 @@ def at_a_point(
     command: str,
     chunks_of: Callable[[Interaction], Sequence[Chunk]],
 ) -> Answering:
-    """The base's recording up to the swept turn, and from there on, and wherever it has no answer, `beyond`."""
+    """The base's recording up to the point in the swept turn; what is asked after it, `beyond` answers."""
+
+    def leaves(now: OpenTurn | None) -> bool:
+        return not recorded or now is None or now.number > turn or now.disturbed() or bool(now.met)
+
     until = [one for one in recorded if one.turn is None or one.turn <= turn]
-    player = Player(until, command=command, beyond=beyond, again=True, chunks_of=chunks_of)
+    player = Player(until, command=command, beyond=beyond, leaves=leaves, again=True, chunks_of=chunks_of)
     return Answering(source=_Point(player, turn if recorded else 0), clock=VirtualClock())
 
 
@@ -75,13 +80,13 @@ class _Point:
     """Breaks answers from the swept turn on; before it a recording holds what its faults made of them."""
 
     def __init__(self, player: Player, turn: int) -> None:
-        self._player = player
+        self.player = player
         self._faulty = Faulty(player)
         self._turn = turn
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         broken = turn is not None and turn.number >= self._turn
-        return await (self._faulty if broken else self._player).answer(interaction, turn, via)
+        return await (self._faulty if broken else self.player).answer(interaction, turn, via)
 
 
 def as_recorded(interactions: Iterable[Interaction]) -> list[Interaction]:

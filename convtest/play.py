@@ -235,7 +235,7 @@ def _after_play(prepared: Prepared, transcript: Transcript, player: Player | Non
         return
     transcript.nearest, transcript.elsewhere = player.nearest(missed), player.elsewhere(missed)
     recorded = prepared.recorded[0].digest if prepared.recorded else ""
-    if recorded and recorded != digest(prepared.scenario):
+    if recorded and prepared.scenario.point is None and recorded != digest(prepared.scenario):
         lines = difference(transcript.nearest.canonical, missed.canonical) if transcript.nearest else []
         detail = "\n".join(f"    {line}" for line in lines)
         shown = prepared.config.shown(prepared.cassette)

@@ -220,7 +220,7 @@ class Runner:
                 await self._call(act, record, tasks)
 
     async def _reopen(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
-        known = self._ids.get(act.target)
+        known = self._ids.get(act.target) or self._sessions.id_of(act.target)
         how: dict[str, Any] = (
             {"continue_": True} if act.kind == "continue" else {"resume": act.session_id or known or ""}
         )

@@ -133,6 +133,11 @@ class Sessions:
         messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in spec.history]
         await live.perform(lambda: load(messages), record, self._scenario.timeout)
 
+    def id_of(self, session: str) -> str | None:
+        """The session's own id, as its client has it now: in its first turn nothing else knows it."""
+        live = self.open.get(session)
+        return live.client.session_id if live is not None and live.client is not None else None
+
     async def disconnect(self, session: str, record: StepRecord) -> None:
         live = self.open.pop(session, None)
         if live is not None and not live.dead:

@@ -101,7 +101,7 @@ ONLY_IN: dict[str, set[str]] = {
     },
     "psutil": {"clients/family"},
     "pytest": {"pytest_plugin", "pytest_items", "pytest_recording", "pytest_sweep"},
-    "rich": {"cli/record"},
+    "rich": {"cli/running"},
     "ruamel": {"scenario/nodes"},
     "starlette": {"wire/gateway"},
     "syrupy": {"pytest_items"},

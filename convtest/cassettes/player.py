@@ -19,7 +19,8 @@ MISS_STATUS = 418
 class Player:
     """A source that answers from recorded interactions.
 
-    With `beyond`, a lane that asks for something unrecorded goes on there from then on (`new_episodes`). `pace` is the
+    With `beyond`, a lane that asks for something unrecorded goes on there from then on (`new_episodes`), where `leaves`
+    lets the turn do so. `pace` is the
     clock of the recorded sleeps where it is not that of the item. With `again`, what was played last is played again
     when it is asked for again. `chunks_of` says in which pieces a recorded answer comes.
     """
@@ -31,6 +32,7 @@ class Player:
         command: str,
         beyond: Source | None = None,
         pace: Clock | None = None,
+        leaves: Callable[[OpenTurn | None], bool] = lambda turn: True,
         again: bool = False,
         chunks_of: Callable[[Interaction], Sequence[Chunk]] = lambda recorded: recorded.chunks,
     ) -> None:
@@ -38,6 +40,7 @@ class Player:
         self._pace = pace
         self._command = command
         self._beyond = beyond
+        self._leaves = leaves
         self._again = again
         self._chunks_of = chunks_of
         self._left: set[str | None] = set()
@@ -52,7 +55,7 @@ class Player:
         found = None if interaction.lane in self._left else self._take(interaction)
         if found is not None:
             return await self._play(found, interaction, turn, self._pace or via.clock, via.parting)
-        if self._beyond is not None:
+        if self._beyond is not None and self._leaves(turn):
             self._left.add(interaction.lane)
             return await self._beyond.answer(interaction, turn, via)
         return self._miss(interaction, via.clock)

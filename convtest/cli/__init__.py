@@ -8,7 +8,7 @@ import click
 from convtest import __version__
 from convtest.errors import ConvtestError
 
-_COMMANDS = ("init", "check", "record", "show", "diff", "serve", "schema")
+_COMMANDS = ("init", "check", "record", "sweep", "probe", "show", "diff", "serve", "schema")
 
 
 class _Lazy(click.Group):

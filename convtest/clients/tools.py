@@ -41,9 +41,16 @@ def stand_in(tool: StandIn) -> Tool:
     return Tool(
         name=tool.name,
         description=tool.description,
-        input_schema=_object({k: _type(v) for k, v in tool.input.items()}),
+        input_schema=_schema(tool.input),
         call=call,
     )
+
+
+def _schema(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A JSON Schema as it stands; else one of an object with these parameters, all of them required."""
+    if given.get("type") == "object" and isinstance(given.get("properties"), Mapping):
+        return given
+    return _object({name: _type(kind) for name, kind in given.items()})
 
 
 def python_tool(target: str, *, client: str) -> Tool:

@@ -45,7 +45,7 @@ class Asked:
 
     def over(self, shape: ScenarioShape) -> ScenarioShape:
         """The scenario with its sweep as asked; without any where it has no such turn."""
-        own, ids = shape.sweep, {step.id for step in shape.steps if _is_turn(step)}
+        own, ids = shape.sweep, {step.id for step in shape.steps if step.id and _is_turn(step)}
         turn = self.turn if self.turn in ids else own.turn if own and self.turn is None else None
         if turn is None:
             return msgspec.structs.replace(shape, sweep=None)

@@ -86,6 +86,7 @@ class _Broken:
         due = next((fault for fault in self._turn.faults if fault.do != "status" and self._is_due(fault)), None)
         if due is not None:
             self._turn.faults.remove(due)
+            self._turn.met.append(due)
             await self._via.clock.checkpoint()
             return await self._do(due)
         try:
