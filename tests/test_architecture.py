@@ -41,6 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         *GROUND, "network", "prepare", "scenario", "wire", "clients", "simulator", "cassettes", "transcript", "runner",
         "checks", "placeholders", "answering", "children", "sessions", "sweeping",
     },
+    "probing": {
+        "errors", "config", "clients", "scenario", "prepare", "play", "transcript", "checks", "conduct",
+    },
     "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
     "recording": {*GROUND, "network", "answering", "prepare", "wire", "cassettes"},
     "pytest_plugin": {
@@ -56,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inventory": {"errors", "config", "scenario", "prepare", "cassettes"},
     "cli": {
         "__init__", "errors", "config", "loading", "scenario", "prepare", "cassettes", "inventory", "reporting",
-        "standalone", "wire",
+        "standalone", "wire", "probing",
     },
 }  # fmt: skip
 """A room and the rooms it may import; data flows one way, nothing below imports a face, faces import no other face."""

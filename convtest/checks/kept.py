@@ -1,14 +1,38 @@
 """What a history keeps of a turn that was cut short, and what becomes of one that was cleared."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from convtest.checks.habits import FILLERS
 from convtest.checks.histories import Block, Seen, follow, request_blocks
 from convtest.checks.result import Finding, at_step
 from convtest.events import ToolUse
 from convtest.transcript import Transcript, TurnRecord
+from convtest.wire.canonical import Canonical
 
-_UNDONE = frozenset({"interrupt", "kill", "disconnect", "resume"})
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the next request holds of a turn that was cut short; texts without white space."""
+
+    text: str
+    yielded: str
+    uses: tuple[str, ...]
+    """Names of its tool uses."""
+
+    @property
+    def is_more(self) -> bool:
+        return not self.yielded.startswith(self.text)
+
+
+def kept_of(sent: Canonical, cut: TurnRecord, current: str) -> Kept | None:
+    """What stands between the prompt of the cut turn and the current one; None where that prompt is gone."""
+    blocks = _between(request_blocks(sent), cut.turn.prompt, current)
+    if blocks is None:
+        return None
+    said = [block.text for block in blocks if block.role == "assistant" and block.kind == "text"]
+    uses = tuple(block.text.partition(" ")[0] for block in blocks if block.kind == "tool_use")
+    return Kept("".join("".join(_without_fillers(said)).split()), "".join(cut.text.split()), uses)
 
 
 def kept_text(transcript: Transcript) -> Iterator[Finding]:
@@ -27,21 +51,18 @@ def _was_cut(record: TurnRecord) -> bool:
 
 
 def _kept(seen: Seen, cut: TurnRecord) -> Iterator[Finding]:
-    blocks = _between(request_blocks(seen.sent), cut.turn.prompt, seen.record.turn.prompt)
-    if blocks is None:
+    kept = kept_of(seen.sent, cut, seen.record.turn.prompt)
+    if kept is None:
         return
-    said = [block.text for block in blocks if block.role == "assistant" and block.kind == "text"]
-    kept, yielded = "".join("".join(_without_fillers(said)).split()), "".join(cut.text.split())
-    uses = [block.text.partition(" ")[0] for block in blocks if block.kind == "tool_use"]
     asked = [event.name for event in cut.events if isinstance(event, ToolUse)]
-    if not yielded.startswith(kept):
+    if kept.is_more:
         message = "the history holds text that the session never yielded"
-        yield _finding(seen, message, f"a beginning of {cut.text!r}, or nothing", repr(" ".join(said)))
-    elif len(uses) > len(asked):
+        yield _finding(seen, message, f"a beginning of {cut.text!r}, or nothing", repr(kept.text))
+    elif len(kept.uses) > len(asked):
         message = "the history holds a tool use that the session never yielded"
-        yield _finding(seen, message, ", ".join(asked) or "no tool use", ", ".join(uses))
+        yield _finding(seen, message, ", ".join(asked) or "no tool use", ", ".join(kept.uses))
     elif {one.do for one in cut.turn.disturbances} == {"interrupt"}:
-        yield from _by_policy(seen, cut, kept, yielded)
+        yield from _by_policy(seen, cut, kept.text, kept.yielded)
 
 
 def _by_policy(seen: Seen, cut: TurnRecord, kept: str, yielded: str) -> Iterator[Finding]:

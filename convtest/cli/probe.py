@@ -1,0 +1,98 @@
+"""`convtest probe`: says in words what clients do where honest ones differ, and writes their policy down."""
+
+import json
+import sys
+import tomllib
+from collections.abc import Mapping
+
+import click
+
+from convtest.cli.project import project
+from convtest.config import Config
+from convtest.probing import Probed, probe
+
+
+@click.command(name="probe")
+@click.argument("clients", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Write nothing into pyproject.toml.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the text; writes nothing.")
+def command(clients: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Measure CLIENTS (names of profiles) against the simulator and write down their policy.
+
+    Says in words what each does with an interrupted prompt, with partial text, with a cleared history, and with a wire
+    that fails; of several, where they differ.
+    """
+    config = project()
+    probed = [probe(config, client) for client in clients]
+    if as_json:
+        click.echo(json.dumps({one.client: _plain(one) for one in probed}))
+        return
+    for one in probed:
+        _tell(config, one)
+        if not dry_run:
+            _write(config, one)
+        click.echo()
+    if len(probed) > 1:
+        _tell_apart(probed)
+
+
+def _plain(one: Probed) -> dict[str, object]:
+    return {"policy": dict(one.policy), "seen": {seen.about: seen.words for seen in one.observations}}
+
+
+def _tell(config: Config, one: Probed) -> None:
+    click.echo(f"{one.client} ({config.profile(one.client).kind})")
+    width = max(len(seen.about) for seen in one.observations)
+    for seen in one.observations:
+        click.echo(f"  {seen.about:<{width}}  {seen.words}")
+    click.echo(f"  policy = {_table(one.policy)}")
+    for name, declared in config.profile(one.client).policy.items():
+        if name in one.policy and one.policy[name] != declared:
+            click.echo(f"  declared so far: {name} = {declared}; measured: {one.policy[name]}")
+
+
+def _tell_apart(probed: list[Probed]) -> None:
+    """What is not the same for all of them."""
+    seen = [{one.about: one.words for one in client.observations} for client in probed]
+    topics = [about for about in seen[0] if len({one.get(about, "") for one in seen}) > 1]
+    click.echo("where they differ:" if topics else "they do the same")
+    width = max(len(client.client) for client in probed)
+    for about in topics:
+        click.echo(f"  {about}")
+        for client, words in zip(probed, seen, strict=True):
+            click.echo(f"    {client.client:<{width}}  {words.get(about, 'not seen')}")
+
+
+def _write(config: Config, one: Probed) -> None:
+    path = config.root / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    made = with_policy(text, one.client, one.policy)
+    if made is None:
+        click.echo(f"  add it to [tool.convtest.clients.{one.client}] yourself: it is not a table of its own", err=True)
+        sys.exit(1)
+    if made != text:
+        path.write_text(made, encoding="utf-8")
+    click.echo(f"  {'written to' if made != text else 'as it stands in'} {path.name}")
+
+
+def with_policy(text: str, client: str, policy: Mapping[str, str]) -> str | None:
+    """The TOML with the client's policy in its table, all else as it was; None where it has no table of its own."""
+    lines = text.splitlines(keepends=True)
+    heads = {f"[tool.convtest.clients.{name}]" for name in (client, f'"{client}"')}
+    start = next((i for i, line in enumerate(lines) if line.split("#")[0].strip() in heads), None)
+    if start is None:
+        return None
+    end = next((i for i in range(start + 1, len(lines)) if lines[i].lstrip().startswith("[")), len(lines))
+    body = [line for line in lines[start + 1 : end] if not line.lstrip().startswith("policy")]
+    while body and not body[-1].strip():
+        body.pop()
+    if body and not body[-1].endswith("\n"):
+        body[-1] += "\n"
+    gap = ["\n"] if end < len(lines) else []
+    made = "".join([*lines[: start + 1], *body, f"policy = {_table(policy)}\n", *gap, *lines[end:]])
+    found = tomllib.loads(made)["tool"]["convtest"]["clients"][client].get("policy")
+    return made if found == dict(policy) else None
+
+
+def _table(policy: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f'{name} = "{value}"' for name, value in policy.items()) + "}"
