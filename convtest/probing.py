@@ -172,8 +172,8 @@ def _policy(play: _Plays) -> dict[str, str]:
     if cut:
         found["interrupted_prompt"] = "either" if len(prompts) > 1 else "kept" if True in prompts else "dropped"
     text = play.kept("interrupted")
-    if text is not None and text[1] is not None and not text[1].is_more:
-        kept = text[1]
+    kept = text[1] if text is not None else None
+    if kept is not None and not kept.is_more:
         found["partial_text"] = "yielded" if kept.text == kept.yielded else "prefix" if kept.text else "dropped"
     cleared = play.turns("cleared")
     if len(cleared) > 1 and (sent := cleared[-1].sent()) is not None:

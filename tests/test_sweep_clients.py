@@ -120,7 +120,7 @@ BROKEN = [
         "prompts_once", "a prompt stands 2 times in the request", "What is my name? | What is my name?",
     ),
     (
-        "RunsToolsAgain", TOOLS, "reset@24-message_start",
+        "RunsToolsAgain", TOOLS, "reset@23-message_stop",
         "tool_pairs", "the tool look was carried out 2 times for 1 tool use", 'look({"what":"keys"}) again',
     ),
     (
