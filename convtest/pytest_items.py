@@ -86,14 +86,15 @@ class ScenarioItem(pytest.Function):
 
     scenario: Scenario
     prepared: "Prepared"
-    outcome: "Played | None"
+    written: Path | None
+    """What its last play wrote."""
     trouble: ConvtestError | None
     """Why it cannot be played, known since it was collected."""
 
     @classmethod
     def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
         item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
-        item.scenario, item.outcome, item.trouble = scenario, None, None
+        item.scenario, item.written, item.trouble = scenario, None, None
         if scenario.point is not None:
             item.add_marker(pytest.mark.sweep)
             item.user_properties.append((SWEEP, point_facts(item, scenario, scenario.point)))
@@ -128,6 +129,11 @@ class ScenarioItem(pytest.Function):
             shown = state.config.shown(self.prepared.cassette)
             raise NoCassette(cassette=shown, command=self.prepared.first_record_command)
 
+    def teardown(self) -> None:
+        """pytest keeps its items to the end of the run: thousands of them must not keep their recordings too."""
+        vars(self).pop("prepared", None)
+        super().teardown()
+
     def _need(self, prepared: "Prepared") -> None:
         """Skips, or fails where nothing may be skipped, what needs something that is not installed."""
         missing = prepared.missing()
@@ -155,7 +161,8 @@ class ScenarioItem(pytest.Function):
         from convtest.reporting.failure import failure_text, headline
 
         with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
-            self.outcome = outcome = perform(self.prepared, Path(folder))
+            outcome = perform(self.prepared, Path(folder))
+        self.written = outcome.written
         self._note(outcome)
         if not outcome.verdict.passed:
             text = failure_text(
@@ -236,8 +243,8 @@ class ScenarioItem(pytest.Function):
         if not path:
             return
         facts = json.loads(dict(self.user_properties).get(PROPERTY, "{}"))  # type: ignore[arg-type]
-        written = self.outcome.written if self.outcome else None
-        line = {"item": self.nodeid, "what": what, **facts, **more, "cassette": str(written) if written else None}
+        cassette = str(self.written) if self.written else None
+        line = {"item": self.nodeid, "what": what, **facts, **more, "cassette": cassette}
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 

@@ -384,3 +384,25 @@ def test_nothing_heavy_is_imported_before_a_scenario_runs(two: Project) -> None:
 
 def test_a_negative_speed_is_a_usage_error(two: Project) -> None:
     assert two.pytest("--convtest-speed=-1").code == 4
+
+
+def test_items_that_have_been_played_keep_neither_their_recordings_nor_their_transcripts(two: Project) -> None:
+    two.write(
+        "conftest.py",
+        """
+        import gc
+
+        def pytest_sessionfinish(session):
+            from convtest.prepare import Prepared
+            from convtest.transcript import Transcript
+
+            gc.collect()
+            print("ITEMS", len(session.items))
+            print("KEPT", sum(isinstance(one, (Prepared, Transcript)) for one in gc.get_objects()))
+        """,
+    )
+
+    out = two.pytest("-s").out
+
+    assert "ITEMS 3" in out
+    assert "KEPT 0" in out
