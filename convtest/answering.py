@@ -6,7 +6,7 @@ from typing import Any
 
 from convtest.cassettes.player import Player
 from convtest.clients.prices import usd
-from convtest.clock import Clock, RealClock, VirtualClock
+from convtest.clock import Clock, RealClock, UnpacedClock, VirtualClock
 from convtest.prepare import Mode
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Chunk, Interaction
@@ -42,10 +42,11 @@ def answering(
     simulated: bool,
     command: str,
     prices: Mapping[str, Any],
+    elsewhere: bool = False,
 ) -> Answering:
     """`replays`: nothing goes beyond what is recorded. Time is virtual unless somebody wants to see it pass, or what
-    is asked is real (not `simulated`)."""
-    paced: Clock = RealClock(mode.speed) if mode.speed else VirtualClock()
+    is asked is real (not `simulated`), or the clients wait in processes of their own (`elsewhere`)."""
+    paced: Clock = RealClock(mode.speed) if mode.speed else _idle_clock(elsewhere)
     if replays:
         return Answering(source=Player(recorded, command=command), clock=paced)
     spending = None
@@ -58,6 +59,10 @@ def answering(
     return Answering(source=upstream, clock=clock, spending=spending)
 
 
+def _idle_clock(elsewhere: bool) -> Clock:
+    return UnpacedClock() if elsewhere else VirtualClock()
+
+
 def at_a_point(
     recorded: Sequence[Interaction],
     beyond: Source,
@@ -65,6 +70,7 @@ def at_a_point(
     turn: int,
     command: str,
     chunks_of: Callable[[Interaction], Sequence[Chunk]],
+    elsewhere: bool,
 ) -> Answering:
     """The base's recording up to the point in the swept turn; what is asked after it, `beyond` answers."""
 
@@ -73,7 +79,7 @@ def at_a_point(
 
     until = [one for one in recorded if one.turn is None or one.turn <= turn]
     player = Player(until, command=command, beyond=beyond, leaves=leaves, again=True, chunks_of=chunks_of)
-    return Answering(source=_Point(player, turn if recorded else 0), clock=VirtualClock())
+    return Answering(source=_Point(player, turn if recorded else 0), clock=_idle_clock(elsewhere))
 
 
 class _Point:

@@ -73,6 +73,13 @@ class VirtualClock(_Async):
         await anyio.lowlevel.checkpoint()
 
 
+class UnpacedClock(RealClock):
+    """Wall time, but nothing of ours waits: for clients in other processes, whose own waits are to be seen."""
+
+    async def sleep(self, ms: float) -> None:
+        await anyio.lowlevel.checkpoint()
+
+
 class Blocking:
     """The same clock for a synchronous caller: nothing it awaits ever suspends, so `run_now` can drive it."""
 

@@ -17,7 +17,7 @@ class Conduct:
     """One turn's verdicts; None where nothing happened that could show it."""
 
     waits: tuple[float, ...] = ()
-    """Seconds from the end of each answer to the next equal request: how often and how soon it was tried again."""
+    """Seconds from the end of each answer to the next request for the same: how often and how soon."""
     retry_after: Literal["obeyed", "ignored"] | None = None
     truncated: Literal["noticed", "taken_as_complete"] | None = None
     text: Literal["once", "doubled"] | None = None
@@ -26,7 +26,8 @@ class Conduct:
     """As what the failure reached the user: how the turn ended, and the error's name."""
 
     def __str__(self) -> str:
-        parts = [f"tried again after {wait:.3g}s" for wait in self.waits]
+        waits = ", ".join(f"{wait:.1f}s" for wait in self.waits)
+        parts = [f"tried again after {waits}"] if waits else []
         parts += [f"retry-after {self.retry_after}"] if self.retry_after else []
         parts += ["a truncated stream taken as complete"] if self.truncated == "taken_as_complete" else []
         parts += ["said the beginning twice"] if self.text == "doubled" else []
@@ -59,11 +60,11 @@ def _is_whole(one: Interaction) -> bool:
 
 
 def waits_of(sent: list[Interaction]) -> list[float]:
-    """Seconds from the end of each answer to the next equal request."""
-    last: dict[str, float] = {}
+    """Seconds from the end of each answer to the next request for the same."""
+    last: dict[tuple[str, bytes], float] = {}
     found: list[float] = []
     for one in sent:
-        key = one.canonical.key
+        key = _asked(one)
         if key in last:
             found.append((one.sent_at - last[key]) / 1000)
         last[key] = _ended_at(one)
@@ -78,7 +79,7 @@ def _obeyed(sent: list[Interaction]) -> Literal["obeyed", "ignored"] | None:
     found: Literal["obeyed", "ignored"] | None = None
     for position, one in enumerate(sent):
         wanted = _seconds(one)
-        after = next((other for other in sent[position + 1 :] if other.canonical.key == one.canonical.key), None)
+        after = next((other for other in sent[position + 1 :] if _asked(other) == _asked(one)), None)
         if wanted is None or after is None:
             continue
         if (after.sent_at - _ended_at(one)) / 1000 < wanted - _EARLY:
@@ -111,9 +112,9 @@ def _said(record: TurnRecord, main: list[Interaction]) -> Literal["once", "doubl
     return "doubled" if len(said) > len(right) and (not right or right[-40:] in said) else "once"
 
 
-def _asked(one: Interaction) -> bytes:
+def _asked(one: Interaction) -> tuple[str, bytes]:
     """What was asked, however: a client may ask again without streaming."""
-    return msgspec.json.encode(one.canonical.messages)
+    return one.request.url, msgspec.json.encode(one.canonical.messages)
 
 
 def _text_of(one: Interaction) -> str:

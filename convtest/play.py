@@ -148,6 +148,7 @@ def _answering(prepared: Prepared, clients: Clients) -> Answering:
             turn=point.turn,
             command=prepared.record_command,
             chunks_of=in_pieces(prepared.scenario, prepared.recorded, exact=prepared.needs_gateway),
+            elsewhere=prepared.needs_gateway,
         )
     return answering(
         prepared.mode,
@@ -157,6 +158,7 @@ def _answering(prepared: Prepared, clients: Clients) -> Answering:
         simulated=prepared.simulated,
         command=prepared.record_command,
         prices=prepared.config.prices,
+        elsewhere=prepared.needs_gateway,
     )
 
 

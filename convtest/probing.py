@@ -172,9 +172,9 @@ def _policy(play: _Plays) -> dict[str, str]:
     if cut:
         found["interrupted_prompt"] = "either" if len(prompts) > 1 else "kept" if True in prompts else "dropped"
     text = play.kept("interrupted")
-    kept = text[1] if text is not None else None
-    if kept is not None and not kept.is_more:
-        found["partial_text"] = "yielded" if kept.text == kept.yielded else "prefix" if kept.text else "dropped"
+    held = text[1] if text is not None else None
+    if held is not None and not held.is_more:
+        found["partial_text"] = "yielded" if held.text == held.yielded else "prefix" if held.text else "dropped"
     cleared = play.turns("cleared")
     if len(cleared) > 1 and (sent := cleared[-1].sent()) is not None:
         found["cleared"] = "back" if any("My name is Ada." in one for one in sent.texts()) else "gone"

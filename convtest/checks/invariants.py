@@ -224,7 +224,7 @@ def no_leftovers(transcript: Transcript) -> Iterator[Finding]:
             message="the client left something running",
             expected="nothing",
             seen="; ".join(transcript.leftovers),
-            advice="end what the session started when it is disconnected; it has been ended now",
+            advice="end what the session started when it is disconnected, and close each response, interrupted or not",
             place=transcript.scenario.place,
         )
 

@@ -19,6 +19,8 @@ class Kept:
     yielded: str
     uses: tuple[str, ...]
     """Names of its tool uses."""
+    shown: str
+    """The text as it stands there."""
 
     @property
     def is_more(self) -> bool:
@@ -32,7 +34,8 @@ def kept_of(sent: Canonical, cut: TurnRecord, current: str) -> Kept | None:
         return None
     said = [block.text for block in blocks if block.role == "assistant" and block.kind == "text"]
     uses = tuple(block.text.partition(" ")[0] for block in blocks if block.kind == "tool_use")
-    return Kept("".join("".join(_without_fillers(said)).split()), "".join(cut.text.split()), uses)
+    shown = " ".join(_without_fillers(said)).strip()
+    return Kept("".join(shown.split()), "".join(cut.text.split()), uses, shown)
 
 
 def kept_text(transcript: Transcript) -> Iterator[Finding]:
@@ -57,12 +60,16 @@ def _kept(seen: Seen, cut: TurnRecord) -> Iterator[Finding]:
     asked = [event.name for event in cut.events if isinstance(event, ToolUse)]
     if kept.is_more:
         message = "the history holds text that the session never yielded"
-        yield _finding(seen, message, f"a beginning of {cut.text!r}, or nothing", repr(kept.text))
+        yield _finding(seen, message, _may_keep(cut), repr(kept.shown))
     elif len(kept.uses) > len(asked):
         message = "the history holds a tool use that the session never yielded"
         yield _finding(seen, message, ", ".join(asked) or "no tool use", ", ".join(kept.uses))
     elif {one.do for one in cut.turn.disturbances} == {"interrupt"}:
         yield from _by_policy(seen, cut, kept.text, kept.yielded)
+
+
+def _may_keep(cut: TurnRecord) -> str:
+    return f"a beginning of {cut.text!r}, or nothing" if cut.text.strip() else "nothing of the answer: none was yielded"
 
 
 def _by_policy(seen: Seen, cut: TurnRecord, kept: str, yielded: str) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convtest.events import TextDelta, kind_of
-from convtest.wire.interaction import Interaction
+from convtest.wire.interaction import TERMINAL, Interaction
 from convtest.wire.messages_api import MalformedStream, MessageStream, ReplyStream
 from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH, ChatStream
 from convtest.wire.sse import ServerEvent, SSEParser
@@ -19,6 +19,11 @@ EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 def is_event(piece: bytes) -> bool:
     """Whether a piece of a stream, split at EVENT_END, is one whole event that counts: pings do not."""
     return piece.endswith((b"\n\n", b"\r\n\r\n")) and b"event: ping" not in piece
+
+
+def ends_answer(piece: bytes) -> bool:
+    """Whether it is the event after which an answer is whole."""
+    return any(mark in piece for mark in TERMINAL)
 
 
 @dataclass(frozen=True, slots=True)

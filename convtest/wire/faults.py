@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from convtest.scenario.model import Disturbance
-from convtest.wire.counting import EVENT_END, is_event
+from convtest.wire.counting import EVENT_END, ends_answer, is_event
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, Whole, WireFailure
 
@@ -76,6 +76,7 @@ class _Broken:
         self._delivered = turn.delivered
         self._rest: list[bytes] = []
         self._ended = False
+        self._whole = False
 
     def __aiter__(self) -> "_Broken":
         return self
@@ -89,16 +90,12 @@ class _Broken:
             self._turn.met.append(due)
             await self._via.clock.checkpoint()
             return await self._do(due)
-        try:
-            return self._up_to_the_fault(b"".join(self._rest) or await anext(self._chunks))
-        except StopAsyncIteration:
-            # Only an answer that came whole counts for those after it: one that is asked again begins anew.
-            self._turn.delivered = self._delivered
-            raise
+        return self._up_to_the_fault(b"".join(self._rest) or await anext(self._chunks))
 
     def _is_due(self, fault: Disturbance) -> bool:
         if fault.after is not None:
-            return self._delivered >= fault.after
+            # What is due after the last event of an answer meets the next one: this one has nothing left to break.
+            return self._delivered >= fault.after and not self._whole
         if fault.at == "before_request":
             return True
         kinds = self._turn.yielded
@@ -113,6 +110,9 @@ class _Broken:
         while pieces and (limit is None or self._delivered < limit):
             passed.append(pieces.pop(0))
             self._delivered += is_event(passed[-1])
+            if ends_answer(passed[-1]):
+                # Only answers that came whole count for those after it: one that is asked again begins anew.
+                self._turn.delivered, self._whole = self._delivered, True
         self._rest = pieces
         return b"".join(passed)
 

@@ -24,6 +24,9 @@ from convtest.wire.sse import parse
 StreamEnd = Literal["complete", "closed_by_client", "reset", "truncated", "refused", "timeout", "no_response"]
 """How the response ended; the last three had no response at all."""
 
+TERMINAL = (b'"message_stop"', b"data: [DONE]", b'"response.completed"')
+"""What stands in the last event of a whole answer, by API."""
+
 Origin = Literal["live", "simulated", "replayed"]
 
 

@@ -10,9 +10,7 @@ import anyio
 from convtest.clock import Clock
 from convtest.wire.canonical import Scrubs
 from convtest.wire.encoding import Decoder, decoder_for
-from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
-
-_TERMINAL = (b'"message_stop"', b"data: [DONE]", b'"response.completed"')
+from convtest.wire.interaction import TERMINAL, Chunk, Interaction, Request, StreamEnd
 
 
 class WireFailure(Exception):
@@ -268,6 +266,6 @@ class TappedAnswer:
         """A client that closes before the end has cut the stream, unless the last event had come."""
         if self.interaction.ended is None:
             tail = b"".join(chunk.data for chunk in self.interaction.chunks[-2:])
-            finished = any(mark in tail for mark in _TERMINAL)
+            finished = any(mark in tail for mark in TERMINAL)
             self.interaction.ended = "complete" if finished else "closed_by_client"
         await self.answer.close()
