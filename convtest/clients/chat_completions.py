@@ -65,4 +65,5 @@ KIND = Kind(
     base_url=PUBLIC_URL,
     base_path="/v1",
     api_key_env="OPENAI_API_KEY",
+    policy=lambda options: POLICY,
 )

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from convtest.clients.claude_ending import end_cli, message_id, written
 from convtest.clients.claude_events import Turn
@@ -254,6 +254,12 @@ def session_of(opening: Opening) -> "ClaudeClient | OneShots":
     return OneShots(opening) if mode == "query" else ClaudeClient(opening)
 
 
+def policy_of(options: Mapping[str, Any]) -> Policy:
+    """As measured. A one-shot that is given up has not written its partial text down."""
+    kept: Literal["yielded", "dropped"] = "dropped" if options.get("mode") == "query" else "yielded"
+    return Policy(interrupted_prompt="kept", partial_text=kept, cleared="gone", restarted_text="doubled")
+
+
 KIND = Kind(
     name="claude_agent_sdk",
     factory=session_of,
@@ -262,5 +268,5 @@ KIND = Kind(
     gateway=True,
     needs="claude_agent_sdk",
     extra="claude",
-    policy=Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone", restarted_text="doubled"),
+    policy=policy_of,
 )

@@ -322,6 +322,8 @@ class MessagesClient:
 
 
 POLICY = Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone")
-KIND = Kind(name="messages", factory=MessagesClient, options=OPTIONS, base_url=PUBLIC_URL, policy=POLICY)
+KIND = Kind(
+    name="messages", factory=MessagesClient, options=OPTIONS, base_url=PUBLIC_URL, policy=lambda options: POLICY
+)
 
-__all__ = ["KIND", "OPTIONS", "MessagesClient"]
+__all__ = ["KIND", "OPTIONS", "POLICY", "MessagesClient"]

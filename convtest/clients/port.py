@@ -124,8 +124,8 @@ class Kind:
     """A package that it imports when it is used."""
     extra: str = ""
     """The extra of convtest that brings it."""
-    policy: Policy = field(default_factory=Policy)
-    """What clients of this kind do where honest ones differ."""
+    policy: Callable[[Mapping[str, Any]], Policy] = lambda options: Policy()
+    """What clients of this kind do where honest ones differ, with these options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ class Made:
     public: bool = False
     """The upstream is the public API of its kind, which asks for a key."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    policy: Policy = field(default_factory=Policy)
+    policy: Callable[[Mapping[str, Any]], Policy] = lambda options: Policy()
     missing: str = ""
     """What to install before it can be used; empty if all is there."""
 

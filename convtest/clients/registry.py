@@ -38,7 +38,7 @@ def make(config: Config, name: str) -> Made:
         base_path=kind.base_path,
         environment=profile.env,
         missing=_missing(kind),
-        policy=policy_over(kind.policy, dict(profile.policy)),
+        policy=lambda options: policy_over(kind.policy(options), dict(profile.policy)),
     )
 
 
