@@ -56,7 +56,8 @@ def is_broken(one: Interaction) -> bool:
 
 
 def _is_whole(one: Interaction) -> bool:
-    return one.ended == "complete" and one.reply().get("stop_reason") is not None
+    """All that matters has come once the reason is there for which the model stopped."""
+    return 200 <= one.status < 300 and one.reply().get("stop_reason") is not None
 
 
 def waits_of(sent: list[Interaction]) -> list[float]:

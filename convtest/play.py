@@ -26,7 +26,7 @@ from convtest.prepare import Prepared, key_names
 from convtest.runner import Runner
 from convtest.scenario.digest import digest
 from convtest.sessions import Clients
-from convtest.simulator.source import Simulator, scripts_of, slots_of
+from convtest.simulator.source import Simulator, prompts_of, scripts_of, slots_of
 from convtest.sweeping import in_pieces
 from convtest.transcript import Transcript
 from convtest.wire import lanes
@@ -167,7 +167,9 @@ class _Upstreams:
 
     def __init__(self, prepared: Prepared, clients: Clients) -> None:
         self._clients = clients
-        self._simulator = Simulator(slots_of(prepared.scenario), scripts_of(prepared.scenario))
+        self._simulator = Simulator(
+            slots_of(prepared.scenario), scripts_of(prepared.scenario), prompts_of(prepared.scenario)
+        )
         self._upstream = Upstream()
         self._prepared = prepared
 

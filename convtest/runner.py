@@ -144,11 +144,8 @@ class Runner:
     def _note(self, record: StepRecord) -> None:
         client, options = self._sessions.clients.get(record.session, (self._scenario.client, {}))
         made = self._make(client)
-        record.client, record.wire, record.policy = (
-            client,
-            str(options.get("wire", made.wire)),
-            made.policy({**made.options, **options}),
-        )
+        record.client, record.wire = client, str(options.get("wire", made.wire))
+        record.policy = made.policy({**made.options, **options})
         if record.session_id is not None:
             self._ids[record.session] = record.session_id
         wanted = record.step.expect.files if record.step.expect else None

@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat.
 import msgspec
 
 from convtest.clients.messages import OPTIONS as MESSAGES_OPTIONS
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages import POLICY, MessagesClient
 from convtest.clients.port import Kind
 from convtest.wire.messages_api import ReplyStream
 from convtest.wire.openai_apis import CHAT_PATH, PUBLIC_URL, ChatStream, chat_messages

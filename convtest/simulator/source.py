@@ -29,11 +29,16 @@ class Simulator:
     in which turn."""
 
     def __init__(
-        self, slots: Sequence[Slot] = (), scripts: Mapping[int, Sequence[SimulateShape]] | None = None
+        self,
+        slots: Sequence[Slot] = (),
+        scripts: Mapping[int, Sequence[SimulateShape]] | None = None,
+        prompts: Mapping[int, str] | None = None,
     ) -> None:
+        """`scripts` and `prompts` by the index of the turn."""
         self._slots = slots
         self._scripts = scripts or {}
-        self._rounds: dict[int, list[bytes]] = {}
+        self._prompts = prompts or {}
+        self._rounds: dict[int, dict[bytes, int]] = {}
         self._messages = 0
         self._calls = 0
         self.asked = 0
@@ -129,15 +134,31 @@ class Simulator:
         rounds = self._scripts.get(turn, ()) if turn is not None else ()
         if turn is None or not rounds:
             return None
-        known, key = self._rounds.setdefault(turn, []), msgspec.json.encode(asked())
+        known, messages = self._rounds.setdefault(turn, {}), asked()
+        key = msgspec.json.encode(messages)
         if key not in known:
-            known.append(key)
-        played = known.index(key)
+            # Earlier rounds may have been answered by a recording: the results that are there tell.
+            known[key] = max(
+                [_tool_rounds(messages, self._prompts.get(turn, "")), *(one + 1 for one in known.values())]
+            )
+        played = known[key]
         return rounds[played] if played < len(rounds) else None
 
     def _call(self, name: str, given: Mapping[str, Any] | None) -> tuple[str, str, Mapping[str, Any]]:
         self._calls += 1
         return f"toolu_simulated_{self._calls:04}", name, given or {}
+
+
+def _tool_rounds(messages: Sequence[Mapping[str, Any]], prompt: str) -> int:
+    """How many times tools have answered since the turn's prompt; what a client says of its own does not count."""
+    found = 0
+    for message in reversed(messages):
+        blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
+        if any(block.get("type") == "tool_result" for block in blocks):
+            found += 1
+        elif message.get("role") == "user" and any(prompt in str(block.get("text", "")) for block in blocks):
+            return found
+    return found
 
 
 def _name(tool: Mapping[str, Any]) -> str:
@@ -151,11 +172,14 @@ def _offered(name: str, offered: Sequence[str]) -> str:
 
 def rehearsed(scenario: Scenario, turn: Turn, path: str = PATH) -> list[bytes]:
     """The streams of a scripted turn as they will be sent, one for each round of its script, by the API at the path."""
-    simulator, api = Simulator((), {turn.index: turn.simulate}), api_at(path)
+    simulator, api = Simulator((), {turn.index: turn.simulate}, {turn.index: turn.prompt.strip()}), api_at(path)
     assert api is not None
     asked = {"model": "simulated", "max_tokens": 1_000_000, "tools": [{"name": tool.name} for tool in scenario.tools]}
     request = {**asked, "messages": []}
-    replies = (simulator._reply(request, turn.index, lambda n=n: n) for n in range(len(turn.simulate)))  # type: ignore[misc]
+    replies = []
+    for number in range(len(turn.simulate)):
+        messages = [{"role": "user", "number": number}]
+        replies.append(simulator._reply(request, turn.index, lambda said=messages: said))  # type: ignore[misc]
     return [b"".join(api.chunks(reply, request)) for reply in replies]
 
 
@@ -167,6 +191,11 @@ def slots_of(scenario: Scenario) -> list[Slot]:
 def scripts_of(scenario: Scenario) -> dict[int, Sequence[SimulateShape]]:
     """What is simulated, by the index of the turn."""
     return {step.index: step.simulate for step in scenario.steps if isinstance(step, Turn)}
+
+
+def prompts_of(scenario: Scenario) -> dict[int, str]:
+    """What is asked, by the index of the turn."""
+    return {step.index: step.prompt.strip() for step in scenario.steps if isinstance(step, Turn)}
 
 
 class _Paced:

@@ -1,16 +1,21 @@
 """Keeps an answer in step with a client in another process, so that points in a turn are exact there too."""
 
+import re
+
 import anyio
 import anyio.lowlevel
 
+from convtest.wire.counting import EVENT_END
 from convtest.wire.tap import OpenTurn
 
-REACTION = 0.15
+REACTION = 0.6
 """Seconds that a client in another process has to yield what it was sent, while a disturbance waits for an event."""
 PATIENCE = 5.0
 """Seconds of such waiting in one answer: a client that yields everything at its end would take minutes."""
 PARTING = 2.0
 """Seconds that a client has to close its connection after it was interrupted, before the answer goes on."""
+
+_WORDS = re.compile(rb'"(text|thinking)_delta"|"content": ?"[^"]')
 
 
 class Gate:
@@ -19,6 +24,7 @@ class Gate:
     def __init__(self, turn: OpenTurn) -> None:
         self._turn = turn
         self._patience = PATIENCE
+        self._in_tool = False
 
     async def before_the_head(self) -> None:
         if self._turn.disturbed():
@@ -26,8 +32,7 @@ class Gate:
 
     async def after(self, data: bytes) -> None:
         """Wait for what the client makes of these bytes; and for its parting, once it has been disturbed."""
-        yields = b"delta" in data and b"input_json_delta" not in data and b'"role"' not in data
-        if self._patience > 0 and self._waits() and (yields or b"content_block_stop" in data):
+        if self._patience > 0 and self._waits() and self._makes_yield(data):
             started, progress = anyio.current_time(), self._turn.progress
             with anyio.move_on_after(REACTION):
                 await progress.wait()
@@ -37,6 +42,17 @@ class Gate:
             self._patience -= anyio.current_time() - started
         if self._turn.disturbed():
             await self._part()
+
+    def _makes_yield(self, data: bytes) -> bool:
+        """Whether a session has something to yield for these bytes: words, or a tool use that is whole."""
+        made = False
+        for event in EVENT_END.split(data):
+            opens = b"content_block_start" in event and b'"tool_use"' in event
+            self._in_tool = self._in_tool or opens or b'"tool_calls"' in event
+            closes = b"content_block_stop" in event or b'"tool_calls"' in event
+            made = made or bool(_WORDS.search(event)) or (self._in_tool and closes)
+            self._in_tool = self._in_tool and not closes
+        return made
 
     def _waits(self) -> bool:
         return self._turn.due() or awaits_events(self._turn)
