@@ -106,11 +106,27 @@ def _truncated(
     return "taken_as_complete" if swallowed else "noticed"
 
 
-def _said(record: TurnRecord, main: list[Interaction]) -> Literal["once", "doubled"]:
-    """Compared with the last whole answer to each request, white space apart."""
-    whole = {_asked(one): _text_of(one) for one in main if _is_whole(one)}
-    said, right = "".join(record.text.split()), "".join("".join(whole.values()).split())
-    return "doubled" if len(said) > len(right) and (not right or right[-40:] in said) else "once"
+def _said(record: TurnRecord, main: list[Interaction]) -> Literal["once", "doubled"] | None:
+    """Compared with the turn as the model saw it at its end, white space apart: what it was sent of its own words (a
+    client may let it go on with a broken answer), and its last answer."""
+    if not _is_whole(main[-1]):
+        return None
+    right = "".join("".join([*_own_words(main[-1], record.turn.prompt), _text_of(main[-1])]).split())
+    said = "".join(record.text.split())
+    return "doubled" if len(said) > len(right) and said.endswith(right[-40:]) else "once"
+
+
+def _own_words(last: Interaction, prompt: str) -> list[str]:
+    """What the request holds of the assistant's text since the turn's prompt."""
+    found: list[str] = []
+    for message in reversed(last.canonical.messages):
+        blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
+        texts = [str(block.get("text", "")) for block in blocks if block.get("type") == "text"]
+        if message.get("role") == "assistant":
+            found[:0] = texts
+        elif any(prompt.strip() in text for text in texts):
+            break
+    return found
 
 
 def _asked(one: Interaction) -> tuple[str, bytes]:

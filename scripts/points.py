@@ -23,13 +23,13 @@ from convtest.transcript import ActRecord, TurnRecord
 ROOT = Path(__file__).parent.parent
 HEAD = """# The Claude Agent SDK, point by point
 
-What the real SDK ({sdk}) and the CLI it bundles do when one turn is disturbed at every event: `convtest sweep
-scenarios/claude/sweeps.yaml`. Every point holds: no hang, no process left, the facts told before are still known, and all
-invariants of [checks.md](checks.md) under the policy in [clients.md](clients.md#policy). Neighbouring points at which the
-same is seen share a row. Made by `scripts/points.py`.
+What the real SDK ({sdk}) and the CLI it bundles do when one turn is disturbed at every event:
+`convtest sweep scenarios/claude/sweeps.yaml`. Every point holds: no hang, no process left, the facts told before are
+still known, and all invariants of [checks.md](checks.md) under the policy in [clients.md](clients.md#policy).
+Neighbouring points at which the same is seen share a row. Made by `scripts/points.py`.
 
-"After" counts the events that the session had yielded, or, for what breaks the wire, the server's events delivered, over all
-answers of the turn. "Next" is what the next request of the session holds of the disturbed turn.
+"After" counts the events that the session had yielded, or, for what breaks the wire, the server's events delivered,
+over all answers of the turn. "Next" is what the next request of the session holds of the disturbed turn.
 """
 
 
@@ -78,6 +78,8 @@ def _next(outcome: Played) -> str:
         said = "the prompt"
     elif kept.text == kept.yielded:
         said = "the prompt and all text that was yielded"
+    elif kept.text and kept.yielded.startswith(kept.text) and turn.end is not None and turn.end.ended != "complete":
+        said = "the prompt and the text of whole messages"
     elif kept.text:
         said = "the prompt and the text, once"
     else:

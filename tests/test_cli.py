@@ -16,7 +16,7 @@ def named(project: Project) -> Project:
 def test_help_names_every_command(project: Project) -> None:
     out = project.convtest("--help").out
 
-    for command in ("init", "check", "record", "show", "diff", "schema"):
+    for command in ("init", "check", "record", "sweep", "probe", "show", "diff", "schema"):
         assert f"  {command} " in out
 
 

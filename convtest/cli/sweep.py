@@ -13,6 +13,11 @@ from convtest.errors import ConfigError
 _DOTS = re.compile(r"^[.FEsxX]+( +\[ *\d+%\])?$|^bringing up nodes")
 
 
+def _for_pytest(expression: str) -> str:
+    """pytest's -k knows no `@`: a point is named by both sides of it."""
+    return re.sub(r"(\w+)@([\w-]+)", r"(\1 and \2)", expression)
+
+
 @click.command(name="sweep")
 @click.argument("items", nargs=-1)
 @click.option("--turn", metavar="ID", help="The turn to disturb, by its id:; default: the one the scenario sweeps.")
@@ -40,7 +45,12 @@ def command(
     config = project()
     if not items and (missing := missing_folders(config)):
         raise ConfigError(missing[0], where="[tool.convtest]")
-    options = ["-m", "sweep", *(["-k", expression] if expression else []), *(["-n", str(workers)] if workers else [])]
+    options = [
+        "-m",
+        "sweep",
+        *(["-k", _for_pytest(expression)] if expression else []),
+        *(["-n", str(workers)] if workers else []),
+    ]
     options += [f"--convtest-sweep-turn={turn}"] if turn else []
     options += [f"--convtest-sweep-disturb={one}" for one in disturb]
     options += [f"--convtest-sweep-at={at}"] if at else []

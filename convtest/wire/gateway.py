@@ -34,7 +34,7 @@ MAX_BODY = 64 * 1024 * 1024
 STALLED_BODY = 30.0
 """Seconds without a byte of a request's body after which it is given up."""
 BEFORE_RESET = 0.1
-"""Seconds between the last bytes and a reset: with it the peer's system throws away what was not read yet."""
+"""Seconds between the last bytes and a reset or close: the peer may throw away what it has not read by then."""
 _OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive", "expect"})
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "proxy-authenticate", "trailer", "upgrade"})
 _TIMEOUTS = {"connect": 30.0, "read": 600.0, "write": 60.0, "pool": 60.0}
@@ -254,6 +254,7 @@ async def _fail(connection: Connection, ended: StreamEnd) -> None:
             await anyio.sleep(BEFORE_RESET)
             connection.reset()
         case _:
+            await anyio.sleep(BEFORE_RESET)
             connection.close()
 
 

@@ -1,0 +1,483 @@
+"""Sweeps from outside: items, marks, the grid, what is refused; and that a point is where its name says."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convtest.cassettes import store
+from convtest.errors import NothingToSweep, ScenarioError
+from convtest.play import Played, perform
+from convtest.prepare import Mode, prepare
+from convtest.sweeping import in_pieces, points
+from convtest.wire.interaction import Chunk
+from tests.playing import Stage, checks_of
+from tests.project import SECTION, Project
+from tests.test_real_recordings import STREAMS, needs_streams
+
+STORY = """\
+scenario: a story
+id: story
+facts:
+  who:
+    tell: My name is Ada.
+    ask: What is my name?
+    answer: Ada
+tools:
+  look:
+    input: {what: string}
+    answers:
+      - return: here
+steps:
+  - tell: who
+  - user: Tell me a story.
+    id: swept
+    simulate:
+      - thinking: Where is it?
+        text: I look.
+        calls:
+          - look: {what: it}
+      - text: It is here.
+sweep:
+  turn: swept
+  disturb: [interrupt, kill, reset, 529]
+"""
+KINDS = ["request", *["thinking"] * 3, *["text"] * 2, "tool_use", "tool_result", *["text"] * 3]
+LEAVES_OPEN = """\
+from convtest.clients.messages import MessagesClient
+
+
+class Open(MessagesClient):
+    def _answer_open(self, calls, why):
+        pass
+"""
+OPEN = SECTION.replace('kind = "messages"', 'kind = "python"\ntarget = "client:Open"')
+
+
+@pytest.fixture
+def story(project: Project) -> Project:
+    project.write("scenarios/story.yaml", STORY)
+    return project
+
+
+def collected(project: Project) -> list[str]:
+    lines = project.pytest("--collect-only", "-q").out.splitlines()
+    return [line.partition("::")[2] for line in lines if "::" in line]
+
+
+def test_points_are_items_named_by_what_they_do_and_where(story: Project) -> None:
+    names = collected(story)
+
+    assert names[0] == "story"
+    assert [name for name in names if "interrupt" in name] == [
+        f"story[interrupt@{after}-{kind}]" for after, kind in enumerate(KINDS)
+    ]
+    assert "story[reset@1-message_start]" in names
+    assert names[-2:] == ["story[529@0-request]", "story[529@1-tool_result]"]
+
+
+def test_a_sweep_is_a_mark_and_its_grid_is_shown(story: Project) -> None:
+    alone, without, one = (
+        story.pytest("-m", "sweep"),
+        story.pytest("-m", "not sweep"),
+        story.pytest("-k", "interrupt and tool_use"),
+    )
+
+    assert "sweep of swept in scenarios/story.yaml::story: 49 of 49 points hold" in alone.out
+    assert "  interrupt      1/1       3/3   5/5       1/1          1/1\n" in alone.out
+    assert alone.counts() == {"passed": 49, "deselected": 1}
+    assert without.counts() == {"passed": 1, "deselected": 49}
+    assert "sweep of" not in without.out
+    assert one.counts() == {"passed": 1, "deselected": 49}
+
+
+def test_points_are_counted_from_the_cassette_and_nothing_is_written(story: Project) -> None:
+    simulated = collected(story)
+    assert story.convtest("record").code == 0
+    # Without its script only the cassette tells what the turn is made of.
+    before, _, after = STORY.partition("    simulate:\n")
+    story.write("scenarios/story.yaml", before + after[after.index("sweep:") :])
+    files = story.files()
+
+    done = story.pytest("--convtest-strict", "-n", "2")
+
+    assert collected(story) == simulated
+    assert done.counts() == {"passed": 50}
+    assert "convtest: 1 replayed, 49 swept" in done.out
+    assert story.files() == files
+
+
+def test_with_neither_cassette_nor_script_one_error_says_what_to_do(project: Project) -> None:
+    project.write("pyproject.toml", SECTION.replace('upstream = "simulator"', 'upstream = "http://127.0.0.1:9"'))
+    project.write(
+        "scenarios/story.yaml", STORY.replace("    simulate:\n", "    expect:\n").partition("      - thin")[0]
+    )
+    text = STORY.partition("    simulate:\n")[0] + "sweep: {turn: swept, disturb: [interrupt, kill]}\n"
+    project.write("scenarios/story.yaml", text)
+
+    done = project.pytest("-m", "sweep")
+
+    assert done.counts() == {"error": 1, "deselected": 1}
+    assert "scenarios/story.yaml:15: of which events this turn is made is not known" in done.out
+    assert "record the base first: convtest record scenarios/story.yaml::story" in done.out
+
+
+def test_a_scenario_that_changed_since_it_was_recorded_is_not_swept(story: Project) -> None:
+    story.convtest("record")
+    story.write("scenarios/story.yaml", STORY.replace("Tell me a story.", "Tell me another."))
+
+    done = story.pytest("-m", "sweep")
+
+    assert done.counts() == {"error": 1, "deselected": 1}
+    assert "the scenario changed since it was recorded" in done.out
+
+
+def test_sweeps_are_left_out_where_something_is_recorded_or_live(story: Project) -> None:
+    assert story.pytest("--convtest-record=all").counts() == {"passed": 1}
+    assert story.pytest("--convtest-live").counts() == {"passed": 1}
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_failures_are_grouped_by_cause_and_the_first_is_shown_in_full(story: Project, more: tuple[str, ...]) -> None:
+    story.write("client.py", LEAVES_OPEN)
+    story.write("pyproject.toml", OPEN)
+
+    done = story.pytest("-m", "sweep", *more)
+
+    assert done.code == 1
+    assert "sweep of swept in scenarios/story.yaml::story: 45 of 49 points hold" in done.out
+    assert "    tool_pairs (layer wire): the tool use look has no result\n      4 points, the first" in done.out
+    assert done.out.count("the tool use look has no result\n      expected  one tool_result") == 1
+    assert done.out.count("as at ") == 3
+
+
+def test_what_is_asked_before_the_point_must_be_as_recorded(story: Project) -> None:
+    story.convtest("record")
+    story.write(
+        "client.py",
+        """
+        from dataclasses import replace
+        from convtest.clients.messages import MessagesClient
+
+        def forgets(opening):
+            client = MessagesClient(opening)
+            body = client._body
+            def shorter():
+                client._messages, kept = client._messages[-1:], client._messages
+                made = body()
+                client._messages = kept
+                return made
+            client._body = shorter
+            return client
+        """,
+    )
+    story.write("pyproject.toml", SECTION.replace('"messages"', '"python"\ntarget = "client:forgets"'))
+
+    done = story.pytest("-k", "interrupt and request")
+
+    assert done.code == 1
+    assert "no recorded interaction answers this request" in done.out
+
+
+@needs_streams
+def test_a_real_recorded_stream_with_tools_is_swept_whole(project: Project) -> None:
+    recording = STREAMS / "chatlas__test_provider_anthropic__test_anthropic_tool_variations_parallel.yaml"
+    project.write(
+        "pyproject.toml",
+        SECTION.replace('upstream = "simulator"', "max_tokens = 4096").replace("haiku-4-5", "haiku-4-5-20251001"),
+    )
+    question = (
+        "\\n        What are Joe and Hadley's favourite colours?\\n        Answer like name1: colour1, name2: colour2"
+    )
+    project.write(
+        "scenarios/colours.yaml",
+        f"""\
+        scenario: a real answer with two tools
+        id: colours
+        cassette: {recording}
+        options: {{system: "Be very terse, not even punctuation."}}
+        tools:
+          favorite_color:
+            description: Returns a person's favourite colour
+            input: {{type: object, properties: {{_person: {{type: string}}}}, required: [_person],
+              additionalProperties: false}}
+            answers:
+              - when: {{_person: Joe}}
+                return: sage green
+              - when: {{_person: Hadley}}
+                return: red
+        steps:
+          - user: "{question}\\n    "
+            id: asked
+            expect: {{contains: sage green}}
+        sweep:
+          turn: asked
+          disturb: [interrupt, kill, disconnect, resume, fork, restart, reset, close, stall, malformed,
+            error_event, 529]
+        """,
+    )
+
+    done = project.pytest("-m", "sweep", "-n", "2")
+
+    assert done.counts() == {"passed": 181}
+    assert "sweep of asked in scenarios/colours.yaml::colours: 181 of 181 points hold" in done.out
+    assert "  interrupt       1/1       2/2          2/2   4/4\n" in done.out
+    assert "convtest: 181 swept" in done.out
+
+
+def test_the_command_sweeps_what_is_named(story: Project) -> None:
+    done = story.convtest("sweep", "scenarios/story.yaml", "--disturb", "interrupt", "--at", "every change")
+    other = story.convtest("sweep", "scenarios/story.yaml::story", "--disturb", "resume", "--at", "tool_use")
+
+    assert (done.code, other.code) == (0, 0)
+    assert "6 of 6 points hold" in done.out
+    assert "2 of 2 points hold" in other.out
+    assert "tool_use  end\n  resume       1/1  1/1" in other.out
+
+
+def test_the_command_sweeps_a_scenario_that_says_nothing_of_it(story: Project) -> None:
+    story.write("scenarios/story.yaml", STORY.partition("sweep:")[0])
+
+    nothing, named = story.convtest("sweep"), story.convtest("sweep", "--turn", "swept", "--json")
+
+    assert (nothing.code, named.code) == (2, 0)
+    assert "nothing to sweep: name a turn (--turn ID)" in nothing.err
+    assert json.loads(named.out)["held"] == len(json.loads(named.out)["points"]) == 11
+
+
+def test_the_command_tells_failures_from_errors(story: Project) -> None:
+    story.write("client.py", LEAVES_OPEN)
+    story.write("pyproject.toml", OPEN)
+
+    failed, misspelt = story.convtest("sweep"), story.convtest("sweep", "--disturb", "interupt")
+
+    one = story.convtest("sweep", "-k", "interrupt@6-tool_use or kill@6-tool_use")
+
+    assert (failed.code, misspelt.code, one.code) == (1, 2, 1)
+    assert "0 of 2 points hold" in one.out
+    assert "failed  scenarios/story.yaml::story[interrupt@6-tool_use]" in failed.out
+    assert "unknown disturbance 'interupt'" in misspelt.out
+    assert "did you mean 'interrupt'?" in misspelt.out
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ("{turn: swepd}", "14:.*no turn has the id 'swepd'\n.*did you mean 'swept'"),
+        ("{turn: swept, disturb: kil}", "unknown disturbance 'kil'\n.*did you mean 'kill'"),
+        ("{turn: swept, disturb: 200}", "unknown disturbance '200'"),
+        ("{turn: swept, at: noon}", "at"),
+        ("{turn: swept, then: [{ask: whom}]}", "unknown fact 'whom'\n.*did you mean 'who'"),
+        ("{turn: swept, then: [{user: a, expect: {contain: b}}]}", "unknown key 'contain'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_place(stage: Stage, sweep: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=f"(?s)scenarios/talk.yaml:.*{message.replace('14:.*', '')}"):
+        stage.scenarios(STORY.partition("sweep:")[0] + f"sweep: {sweep}\n")
+
+
+def test_rows_and_clients_are_swept_each(project: Project) -> None:
+    project.write(
+        "scenarios/greets.yaml",
+        """\
+        scenario: greets
+        params: {who: [Ada, Bo]}
+        steps:
+          - user: My name is ${who}.
+            id: told
+            simulate: {text: "Hello, ${who}."}
+            expect: {contains: "${who}"}
+        sweep: {turn: told, disturb: restart}
+        """,
+    )
+
+    out = project.pytest("-q", "--collect-only").out
+
+    assert "greets[Ada-restart@end]" in out
+    assert "greets[Bo-restart@end]" in out
+
+
+def test_a_file_with_a_broken_base_still_plays_its_other_scenarios(project: Project) -> None:
+    text = STORY.partition("    simulate:\n")[0] + "sweep: {turn: swept}\n"
+    project.write("scenarios/two.yaml", text + "---\nscenario: other\nsteps:\n  - user: What is 1 + 1?\n"
+                  "    expect: {contains: '2'}\n")  # fmt: skip
+
+    assert project.pytest().counts() == {"passed": 2, "error": 1}
+
+
+def plays(
+    stage: Stage, text: str, target: str = "convtest.clients.messages:MessagesClient"
+) -> list[tuple[str, Played]]:
+    (base,) = stage.scenarios(text)
+    config = stage.config(target)
+    found = []
+    for scenario in points(config, base):
+        assert scenario.point is not None
+        stage.runs += 1
+        folder = stage.root / f"run-{stage.runs}"
+        folder.mkdir()
+        found.append((scenario.point.label, perform(prepare(config, scenario, Mode()), folder)))
+    return found
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["simulated", "recorded"])
+def test_a_point_is_where_its_name_says(stage: Stage, recorded: bool) -> None:
+    text = STORY.replace("[interrupt, kill, reset, 529]", "[interrupt, kill]")
+    if recorded:
+        stage.record(text)
+
+    for label, outcome in plays(stage, text):
+        turn = outcome.transcript.turns()[1]
+        assert len(turn.events) - 1 == int(label.partition("@")[2].partition("-")[0]), label
+        assert outcome.verdict.passed, (label, outcome.verdict)
+        sources = [one.origin for one in turn.interactions]
+        assert set(sources) <= {"replayed" if recorded else "simulated"}
+
+
+def test_a_turn_that_is_asked_again_after_a_fault_gets_the_recorded_answer(stage: Stage) -> None:
+    stage.options = {**stage.options, "max_retries": 1}
+    text = STORY.replace("[interrupt, kill, reset, 529]", "529")
+    stage.record(text)
+
+    for _, outcome in plays(stage, text):
+        assert outcome.verdict.passed
+        turn = outcome.transcript.turns()[1]
+        assert turn.end is not None
+        assert turn.end.ended == "complete"
+        assert turn.text == "I look.It is here."
+        assert [one.origin for one in turn.interactions].count("replayed") == 2
+
+
+def test_a_fork_in_mid_turn_is_asked_on_both_sides(stage: Stage) -> None:
+    found = plays(stage, STORY.replace("[interrupt, kill, reset, 529]", "fork"))
+
+    for label, outcome in found:
+        assert outcome.verdict.passed, (label, outcome.verdict)
+        assert [turn.session for turn in outcome.transcript.turns()][2:] == ["main-fork", "main"]
+
+
+def test_a_session_may_be_resumed_and_forked_in_mid_turn(stage: Stage) -> None:
+    text = """
+        scenario: two ways
+        facts:
+          who: {tell: My name is Ada., ask: What is my name?, answer: Ada}
+        steps:
+          - tell: who
+          - user: Tell me a long story about a lighthouse.
+            disturb: {do: fork, after: 3, as: other}
+          - {session: other, user: Call me Grace from now on.}
+          - ask: who
+            expect: {sent: {lacks: Grace}}
+          - user: Tell me another long story about a lighthouse.
+            disturb: {do: resume, after: 2}
+            expect: {ended: connection_lost}
+          - ask: who
+        """
+    for mode in (Mode(), Mode(record="all"), Mode()):
+        outcome = stage.play(text, mode=mode)
+
+        assert outcome.verdict.passed, outcome.verdict
+        assert [record.step.label for record in outcome.transcript.records if not hasattr(record, "events")] == [
+            "fork: main as other",
+            "resume: main",
+        ]
+
+
+def test_as_names_only_a_fork(stage: Stage) -> None:
+    with pytest.raises(ScenarioError, match="as: names the new session of a fork"):
+        stage.scenarios(
+            "scenario: x\nsteps:\n  - {user: a, disturb: {do: kill, after: 1, as: b}, expect: {ended: error}}"
+        )
+
+
+def test_clients_of_other_apis_and_other_processes_are_swept(project: Project) -> None:
+    project.write("scenarios/story.yaml", STORY.replace("thinking: Where is it?\n        ", ""))
+    more = """
+    [tool.convtest.clients.openai]
+    kind = "chat_completions"
+    model = "gpt-5-mini"
+    upstream = "simulator"
+
+    [tool.convtest.clients.own]
+    kind = "python"
+    target = "convtest.clients.messages:MessagesClient"
+    process = "own"
+    model = "claude-haiku-4-5"
+    upstream = "simulator"
+    """
+    project.write("pyproject.toml", SECTION.replace("[tool.pytest", more.replace("    ", "") + "\n[tool.pytest"))
+
+    openai = project.pytest("-m", "sweep", "--convtest-client=openai")
+    own = project.pytest(
+        "-n", "2", "-m", "sweep", "--convtest-client=own", "-k", "tool_use or tool_result or 3-content"
+    )
+
+    assert openai.code == 0, openai.out
+    assert "points hold" in openai.out
+    assert own.code == 0, own.out
+    assert set(own.counts()) == {"passed"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(cuts=st.lists(st.integers(1, 3000), max_size=12), after=st.integers(0, 9), do=st.sampled_from(["kill", "reset"]))
+def test_pieces_are_the_recorded_bytes_however_they_are_cut(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int], after: int, do: str
+) -> None:
+    stage = Stage(tmp_path_factory.mktemp("pieces"))
+    (base,) = stage.scenarios(STORY)
+    stage.record(STORY)
+    config = stage.config()
+    found = [one for one in points(config, base) if one.point and (one.point.do, one.point.after) == (do, after)]
+    prepared = prepare(config, found[0], Mode())
+    recorded = [replace(one, chunks=_cut(one.body, cuts)) for one in prepared.recorded]
+
+    pieces = in_pieces(found[0], recorded, exact=False)
+
+    for one in recorded:
+        assert b"".join(chunk.data for chunk in pieces(one)) == one.body
+
+
+def _cut(body: bytes, cuts: list[int]) -> list[Chunk]:
+    edges = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})
+    return [Chunk(float(start), body[start:end]) for start, end in pairwise(edges)]
+
+
+def test_a_cassette_without_the_swept_turn_is_no_base(stage: Stage) -> None:
+    stage.record(STORY)
+    other = stage.root / "scenarios" / "other.yaml"
+    other.write_text(stage.cassette().read_text())
+    text = STORY.replace("id: story\n", "id: story\ncassette: other.yaml\n")
+    (base,) = stage.scenarios(text.replace("steps:\n", "steps:\n  - tell: who\n"))
+
+    with pytest.raises(NothingToSweep):
+        points(stage.config(), base)
+
+
+def test_hundreds_of_points_read_one_cassette_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.record(STORY)
+    read: list[Path] = []
+    load = store.load
+
+    def counted(path: Path, **more: Any) -> Any:
+        read.append(path)
+        return load(path, **more)
+
+    monkeypatch.setattr(store, "load", counted)
+
+    plays(stage, STORY)
+
+    assert len(read) <= 1
+
+
+def test_a_client_that_hangs_is_one_failed_point_and_the_next_is_unharmed(stage: Stage) -> None:
+    text = STORY.replace("id: story\n", "id: story\ntimeout: 1s\n").replace("[interrupt, kill, reset, 529]", "stall")
+    stage.options = {**stage.options, "read_timeout": 30}
+
+    found = plays(stage, text)
+
+    assert all(outcome.verdict.passed for _, outcome in found), [(label, checks_of(one)) for label, one in found]
