@@ -171,8 +171,9 @@ def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
             states[name] = _unbound_mass(sessions.saved.get(act.target, State()))
         case "fork" | "resume":
             states[name] = _resumed(act, sessions)
-            if record.policy.cleared != "gone":
-                states[name] = _replaced(states[name], gone=())
+            if states[name].gone and record.policy.cleared != "gone":
+                # What was cleared may be there again, before all that was said since.
+                states[name] = State(prompts=tuple(Prompt(p.text, False) for p in states[name].prompts))
         case "continue":
             states[name] = states.get(sessions.last or name, State())
         case "clear":

@@ -20,13 +20,12 @@ def history(transcript: Transcript) -> Iterator[Finding]:
     """Each request extends the last one and what was answered to it."""
     for seen in follow(transcript):
         before, found = seen.before.blocks, request_blocks(seen.sent)
-        if before is not None and not _extends(found, before):
-            yield _broken(seen, before, found)
-        elif back := _come_back(seen, found):
+        if back := _come_back(seen, found):
             message = "what was cleared is sent again"
-            yield at_step(
-                seen.record, "history", "wire", message, expected="nothing of it", seen=repr(back), key="user"
-            )
+            key = "user"
+            yield at_step(seen.record, "history", "wire", message, expected="nothing of it", seen=repr(back), key=key)
+        elif before is not None and not _extends(found, before):
+            yield _broken(seen, before, found)
         elif seen.before.system and not seen.sent.system:
             yield at_step(
                 seen.record,

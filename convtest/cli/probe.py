@@ -68,7 +68,9 @@ def _write(config: Config, one: Probed) -> None:
     text = path.read_text(encoding="utf-8")
     made = with_policy(text, one.client, one.policy)
     if made is None:
-        click.echo(f"  add it to [tool.convtest.clients.{one.client}] yourself: it is not a table of its own", err=True)
+        click.echo(
+            f"  add it to [tool.convtest.clients.{one.client}] yourself: it does not stand there as one table", err=True
+        )
         sys.exit(1)
     if made != text:
         path.write_text(made, encoding="utf-8")
@@ -90,7 +92,10 @@ def with_policy(text: str, client: str, policy: Mapping[str, str]) -> str | None
         body[-1] += "\n"
     gap = ["\n"] if end < len(lines) else []
     made = "".join([*lines[: start + 1], *body, f"policy = {_table(policy)}\n", *gap, *lines[end:]])
-    found = tomllib.loads(made)["tool"]["convtest"]["clients"][client].get("policy")
+    try:
+        found = tomllib.loads(made)["tool"]["convtest"]["clients"][client].get("policy")
+    except tomllib.TOMLDecodeError:
+        return None  # the policy stands in a table of its own
     return made if found == dict(policy) else None
 
 

@@ -1,0 +1,311 @@
+"""What a client declares of itself, what it is held to, and what it did when the wire failed it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convtest.clients.messages import MessagesClient
+from convtest.clients.port import Opening
+from convtest.conduct import conduct_of
+from convtest.config import load_config
+from convtest.errors import ConfigError, ScenarioError
+from convtest.events import TurnEnd
+from convtest.play import Played, perform
+from convtest.policy import Policy
+from convtest.prepare import Mode, prepare
+from convtest.reporting.conversation import conversation_lines
+from tests.playing import GOOD, Stage, checks_of, finding_of
+from tests.project import SECTION
+
+CUT = """
+    scenario: cut short
+    steps:
+      - user: Tell me a long story about a lighthouse.
+        interrupt: {after: 5}
+        expect: {ended: interrupted}
+      - user: What did I say?
+    """
+CLEARED = """
+    scenario: cleared
+    steps:
+      - user: My name is Ada.
+      - clear: main
+      - user: What is 1 + 1?
+      - resume: main
+      - user: What is 2 + 2?
+    """
+
+
+def play(stage: Stage, text: str, target: str, **policy: str) -> Played:
+    config = stage.config(target)
+    profile = replace(config.profile("assistant"), policy=policy)
+    (scenario,) = stage.scenarios(text)
+    stage.runs += 1
+    folder = stage.root / f"run-{stage.runs}"
+    folder.mkdir()
+    return perform(prepare(replace(config, clients={"assistant": profile}), scenario, Mode()), folder)
+
+
+class _Cut(MessagesClient):
+    """Edits its history when the turn after a cut one begins."""
+
+    def edit(self) -> None:
+        raise NotImplementedError
+
+    async def query(self, text: str) -> None:
+        if self._interrupted:
+            self._interrupted = False
+            self.edit()
+        await super().query(text)
+
+
+class DropsPrompt(_Cut):
+    def edit(self) -> None:
+        del self._messages[-2:]
+
+
+class DropsText(_Cut):
+    def edit(self) -> None:
+        del self._messages[-1:]
+
+
+class KeepsABeginning(_Cut):
+    def edit(self) -> None:
+        self._messages[-1]["content"][0]["text"] = "Once there"
+
+
+class MakesUpText(_Cut):
+    def edit(self) -> None:
+        self._messages[-1]["content"][0]["text"] += " and a sea that nobody saw"
+
+
+class MakesUpATool(_Cut):
+    def edit(self) -> None:
+        use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+        self._messages[-1]["content"].append(use)
+        result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "here"}
+        self._messages.append({"role": "user", "content": [result]})
+
+
+class ClearsNothing(MessagesClient):
+    """The history stays; only the id is another."""
+
+    async def clear_history(self) -> None:
+        kept = list(self._messages), list(self._turns)
+        await super().clear_history()
+        self._messages, self._turns = kept
+
+
+class ComesBack(MessagesClient):
+    """A resume brings back what was cleared."""
+
+    async def clear_history(self) -> None:
+        self._old = list(self._messages)
+        await super().clear_history()
+
+    def _save(self) -> None:
+        if self._id is not None:
+            kept = [*getattr(self, "_old", []), *self._messages]
+            self._store.save(self._id, kept, [i for i, m in enumerate(kept) if m["role"] == "user"])
+
+
+@pytest.mark.parametrize(
+    ("client", "policy", "check"),
+    [
+        ("DropsPrompt", {"interrupted_prompt": "either"}, None),
+        ("DropsPrompt", {"interrupted_prompt": "dropped"}, None),
+        ("DropsPrompt", {"interrupted_prompt": "kept"}, "prompts_once"),
+        (GOOD, {"interrupted_prompt": "kept", "partial_text": "yielded"}, None),
+        (GOOD, {"interrupted_prompt": "dropped"}, "kept_text"),
+        (GOOD, {"partial_text": "dropped"}, "kept_text"),
+        ("DropsText", {"partial_text": "dropped"}, None),
+        ("DropsText", {"partial_text": "prefix"}, None),
+        ("DropsText", {"partial_text": "yielded"}, "kept_text"),
+        ("KeepsABeginning", {"partial_text": "prefix"}, None),
+        ("KeepsABeginning", {"partial_text": "yielded"}, "kept_text"),
+        ("MakesUpText", {}, "kept_text"),
+        ("MakesUpText", {"partial_text": "prefix"}, "kept_text"),
+        ("MakesUpATool", {}, "kept_text"),
+    ],
+)
+def test_what_is_kept_of_an_interrupted_turn_is_what_the_policy_says(
+    stage: Stage, client: str, policy: dict[str, str], check: str | None
+) -> None:
+    target = client if ":" in client else f"tests.test_policies:{client}"
+
+    outcome = play(stage, CUT, target, **policy)
+
+    assert sorted(dict(checks_of(outcome))) == ([check] if check else []), outcome.verdict
+
+
+@pytest.mark.parametrize(
+    ("client", "cleared", "passes"),
+    [
+        (GOOD, "gone", True),
+        (GOOD, "back", True),
+        ("tests.test_policies:ClearsNothing", "either", False),
+        ("tests.test_policies:ComesBack", "gone", False),
+        ("tests.test_policies:ComesBack", "back", True),
+        ("tests.test_policies:ComesBack", "either", True),
+    ],
+)
+def test_what_was_cleared_is_gone_unless_the_policy_lets_a_resume_bring_it_back(
+    stage: Stage, client: str, cleared: str, passes: bool
+) -> None:
+    outcome = play(stage, CLEARED, client, cleared=cleared)
+
+    assert outcome.verdict.passed == passes, outcome.verdict
+    if not passes:
+        assert finding_of(outcome, "history").message == "what was cleared is sent again"
+        assert "My name is Ada." in finding_of(outcome, "history").seen
+
+
+def test_the_report_says_what_was_kept_and_what_to_do(stage: Stage) -> None:
+    found = finding_of(play(stage, CUT, "tests.test_policies:MakesUpText"), "kept_text")
+
+    assert found.message == "the history holds text that the session never yielded"
+    assert found.expected == "a beginning of 'Once there was a lighthouse', or nothing"
+    assert found.seen == "'Once there was a lighthouse and a sea that nobody saw'"
+    assert "convtest probe" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ('{interupted_prompt = "kept"}', "unknown policy 'interupted_prompt'.*did you mean 'interrupted_prompt'"),
+        ('{partial_text = "some"}', "policy partial_text: 'some' is not known.*one of yielded, prefix, dropped"),
+        ('"kept"', "policy is a table"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(tmp_path: Path, policy: str, message: str) -> None:
+    head = "[tool.convtest.clients.assistant]\n"
+    (tmp_path / "pyproject.toml").write_text(SECTION.replace(head, f"{head}policy = {policy}\n"))
+
+    with pytest.raises(ConfigError, match=f"(?s){message}"):
+        load_config(tmp_path)
+
+
+def test_the_defaults_bind_a_client_of_ones_own_the_least() -> None:
+    assert Policy() == Policy(
+        interrupted_prompt="either", partial_text="prefix", cleared="either", restarted_text="once"
+    )
+
+
+class AsksAgain(MessagesClient):
+    """After a stream that broke it asks for the whole answer once more and shows all of it."""
+
+    async def receive_response(self) -> Any:
+        events = super().receive_response()
+        async for event in events:
+            if getattr(event, "ended", None) == "connection_lost":
+                while self._messages[-1]["role"] == "assistant":
+                    self._messages.pop()
+                self._asked = True
+                async for other in super().receive_response():
+                    yield other
+                return
+            yield event
+
+
+class TakesAll(MessagesClient):
+    """Any end of a stream is an end of the answer."""
+
+    async def receive_response(self) -> Any:
+        async for event in super().receive_response():
+            lost = isinstance(event, TurnEnd) and event.ended == "connection_lost"
+            yield TurnEnd() if lost else event
+
+
+class Impatient(MessagesClient):
+    """Waits a tenth of a second, whatever it is told."""
+
+    def __init__(self, opening: Opening) -> None:
+        class Hasty:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(opening.clock, name)
+
+            async def sleep(self, ms: float) -> None:
+                await opening.clock.sleep(100)
+
+        super().__init__(replace(opening, clock=Hasty()))
+
+
+FAULT = """
+    scenario: faults
+    steps:
+      - user: Tell me a long story about a lighthouse.
+        fault: {fault}
+        expect: {{ended: {ended}, conduct: {conduct}}}
+    """
+
+
+@pytest.mark.parametrize(
+    ("client", "fault", "ended", "conduct", "said"),
+    [
+        (GOOD, "{status: 529}", "complete", "{surfaced: complete}", "tried again after 0.5s"),
+        (GOOD, "{status: 429, retry_after: 7s}", "complete", "{retry_after: obeyed}", "after 7.0s, retry-after obeyed"),
+        ("Impatient", "{status: 429, retry_after: 7s}", "complete", "{retry_after: ignored}", "retry-after ignored"),
+        (GOOD, "{do: close, after: 6}", "connection_lost", "{truncated: noticed, surfaced: connection_lost}", ""),
+        ("TakesAll", "{do: close, after: 6}", "complete", "{truncated: taken_as_complete}", "taken as complete"),
+        ("AsksAgain", "{do: reset, after: 6}", "complete", "{truncated: noticed, text: doubled}", "beginning twice"),
+        (GOOD, "{status: 400}", "error", "{surfaced: error (bad_request)}", ""),
+    ],
+)
+def test_what_a_client_does_when_the_wire_fails_is_in_the_transcript_and_assertable(
+    stage: Stage, client: str, fault: str, ended: str, conduct: str, said: str
+) -> None:
+    stage.options = {**stage.options, "max_retries": 1}
+    target = client if ":" in client else f"tests.test_policies:{client}"
+    text = FAULT.format(fault=fault, ended=ended, conduct=conduct)
+
+    outcome = play(stage, text, target, restarted_text="doubled")
+
+    # What no client may do is found by whole_answer, and is in the transcript all the same.
+    assert {name for name, _ in checks_of(outcome)} <= {"whole_answer"}, outcome.verdict
+    assert outcome.verdict.passed == (client != "TakesAll")
+    assert said in "\n".join(conversation_lines(outcome.transcript, {1}))
+
+
+def test_another_conduct_than_expected_fails(stage: Stage) -> None:
+    text = FAULT.format(
+        fault="{do: close, after: 6}", ended="connection_lost", conduct="{text: once, surfaced: refused}"
+    )
+
+    outcome = play(stage, text, GOOD)
+
+    assert [(one.check, one.expected, one.seen) for one in outcome.verdict.findings] == [
+        ("conduct", "text: once", "text: nothing showed it in this turn"),
+        ("conduct", "surfaced: refused", "surfaced: connection_lost"),
+    ]
+
+
+def test_a_text_said_twice_fails_unless_the_policy_says_so(stage: Stage) -> None:
+    text = FAULT.format(fault="{do: reset, after: 6}", ended="complete", conduct="{text: doubled}")
+    client = "tests.test_policies:AsksAgain"
+
+    assert play(stage, text, client, restarted_text="doubled").verdict.passed
+    found = finding_of(play(stage, text, client), "whole_answer")
+    assert found.message == "the beginning of an answer that broke off was said again"
+
+
+def test_an_answer_that_broke_off_after_its_stop_reason_is_whole(stage: Stage) -> None:
+    text = """
+        scenario: late
+        steps:
+          - user: What is 1 + 1?
+            fault: {do: close, after: 9}
+            expect: {ended: {one_of: [complete, connection_lost]}, contains: "2"}
+        """
+    client = "tests.test_policies:TakesAll"
+
+    outcome = play(stage, text, client)
+
+    assert conduct_of(outcome.transcript.turns()[0]).truncated in {None, "noticed"}
+    assert "whole_answer" not in dict(checks_of(outcome))
+
+
+def test_unknown_words_for_a_conduct_are_refused(stage: Stage) -> None:
+    with pytest.raises(ScenarioError, match="'thrice' is not one of the words that fit here\n    known: doubled, once"):
+        stage.scenarios(FAULT.format(fault="{do: close, after: 6}", ended="complete", conduct="{text: thrice}"))
