@@ -111,9 +111,10 @@ def _said(record: TurnRecord, main: list[Interaction]) -> Literal["once", "doubl
     client may let it go on with a broken answer), and its last answer."""
     if not _is_whole(main[-1]):
         return None
-    right = "".join("".join([*_own_words(main[-1], record.turn.prompt), _text_of(main[-1])]).split())
+    last = "".join(_text_of(main[-1]).split())
+    right = "".join("".join(_own_words(main[-1], record.turn.prompt)).split()) + last
     said = "".join(record.text.split())
-    return "doubled" if len(said) > len(right) and said.endswith(right[-40:]) else "once"
+    return "doubled" if len(said) > len(right) and said.endswith(last) else "once"
 
 
 def _own_words(last: Interaction, prompt: str) -> list[str]:
