@@ -67,15 +67,14 @@ class Sweeps:
     def note(self, report: pytest.TestReport, headline: str) -> str | None:
         """Count a point. For one that fails as an earlier one did, the line that stands for its whole report."""
         found = dict(report.user_properties).get(SWEEP)
-        if not found or not (report.when == "call" or report.outcome != "passed"):
+        if not found or report.skipped or not (report.when == "call" or report.failed):
             return None
         facts = json.loads(str(found))
         sweep = self._sweeps.setdefault(facts["base"], _Sweep(facts["turn"]))
         cell = sweep.cells.setdefault(facts["do"], {}).setdefault(facts["kind"], _Cell())
-        word = "error" if report.failed and report.when != "call" else report.outcome
-        cell.played, cell.held = cell.played + 1, cell.held + (word == "passed")
+        cell.played, cell.held = cell.played + 1, cell.held + report.passed
         cell.first = min(cell.first, math.inf if facts["after"] is None else facts["after"])
-        if word not in {"failed", "error"}:
+        if report.passed:
             return None
         cause = re.sub(r"\d+", "#", headline)
         first = self._first.setdefault((facts["base"], cause), (facts["label"], headline))
@@ -122,11 +121,18 @@ def _causes(sweep: _Sweep) -> Iterator[str]:
     if sweep.causes:
         yield f"  {len(sweep.causes)} cause{'s' * (len(sweep.causes) != 1)}:"
     for headline, points in list(sweep.causes.items())[:_MOST]:
-        named = ", ".join(points[:_MOST]) + (", …" if len(points) > _MOST else "")
+        named = ", ".join(sorted(points, key=_position)[:_MOST]) + (", …" if len(points) > _MOST else "")
         yield f"    {headline}"
         yield f"      {len(points)} point{'s' * (len(points) != 1)}, the first {named}"
     if len(sweep.causes) > _MOST:
         yield f"    … and {len(sweep.causes) - _MOST} more"
+
+
+def _position(label: str) -> tuple[str, float]:
+    """Workers report in any order."""
+    do, _, where = label.partition("@")
+    after = where.partition("-")[0]
+    return do, float(after) if after.isdigit() else math.inf
 
 
 def headline_of(report: Any) -> str:
