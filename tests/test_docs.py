@@ -91,7 +91,8 @@ def test_the_two_commands_at_the_top_of_the_readme_are_what_ci_runs() -> None:
 
 
 def test_the_scripts_are_sound_shell() -> None:
-    for script in [*(REPOSITORY / "scripts").iterdir(), REPOSITORY / ".ci" / "run"]:
+    shell = [script for script in (REPOSITORY / "scripts").iterdir() if not script.suffix]
+    for script in [*shell, REPOSITORY / ".ci" / "run"]:
         subprocess.run(["bash", "-n", str(script)], check=True)
         assert script.stat().st_mode & 0o111
 
