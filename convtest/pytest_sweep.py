@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
@@ -35,8 +35,17 @@ def asked_sweep(config: pytest.Config) -> "Asked | None":
     disturb = tuple(config.getoption("--convtest-sweep-disturb") or ())
     if not (turn or at or disturb):
         return None
-    from convtest.scenario.sweeping import Asked
+    from convtest.errors import did_you_mean
+    from convtest.scenario.grammar import SweepAt
+    from convtest.scenario.sweeping import SWEEPABLE, Asked, is_known
 
+    for one in disturb:
+        if not is_known(one):
+            help = did_you_mean(one, SWEEPABLE) or f"one of {', '.join(SWEEPABLE)}, or a status such as 529"
+            raise pytest.UsageError(f"--convtest-sweep-disturb: unknown disturbance {one!r}: {help}")
+    if at is not None and at not in get_args(SweepAt):
+        known = ", ".join(get_args(SweepAt))
+        raise pytest.UsageError(f"--convtest-sweep-at: unknown points {at!r}: one of {known}")
     return Asked(turn=turn, disturb=disturb, at=at)
 
 

@@ -18,6 +18,9 @@ Doing = Literal[
 ]
 
 
+SweepAt = Literal["every event", "every change", "text", "thinking", "tool_use", "tool_result"]
+
+
 class Shape(Struct, forbid_unknown_fields=True, frozen=True):
     """Base of every mapping in the language: unknown keys are errors."""
 
@@ -298,7 +301,7 @@ class SweepShape(Shape, frozen=True, kw_only=True):
 
     turn: str
     disturb: OneOrMore = "interrupt"
-    at: Literal["every event", "every change", "text", "thinking", "tool_use", "tool_result"] = "every event"
+    at: SweepAt = "every event"
     then: "list[StepShape] | None" = None
 
 

@@ -209,7 +209,7 @@ def _paths_outside(shape: ScenarioShape, node: Mapping) -> Iterator[Problem]:
 
 
 def _warnings(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[str]:
-    if not any(step.expect for step in steps) and not (shape.snapshot or shape.budget or shape.xfail):
+    if not any(step.expect for step in steps) and not (shape.snapshot or shape.budget or shape.xfail or shape.sweep):
         yield f"{node.keys['scenario'].line_only}: nothing is expected: add expect: to a step"
     for name, fact in shape.facts.items():
         for tell, answer in [(fact.tell, fact.answer), *((newer.tell, newer.answer) for newer in fact.then)]:

@@ -35,13 +35,19 @@ def _without_null(definition: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
+def _of_scalars(choice: dict[str, Any]) -> dict[str, Any]:
+    """A list of texts may hold other scalars too: `disturb: [interrupt, 529]`."""
+    texts = choice.get("items") == {"type": "string"}
+    return {**choice, "items": {"type": ["string", "number", "boolean"]}} if texts else choice
+
+
 def _one_property(value: dict[str, Any]) -> dict[str, Any]:
     kept = {key: part for key, part in value.items() if not (key == "default" and part is None)}
     if "anyOf" in kept:
         choices = [choice for choice in kept.pop("anyOf") if choice != {"type": "null"}]
         if any(choice.get("type") == "string" for choice in choices):
             # Where text is meant the loader takes any scalar as it is written: `contains: 18`.
-            choices = [choice for choice in choices if choice.get("type") not in {"number", "integer"}]
+            choices = [_of_scalars(choice) for choice in choices if choice.get("type") not in {"number", "integer"}]
             choices.append({"type": ["number", "boolean"]})
         kept |= choices[0] if len(choices) == 1 else {"anyOf": choices}
     elif kept.get("type") == "string":

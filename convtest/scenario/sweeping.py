@@ -83,7 +83,7 @@ def sweep_of(
     position = next((i for i, step in enumerate(shape.steps) if step.id == asked.turn and _is_turn(step)), None)
     disturb = tuple(dict.fromkeys([asked.disturb] if isinstance(asked.disturb, str) else asked.disturb))
     for one in disturb:
-        if not _is_known(one):
+        if not is_known(one):
             what = f"unknown disturbance {one!r}"
             help = did_you_mean(one, SWEEPABLE) or f"one of {', '.join(SWEEPABLE)}, or a status such as 529"
             problems.append(Problem(what, places.get("disturb", place), help))
@@ -109,7 +109,8 @@ def _is_turn(step: StepShape) -> bool:
     return any(getattr(step, key) is not None for key in TURN_KEYS)
 
 
-def _is_known(disturbance: str) -> bool:
+def is_known(disturbance: str) -> bool:
+    """Whether a turn can be swept by it."""
     return disturbance in SWEEPABLE or (disturbance.isdigit() and 400 <= int(disturbance) <= 599)
 
 
@@ -177,6 +178,10 @@ class _Maker:
         assert isinstance(node, Mapping)
         keys = {"expect": node.place, "disturb": node.place, **node.keys}
         entries: dict[str, Node] = {**node.entries, "expect": _mapping({"ended": node}, node.place)}
+        if shape.ask is not None:
+            # What it asks for is not expected of an answer that is cut: only the words are asked.
+            calm = msgspec.structs.replace(calm, ask=None, user=self._facts[shape.ask].ask)
+            entries["user"], keys["user"] = entries.pop("ask"), keys["ask"]
         marked = Mapping(entries, keys, node.flow, node.place)
         return msgspec.structs.replace(calm, disturb=disturb, expect=expect), marked
 
