@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from convtest.transcript import TurnRecord
+from convtest.wire.counting import is_spoilt
 from convtest.wire.interaction import Interaction
 
 _EARLY = 0.001
@@ -50,9 +51,10 @@ def conduct_of(record: TurnRecord) -> Conduct:
 
 def is_broken(one: Interaction) -> bool:
     """Its stream began and did not come to its end, for no fault of the client."""
-    if not 200 <= one.status < 300 or one.ended in {None, "closed_by_client"}:
+    if not 200 <= one.status < 300 or one.ended is None or _is_whole(one):
         return False
-    return not _is_whole(one)
+    # A client that closes a stream in which nonsense or an error came did not cut it.
+    return one.ended != "closed_by_client" or is_spoilt(one)
 
 
 def _is_whole(one: Interaction) -> bool:

@@ -199,7 +199,7 @@ class AsksAgain(MessagesClient):
     async def receive_response(self) -> Any:
         events = super().receive_response()
         async for event in events:
-            if getattr(event, "ended", None) == "connection_lost":
+            if isinstance(event, TurnEnd) and event.ended in {"connection_lost", "error", "overloaded"}:
                 while self._messages[-1]["role"] == "assistant":
                     self._messages.pop()
                 self._asked = True
@@ -250,6 +250,8 @@ FAULT = """
         (GOOD, "{do: close, after: 6}", "connection_lost", "{truncated: noticed, surfaced: connection_lost}", ""),
         ("TakesAll", "{do: close, after: 6}", "complete", "{truncated: taken_as_complete}", "taken as complete"),
         ("AsksAgain", "{do: reset, after: 6}", "complete", "{truncated: noticed, text: doubled}", "beginning twice"),
+        ("AsksAgain", "{do: malformed, after: 6}", "complete", "{text: doubled}", "beginning twice"),
+        ("AsksAgain", "{do: error_event, after: 6}", "complete", "{text: doubled}", "beginning twice"),
         (GOOD, "{status: 400}", "error", "{surfaced: error (bad_request)}", ""),
     ],
 )

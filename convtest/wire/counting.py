@@ -11,7 +11,7 @@ from convtest.events import TextDelta, kind_of
 from convtest.wire.interaction import TERMINAL, Interaction
 from convtest.wire.messages_api import MalformedStream, MessageStream, ReplyStream
 from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH, ChatStream
-from convtest.wire.sse import ServerEvent, SSEParser
+from convtest.wire.sse import ServerEvent, SSEParser, parse
 
 EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 
@@ -96,6 +96,19 @@ def served(one: Interaction) -> list[Served]:
         if is_event(piece):
             found.append(Served(_type(events), tuple(kind for event in events for kind in _yields(stream, event)), end))
     return found
+
+
+def is_spoilt(one: Interaction) -> bool:
+    """Whether an error event, or what is no event of its API, came in its stream."""
+    if not one.is_stream:
+        return False
+    stream = _reader(one.request.url)
+    try:
+        for event in parse([one.body]):
+            stream.feed(event)
+    except (MalformedStream, msgspec.DecodeError):
+        return True
+    return getattr(stream, "error", None) is not None
 
 
 def _reader(url: str) -> "ReplyStream | _Responses":
