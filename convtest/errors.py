@@ -7,6 +7,7 @@ ConvtestError
 │   └── MissingCapability
 ├── CassetteError       a cassette is missing, unreadable or does not fit
 │   ├── NoCassette
+│   ├── NothingToSweep
 │   ├── RecordedElsewhere
 │   ├── SpendingLimit
 │   ├── UnreadableCassette
@@ -18,9 +19,16 @@ ConvtestError
 """
 
 import difflib
+import sysconfig
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+_LIBRARIES = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), str(Path(__file__).parent), "<frozen",
+)  # fmt: skip
+"""Where code stands that is not the user's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +68,16 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {lowered[close[0]]!r}?"
     return f"known: {', '.join(choices)}" if choices else ""
+
+
+def raised_at(error: BaseException) -> str:
+    """`agent.py:12, in query`: the innermost place in a user's own code, else the innermost of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    ours = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    frame = (ours or frames)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}"
 
 
 class ConvtestError(Exception):
@@ -113,10 +131,11 @@ class NoCassette(CassetteError):
 
 
 class NothingToSweep(CassetteError):
-    """Nobody knows of which events the swept turn is made."""
+    """A sweep has no points, or nobody knows them."""
 
-    def __init__(self, why: str, *, place: Place, command: str) -> None:
-        super().__init__(f"{place.line_only}: {why}\n    record the base first: {command}")
+    def __init__(self, why: str, *, place: Place, command: str = "") -> None:
+        help = f"\n    record the base first: {command}" if command else ""
+        super().__init__(f"{place.line_only}: {why}{help}")
 
 
 class RecordedElsewhere(CassetteError):

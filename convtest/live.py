@@ -1,18 +1,16 @@
 """One live session: its client lives in a task of its own, so that no time limit of a step reaches into its scopes."""
 
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup
 
 from convtest.clients.port import Factory, Opening, SessionClient, SessionError
-from convtest.errors import ConvtestError
+from convtest.errors import ConvtestError, raised_at
 from convtest.events import Event, TurnEnd, kind_of
 from convtest.scenario.model import Disturbance, Turn
 from convtest.transcript import Refusal, StepRecord, TurnRecord
@@ -237,9 +235,8 @@ def _single(error: BaseException | None) -> BaseException | None:
 
 
 def _where(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" — {Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name}" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
+    place = raised_at(error)
+    return f"{type(error).__name__}: {error}{f' — {place}' if place else ''}"
 
 
 def _seen(event: Event) -> str:

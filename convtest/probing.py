@@ -23,6 +23,8 @@ class Observation:
 
     about: str
     words: str
+    defect: bool = False
+    """No choice of the client's: convtest fails on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +151,15 @@ class _Plays:
         if (missing := prepared.missing()) is not None:
             raise ClientError("it cannot be used", client=self._client, help=missing[1])
         try:
-            return perform(prepared, folder).transcript
+            transcript = perform(prepared, folder).transcript
         except MissingCapability as error:
             return error
+        told = transcript.turns()[0]
+        if told.end is None or told.end.ended != "complete":
+            # What it does when it is disturbed says nothing of a client that does not play one plain turn.
+            what = f"it does not play a plain turn ({told.turn.prompt!r}): the turn ends {_how(told)}"
+            raise ClientError(what, client=self._client, help="nothing was measured, and nothing is written")
+        return transcript
 
     def turns(self, name: str) -> list[TurnRecord]:
         """The turns of the session `main` after the fact was told; none where the probe could not be played."""
@@ -185,15 +193,22 @@ def _policy(play: _Plays) -> dict[str, str]:
 
 
 def _cut_short(play: _Plays) -> Iterator[Observation]:
-    yield Observation("interrupted in mid-text", _ending(play, "interrupted") + _text_kept(play, "interrupted"))
+    held = play.kept("interrupted")
+    more = held is not None and held[1] is not None and held[1].is_more
+    yield Observation("interrupted in mid-text", _ending(play, "interrupted") + _text_kept(play, "interrupted"), more)
     yield Observation("interrupted before the first byte", _prompt_kept(play, "interrupted early"))
-    kept = play.kept("interrupted at a tool")
-    if kept is not None:
-        tool = "is gone" if kept[1] is None or not kept[1].uses else "stays in the history"
-        after = play.turns("interrupted at a tool")[1]
-        taken = "the next turn works" if _is_complete(after) else f"the next turn ends {_how(after)}"
-        yield Observation("interrupted at a tool use", f"the tool use {tool}; {taken}")
+    yield _at_a_tool(play)
     yield Observation("killed in mid-text, then resumed", _text_kept(play, "killed").removeprefix(", "))
+
+
+def _at_a_tool(play: _Plays) -> Observation:
+    about, kept = "interrupted at a tool use", play.kept("interrupted at a tool")
+    if kept is None or not kept[0].calls:
+        return Observation(about, "no tool was used: it does not offer the scenario's")
+    tool = "is gone" if kept[1] is None or not kept[1].uses else "stays in the history"
+    after = play.turns("interrupted at a tool")[1]
+    taken = "the next turn works" if _is_complete(after) else f"the next turn ends {_how(after)}"
+    return Observation(about, f"the tool use {tool}; {taken}", not _is_complete(after))
 
 
 def _ending(play: _Plays, name: str) -> str:
@@ -250,8 +265,9 @@ def _under_faults(play: _Plays) -> Iterator[Observation]:
         if not turns:
             yield Observation(about, "nothing could be seen")
             continue
-        conduct = str(conduct_of(turns[0]))
-        yield Observation(about, f"{conduct or 'not tried again'}; the turn ends {_how(turns[0])}")
+        found = conduct_of(turns[0])
+        swallowed = found.truncated == "taken_as_complete" or bool(turns[0].hung or turns[0].crash)
+        yield Observation(about, f"{str(found) or 'not tried again'}; the turn ends {_how(turns[0])}", swallowed)
 
 
 def _is_complete(turn: TurnRecord) -> bool:
@@ -263,6 +279,8 @@ def _how(turn: TurnRecord) -> str:
         return "never: it hangs"
     if turn.crash:
         return f"in an exception: {turn.crash}"
+    if turn.error is not None:
+        return f"before it began: {turn.error.code}: {turn.error.message}"
     if turn.end is None:
         return "without a turn end"
     return turn.end.ended + (f" ({turn.end.error})" if turn.end.error else "")

@@ -15,7 +15,7 @@ import pytest
 from convtest.config import Config, load_config
 from convtest.errors import ConfigError, ConversationFailed, ConvtestError
 from convtest.pytest_gateway import GatewayAddress
-from convtest.pytest_sweep import Sweeps, headline_of
+from convtest.pytest_sweep import Sweeps, asked_sweep, headline_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,6 +142,7 @@ def pytest_configure(config: pytest.Config) -> None:
             loaded.profile(config.getoption("--convtest-client"))
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
+    asked_sweep(config)  # what is misspelt in it is said now, not at the first file
     config.stash[STATE] = State(loaded)
     config.pluginmanager.register(_Counter(config.stash[STATE]), "convtest-counter")
     if config.getoption("--convtest-live") and config.getoption("--convtest-record"):

@@ -41,7 +41,7 @@ def asked_sweep(config: pytest.Config) -> "Asked | None":
 
     for one in disturb:
         if not is_known(one):
-            help = did_you_mean(one, SWEEPABLE) or f"one of {', '.join(SWEEPABLE)}, or a status such as 529"
+            help = f"{did_you_mean(one, SWEEPABLE)}, or a status of a failure such as 529"
             raise pytest.UsageError(f"--convtest-sweep-disturb: unknown disturbance {one!r}: {help}")
     if at is not None and at not in get_args(SweepAt):
         known = ", ".join(get_args(SweepAt))
@@ -113,7 +113,7 @@ def _table(rows: dict[str, dict[str, _Cell]]) -> Iterator[str]:
     for row in rows.values():
         for kind, cell in row.items():
             firsts[kind] = min(cell.first, firsts.get(kind, cell.first))
-    kinds = sorted(firsts, key=lambda kind: firsts[kind])
+    kinds = sorted(firsts, key=lambda kind: (kind != "request", firsts[kind], kind))
     first = max(len(do) for do in rows)
     widths = [max(len(kind), *(len(_shown(row.get(kind))) for row in rows.values())) for kind in kinds]
     yield "  " + "  ".join([" " * first, *(f"{k:>{w}}" for k, w in zip(kinds, widths, strict=True))]).rstrip()
@@ -130,9 +130,10 @@ def _causes(sweep: _Sweep) -> Iterator[str]:
     if sweep.causes:
         yield f"  {len(sweep.causes)} cause{'s' * (len(sweep.causes) != 1)}:"
     for headline, points in list(sweep.causes.items())[:_MOST]:
-        named = ", ".join(sorted(points, key=_position)[:_MOST]) + (", …" if len(points) > _MOST else "")
+        named = ", ".join(sorted(points, key=_position)[:_MOST])
+        more = f", and {len(points) - _MOST} more" if len(points) > _MOST else ""
         yield f"    {headline}"
-        yield f"      {len(points)} point{'s' * (len(points) != 1)}, the first {named}"
+        yield f"      {len(points)} point{'s' * (len(points) != 1)}: {named}{more}"
     if len(sweep.causes) > _MOST:
         yield f"    … and {len(sweep.causes) - _MOST} more"
 

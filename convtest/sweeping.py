@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from convtest.clients.registry import SIMULATOR
 from convtest.config import Config
 from convtest.errors import NothingToSweep
 from convtest.prepare import base_recording, cassette_path, record_command
@@ -22,7 +23,12 @@ def points(config: Config, base: Scenario) -> list[Scenario]:
     sweep = base.sweep
     assert sweep is not None
     rounds = _rounds(config, base, sweep.turn)
-    return [point_of(base, sweep, point) for do in sweep.disturb for point in _points(do, sweep, rounds)]
+    found = [point for do in sweep.disturb for point in _points(do, sweep, rounds)]
+    if not found:
+        kinds = ", ".join(dict.fromkeys(kind for one in rounds for kind in one.kinds)) or "none"
+        why = f"the turn has no event at which the sweep would disturb it (at: {sweep.at}); it has {kinds}"
+        raise NothingToSweep(why, place=base.place_of("sweep", "at"))
+    return [point_of(base, sweep, point) for point in found]
 
 
 def _rounds(config: Config, base: Scenario, turn: Turn) -> list[Round]:
@@ -30,16 +36,18 @@ def _rounds(config: Config, base: Scenario, turn: Turn) -> list[Round]:
     command, place = record_command(config, base), turn.place
     if recorded:
         if recorded[0].digest and recorded[0].digest != digest(base):
-            raise NothingToSweep("the scenario changed since it was recorded", place=place, command=command)
+            anew = command.replace("convtest record", "convtest record --mode all", 1)
+            raise NothingToSweep("the scenario changed since it was recorded", place=place, command=anew)
         rounds = rounds_of([one for one in recorded if is_of(one, turn) and one.status == 200])
         if not rounds:
             shown = config.shown(cassette_path(config, base))
             raise NothingToSweep(f"{shown} holds no answer to this turn", place=place, command=command)
         return rounds
-    if not turn.simulate:
-        raise NothingToSweep("of which events this turn is made is not known", place=place, command=command)
     spec = base.sessions.get(turn.session)
-    path = _PATHS.get(config.profile(spec.client if spec else base.client).kind, PATH)
+    profile = config.profile(spec.client if spec else base.client)
+    if not turn.simulate or profile.upstream != SIMULATOR:
+        raise NothingToSweep("of which events this turn is made is not known", place=place, command=command)
+    path = _PATHS.get(profile.kind, PATH)
     return rounds_of([_simulated(body, number, turn, path) for number, body in enumerate(rehearsed(base, turn, path))])
 
 

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": {*GROUND, "scenario", "wire", "transcript", "conduct"},
     "reporting": {*GROUND, "conduct", "scenario", "wire", "transcript", "checks", "cassettes"},
     "prepare": {*GROUND, "config", "scenario", "wire", "clients", "cassettes", "transcript"},
-    "sweeping": {"errors", "config", "prepare", "scenario", "simulator", "wire"},
+    "sweeping": {"errors", "clients", "config", "prepare", "scenario", "simulator", "wire"},
     "answering": {"clock", "prepare", "clients", "cassettes", "wire"},
     "play": {
         *GROUND, "network", "prepare", "scenario", "wire", "clients", "simulator", "cassettes", "transcript", "runner",

@@ -162,6 +162,12 @@ def test_what_was_cleared_is_gone_unless_the_policy_lets_a_resume_bring_it_back(
         assert "My name is Ada." in finding_of(outcome, "history").seen
 
 
+def test_a_prompt_that_the_policy_keeps_is_missed_with_a_word_of_the_policy(stage: Stage) -> None:
+    outcome = play(stage, CUT, "tests.test_policies:DropsPrompt", interrupted_prompt="kept")
+
+    assert 'interrupted_prompt = "kept"' in finding_of(outcome, "prompts_once").advice
+
+
 def test_the_report_says_what_was_kept_and_what_to_do(stage: Stage) -> None:
     found = finding_of(play(stage, CUT, "tests.test_policies:MakesUpText"), "kept_text")
 

@@ -113,6 +113,26 @@ def test_a_machine_reads_it_too_and_nothing_is_written(clients: Project) -> None
     assert policies(clients)["open"] == {"partial_text": "dropped"}
 
 
+def test_a_client_that_plays_no_plain_turn_is_an_error_that_names_its_exception(clients: Project) -> None:
+    clients.write("clients.py", BROKEN + "\n    async def query(self, text):\n        raise RuntimeError('boom')\n")
+    before = clients.read("pyproject.toml")
+
+    done = clients.convtest("probe", "open")
+
+    assert done.code == 2
+    assert "it does not play a plain turn ('My name is Ada.')" in done.err
+    assert "RuntimeError: boom — clients.py:16, in query" in done.err
+    assert clients.read("pyproject.toml") == before
+
+
+def test_defects_are_told_from_choices_and_choices_from_what_they_permit(clients: Project) -> None:
+    out = clients.convtest("probe", "open", "forgets", "--dry-run").out
+
+    assert "\n! interrupted at a tool use " in out
+    assert "! no choice but a defect" in out
+    assert "interrupted_prompt = dropped permits that the prompt of an interrupted turn is lost" in out
+
+
 def test_who_cannot_be_measured_is_named(clients: Project) -> None:
     unknown, blind = clients.convtest("probe", "claud"), clients.convtest("probe", "blind")
 

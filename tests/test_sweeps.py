@@ -135,6 +135,7 @@ def test_a_scenario_that_changed_since_it_was_recorded_is_not_swept(story: Proje
 
     assert done.counts() == {"error": 1, "deselected": 1}
     assert "the scenario changed since it was recorded" in done.out
+    assert "convtest record --mode all scenarios/story.yaml::story" in done.out
 
 
 def test_sweeps_are_left_out_where_something_is_recorded_or_live(story: Project) -> None:
@@ -151,7 +152,9 @@ def test_failures_are_grouped_by_cause_and_the_first_is_shown_in_full(story: Pro
 
     assert done.code == 1
     assert "sweep of swept in scenarios/story.yaml::story: 45 of 49 points hold" in done.out
-    assert "    tool_pairs (layer wire): the tool use look has no result\n      4 points, the first" in done.out
+    assert (
+        "    tool_pairs (layer wire): the tool use look has no result\n      4 points: interrupt@6-tool_use" in done.out
+    )
     assert done.out.count("the tool use look has no result\n      expected  one tool_result") == 1
     assert done.out.count("as at ") == 3
 
@@ -260,8 +263,11 @@ def test_the_command_tells_failures_from_errors(story: Project) -> None:
 
     assert (failed.code, misspelt.code, one.code) == (1, 2, 1)
     assert "0 of 2 points hold" in one.out
-    assert "failed  scenarios/story.yaml::story[interrupt@6-tool_use]" in failed.out
-    assert "unknown disturbance 'interupt'" in misspelt.out
+    assert failed.out.count("story[interrupt@6-tool_use]") == 2  # the head of its report, and how to run it
+    assert "4 points: interrupt@6-tool_use, kill@6-tool_use, reset@15-content_block_stop" in failed.out
+    assert "as at" not in failed.out
+    assert "Traceback" not in failed.text
+    assert "unknown disturbance 'interupt'" in misspelt.err
 
 
 @pytest.mark.parametrize(
@@ -271,6 +277,8 @@ def test_the_command_tells_failures_from_errors(story: Project) -> None:
         ("{turn: swept, disturb: kil}", "unknown disturbance 'kil'\n.*did you mean 'kill'"),
         ("{turn: swept, disturb: 200}", "unknown disturbance '200'"),
         ("{turn: swept, at: noon}", "at"),
+        ("{turn: swept, disturb: []}", "disturb names nothing"),
+        ("{turn: swept, then: []}", "then names no step"),
         ("{turn: swept, then: [{ask: whom}]}", "unknown fact 'whom'\n.*did you mean 'who'"),
         ("{turn: swept, then: [{user: a, expect: {contain: b}}]}", "unknown key 'contain'"),
     ],
@@ -302,15 +310,82 @@ def test_an_ask_may_be_swept_like_any_other_turn(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--disturb=interupt", "unknown disturbance 'interupt': did you mean 'interrupt'?"),
-        ("--at=noon", "unknown points 'noon': one of every event, every change, text"),
+        ("--disturb=interupt", "unknown disturbance 'interupt': did you mean 'interrupt'?, or a status"),
+        ("--disturb=52", "unknown disturbance '52'"),
+        ("--at=noon", "'noon' is not one of 'every event', 'every change', 'text'"),
+        ("--turn=boat", "no turn of steps itself (in no repeat or together) has the id 'boat'"),
+        ("-k=nothing", "no point matches -k 'nothing'"),
     ],
 )
 def test_what_the_command_line_misspells_is_named_there(story: Project, option: str, message: str) -> None:
-    done = story.convtest("sweep", option)
+    done = story.convtest("sweep", *option.split("=", 1))
 
     assert done.code == 2
-    assert message in done.out
+    assert message in " ".join(done.err.split())
+    assert done.out == ""
+
+
+@pytest.mark.parametrize("option", ["--convtest-sweep-disturb=interupt", "--convtest-sweep-at=noon"])
+def test_pytest_names_a_misspelt_option_before_any_file(story: Project, option: str) -> None:
+    done = story.pytest(option)
+
+    assert done.code == 4
+    assert option.partition("=")[0] in done.err
+    assert "story.yaml" not in done.text
+
+
+def test_points_that_failed_are_known_again(story: Project) -> None:
+    story.write("client.py", LEAVES_OPEN)
+    story.write("pyproject.toml", OPEN.replace('"-p", "no:cacheprovider"', ""))
+
+    first, again = story.pytest(), story.pytest("--lf")
+
+    assert first.counts() == {"failed": 4, "passed": 46}
+    assert again.counts() == {"failed": 4}
+
+
+@pytest.mark.parametrize("at", ["thinking", "tool_use"])
+def test_a_sweep_without_a_point_is_an_error(project: Project, at: str) -> None:
+    plain = "scenario: a\nsteps:\n  - user: Hello.\n    id: a\n    simulate: {text: Hello you.}\n"
+    project.write("scenarios/a.yaml", plain + f"sweep: {{turn: a, at: {at}}}\n")
+
+    done = project.pytest()
+
+    assert done.counts() == {"passed": 1, "error": 1}
+    assert f"no event at which the sweep would disturb it (at: {at}); it has text" in done.out
+
+
+def test_a_real_model_is_not_swept_by_what_is_simulated(project: Project) -> None:
+    project.write("pyproject.toml", SECTION.replace('upstream = "simulator"', 'upstream = "http://127.0.0.1:9"'))
+    project.write("scenarios/story.yaml", STORY)
+
+    done = project.pytest("-m", "sweep")
+
+    assert done.counts() == {"error": 1, "deselected": 1}
+    assert "record the base first: convtest record scenarios/story.yaml::story" in done.out
+
+
+def test_the_causes_are_there_for_machines_too(story: Project) -> None:
+    story.write("client.py", LEAVES_OPEN)
+    story.write("pyproject.toml", OPEN)
+
+    found = json.loads(story.convtest("sweep", "--json").out)
+
+    causes = {point["cause"] for point in found["points"] if point["outcome"] == "failed"}
+    assert causes == {"tool_pairs (layer wire): the tool use look has no result"}
+    assert all(point["cause"] is None for point in found["points"] if point["outcome"] == "passed")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{user: a, disturb: {do: fork, after: 3, as: main}, expect: {ended: complete}}",
+        "{fork: main, as: main}",
+    ],
+)
+def test_a_fork_begins_a_session_of_its_own(stage: Stage, step: str) -> None:
+    with pytest.raises(ScenarioError, match="there is a session 'main' already"):
+        stage.scenarios(f"scenario: x\nsteps: [{{user: b}}, {step}]")
 
 
 def test_rows_and_clients_are_swept_each(project: Project) -> None:

@@ -152,11 +152,11 @@ def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
     blocks = list(request_blocks(last.canonical))
     while blocks and not (blocks[-1].kind == "text" and record.turn.prompt.strip() in blocks[-1].text):
         blocks.pop()
-    prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, _is_bound(record)))
+    prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, is_bound(record)))
     return _replaced(state, blocks=tuple(blocks[:-1]), prompts=prompts, quiet=True)
 
 
-def _is_bound(record: TurnRecord) -> bool:
+def is_bound(record: TurnRecord) -> bool:
     """Whether the prompt of a turn that was cut short has to stand in the next request: as the policy declares."""
     interrupted = {one.do for one in record.turn.disturbances} == {"interrupt"}
     return interrupted and record.policy.interrupted_prompt == "kept"

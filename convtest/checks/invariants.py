@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Any
 
 from convtest.checks.habits import is_kept
-from convtest.checks.histories import Block, Prompt, Seen, follow, mass_of, request_blocks, settings_of
+from convtest.checks.histories import Block, Prompt, Seen, follow, is_bound, mass_of, request_blocks, settings_of
 from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
@@ -133,7 +133,17 @@ def prompts_once(transcript: Transcript) -> Iterator[Finding]:
         problem = _prompt_problem(seen.before.prompts, request_blocks(seen.sent))
         if problem:
             message, expected, found = problem
-            yield at_step(seen.record, "prompts_once", "wire", message, expected=expected, seen=found, key="user")
+            bound = "earlier prompt is gone" in message and any(map(is_bound, transcript.heard(seen.record)))
+            advice = _BY_POLICY if bound else ""
+            yield at_step(
+                seen.record, "prompts_once", "wire", message, expected=expected, seen=found, advice=advice, key="user"
+            )
+
+
+_BY_POLICY = (
+    'the client\'s policy says interrupted_prompt = "kept"; if it means to drop the prompt of a turn that is '
+    "interrupted, declare that: convtest probe"
+)
 
 
 def _prompt_problem(prompts: tuple[Prompt, ...], blocks: tuple[Block, ...]) -> tuple[str, str, str] | None:

@@ -11,6 +11,14 @@ from convtest.cli.project import project
 from convtest.config import Config
 from convtest.probing import Probed, probe
 
+_PERMITS: Mapping[tuple[str, str], str] = {
+    ("interrupted_prompt", "either"): "that the prompt of an interrupted turn is lost",
+    ("interrupted_prompt", "dropped"): "that the prompt of an interrupted turn is lost",
+    ("partial_text", "dropped"): "that what was yielded of an interrupted answer is lost",
+    ("cleared", "back"): "that a cleared history is sent again after a resume",
+    ("restarted_text", "doubled"): "that the beginning of an answer is shown twice",
+}
+
 
 @click.command(name="probe")
 @click.argument("clients", nargs=-1, required=True)
@@ -44,8 +52,13 @@ def _tell(config: Config, one: Probed) -> None:
     click.echo(f"{one.client} ({config.profile(one.client).kind})")
     width = max(len(seen.about) for seen in one.observations)
     for seen in one.observations:
-        click.echo(f"  {seen.about:<{width}}  {seen.words}")
+        click.echo(f"{'!' if seen.defect else ' '} {seen.about:<{width}}  {seen.words}")
+    if any(seen.defect for seen in one.observations):
+        click.echo("! no choice but a defect: a sweep shows where")
     click.echo(f"  policy = {_table(one.policy)}")
+    for name, value in one.policy.items():
+        if (name, value) in _PERMITS:
+            click.echo(f"  {name} = {value} permits {_PERMITS[name, value]}: declare it only if that is meant")
     for name, declared in config.profile(one.client).policy.items():
         if name in one.policy and one.policy[name] != declared:
             click.echo(f"  declared so far: {name} = {declared}; measured: {one.policy[name]}")

@@ -3,14 +3,43 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
+from typing import get_args
 
 import click
 
 from convtest.cli.project import missing_folders, project
 from convtest.cli.running import NOTHING_COLLECTED, Fact, run_pytest
 from convtest.errors import ConfigError
+from convtest.scenario.grammar import SweepAt
 
-_DOTS = re.compile(r"^[.FEsxX]+( +\[ *\d+%\])?$|^bringing up nodes")
+_NOISE = re.compile(r"^[.FEsxX]+( +\[ *\d+%\])?$|^bringing up nodes|^FAILED |^=+ short test summary info")
+"""Dots, and the list of what failed."""
+
+
+def _check(disturb: tuple[str, ...]) -> None:
+    for one in disturb:
+        if not is_known(one):
+            help = f"{did_you_mean(one, SWEEPABLE)}, or a status of a failure such as 529"
+            raise click.BadParameter(f"unknown disturbance {one!r}: {help}", param_hint="--disturb")
+
+
+def _nothing(turn: str | None, expression: str | None) -> str:
+    if expression:
+        return f"nothing to sweep: no point matches -k {expression!r}"
+    if turn:
+        return f"nothing to sweep: no turn of steps itself (in no repeat or together) has the id {turn!r}"
+    return "nothing to sweep: name a turn (--turn ID), or give a scenario sweep: {turn: ID}"
+
+
+def _report(output: str) -> Iterator[str]:
+    """What pytest printed, without its dots and without the points that failed as an earlier one did: the grid names
+    them."""
+    lines = output.splitlines()
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        repeated = line.startswith("as at ") or (line.startswith("___") and following.startswith("as at "))
+        if not (repeated or _NOISE.match(line)):
+            yield line
 
 
 def _for_pytest(expression: str) -> str:
@@ -22,7 +51,7 @@ def _for_pytest(expression: str) -> str:
 @click.argument("items", nargs=-1)
 @click.option("--turn", metavar="ID", help="The turn to disturb, by its id:; default: the one the scenario sweeps.")
 @click.option("--disturb", multiple=True, metavar="NAME", help="What by: interrupt, kill, reset, 529 … (repeatable).")
-@click.option("--at", metavar="POINTS", help="Where: every event (default), every change, or a kind of event.")
+@click.option("--at", type=click.Choice(get_args(SweepAt)), help="Where; default: every event.")
 @click.option("--client", help="Play with this client profile.")
 @click.option("-k", "expression", help="Only points that match, as pytest's -k.")
 @click.option("--workers", type=int, metavar="N", help="Points to play at once (needs pytest-xdist).")
@@ -45,12 +74,9 @@ def command(
     config = project()
     if not items and (missing := missing_folders(config)):
         raise ConfigError(missing[0], where="[tool.convtest]")
-    options = [
-        "-m",
-        "sweep",
-        *(["-k", _for_pytest(expression)] if expression else []),
-        *(["-n", str(workers)] if workers else []),
-    ]
+    _check(disturb)
+    options = ["-m", "sweep", *(["-k", _for_pytest(expression)] if expression else [])]
+    options += ["-n", str(workers)] if workers else []
     options += [f"--convtest-sweep-turn={turn}"] if turn else []
     options += [f"--convtest-sweep-disturb={one}" for one in disturb]
     options += [f"--convtest-sweep-at={at}"] if at else []
@@ -59,17 +85,17 @@ def command(
 
     def finished(fact: Fact) -> str | None:
         played.append(fact)
-        return None if fact["outcome"] == "passed" or as_json else f"{fact['outcome']:<7} {fact['item']}"
+        return None
 
     arguments = list(items) or [str(root) for root in config.scenarios if root.is_dir()]
     ran = run_pytest([*options, *arguments], finished)
     if ran.code == NOTHING_COLLECTED:
-        click.echo("nothing to sweep: name a turn (--turn ID), or give a scenario sweep: {turn: ID}", err=True)
+        click.echo(_nothing(turn, expression), err=True)
         sys.exit(2)
     if as_json:
-        points = [{key: one[key] for key in ("item", "outcome", "seconds")} for one in played]
+        points = [{key: one.get(key) for key in ("item", "outcome", "seconds", "cause")} for one in played]
         click.echo(json.dumps({"points": points, "held": sum(one["outcome"] == "passed" for one in played)}))
     else:
-        click.echo("\n".join(line for line in ran.output.splitlines() if not _DOTS.match(line)).strip())
+        click.echo("\n".join(_report(ran.output)).strip())
     errors = any(one["outcome"] == "error" for one in played) or ran.code in (2, 3, 4)
     sys.exit(2 if errors else min(ran.code, 1))

@@ -19,6 +19,7 @@ import msgspec
 from convtest.clients.command import CRASHED
 from convtest.clients.port import CAPABILITIES, Opening, SessionClient, SessionError, Tool, lacks
 from convtest.clients.tools import import_target
+from convtest.errors import raised_at
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd, kind_of
 
 ADDRESS, KEY = "CONVTEST_BASE_URL", "CONVTEST_API_KEY"
@@ -97,8 +98,7 @@ class Host:
             self._say({"type": "error", "error": error.code, "message": str(error)})
         except Exception as error:
             traceback.print_exc()
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            said = f"{type(error).__name__}: {error} — {Path(place.filename).name}:{place.lineno}, in {place.name}"
+            said = f"{type(error).__name__}: {error} — {raised_at(error)}"
             self._say({"type": "error", "error": CRASHED, "message": said})
 
     def _capability(self, name: str) -> Any:

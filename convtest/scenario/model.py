@@ -90,7 +90,7 @@ class Disturbance:
 
     def __str__(self) -> str:
         if self.do == "status":
-            return f"status {self.status}" + (f" after {self.after} answers" if self.after else "")
+            return f"status {self.status}" + (f" after answer {self.after}" if self.after else "")
         return f"{self.do} after {self.after}" if self.at is None else f"{self.do} at {self.at}"
 
 

@@ -176,6 +176,10 @@ class _Steps:
 
     def _mid_turn(self, kind: ActKind, turn: Turn, new: str | None) -> None:
         """The act that a disturbance asks for: a fork while the turn streams, a resume once its client is gone."""
+        if new in self._known:
+            what = f"there is a session {new!r} already"
+            help = "a fork begins a new one: give it another name with as:"
+            self._problems.append(Problem(what, turn.place, help))
         self._known.add(new or turn.session)
         self._inherit(kind, turn.session, new or turn.session, None)
         base = {name: getattr(turn, name) for name in ("options", "place", "node", "group")}
@@ -223,6 +227,10 @@ class _Steps:
             return
         if key in _NEEDS_AS and shape.as_ is None:
             self._problems.append(Problem(f"{key} needs as: to name the new session", node.keys[key]))
+            return
+        if key == "fork" and shape.as_ in self._known:
+            what = f"there is a session {shape.as_!r} already"
+            self._problems.append(Problem(what, node.keys["as"], "a fork begins a new one: give it another name"))
             return
         if key == "save":
             self._saved.add(target)

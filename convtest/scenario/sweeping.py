@@ -85,12 +85,16 @@ def sweep_of(
     for one in disturb:
         if not is_known(one):
             what = f"unknown disturbance {one!r}"
-            help = did_you_mean(one, SWEEPABLE) or f"one of {', '.join(SWEEPABLE)}, or a status such as 529"
+            help = f"{did_you_mean(one, SWEEPABLE)}, or a status of a failure such as 529"
             problems.append(Problem(what, places.get("disturb", place), help))
     if position is None:
         ids = [step.id for step in shape.steps if step.id and _is_turn(step)]
         help = did_you_mean(asked.turn, ids) or "give it an id:; it stands in steps itself, in no repeat or together"
         problems.append(Problem(f"no turn has the id {asked.turn!r}", places.get("turn", place), help))
+    if not disturb:
+        problems.append(Problem("disturb names nothing", places.get("disturb", place), "leave it out for: interrupt"))
+    if asked.then is not None and not asked.then:
+        problems.append(Problem("then names no step", places.get("then", place), "leave it out to ask for every fact"))
     if position is None or problems:
         return None
     turn = next(step for step in steps if isinstance(step, Turn) and step.id == asked.turn)
