@@ -10,8 +10,9 @@ import click
 
 from convtest.cli.project import missing_folders, project
 from convtest.cli.running import NOTHING_COLLECTED, Fact, run_pytest
-from convtest.errors import ConfigError
+from convtest.errors import ConfigError, did_you_mean
 from convtest.scenario.grammar import SweepAt
+from convtest.scenario.sweeping import SWEEPABLE, is_known
 
 _NOISE = re.compile(r"^[.FEsxX]+( +\[ *\d+%\])?$|^bringing up nodes|^FAILED |^=+ short test summary info")
 """Dots, and the list of what failed."""
