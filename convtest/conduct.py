@@ -8,6 +8,7 @@ import msgspec
 from convtest.transcript import TurnRecord
 from convtest.wire.counting import is_spoilt
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import text_of_content
 
 _EARLY = 0.001
 """Seconds by which a try may come before its time and still have waited for it."""
@@ -41,7 +42,7 @@ def conduct_of(record: TurnRecord) -> Conduct:
     broken = [one for one in main if is_broken(one)]
     failed = broken or [one for one in main if not 200 <= one.status < 300]
     return Conduct(
-        waits=tuple(waits_of(sent)),
+        waits=tuple(_waits(sent)),
         retry_after=_obeyed(sent),
         truncated=_truncated(record, main, broken),
         text=_said(record, main) if broken and record.end and record.end.ended == "complete" else None,
@@ -62,7 +63,7 @@ def _is_whole(one: Interaction) -> bool:
     return 200 <= one.status < 300 and one.reply().get("stop_reason") is not None
 
 
-def waits_of(sent: list[Interaction]) -> list[float]:
+def _waits(sent: list[Interaction]) -> list[float]:
     """Seconds from the end of each answer to the next request for the same."""
     last: dict[tuple[str, bytes], float] = {}
     found: list[float] = []
@@ -113,7 +114,7 @@ def _said(record: TurnRecord, main: list[Interaction]) -> Literal["once", "doubl
     client may let it go on with a broken answer), and its last answer."""
     if not _is_whole(main[-1]):
         return None
-    last = "".join(_text_of(main[-1]).split())
+    last = "".join(text_of_content(main[-1].reply().get("content")).split())
     right = "".join("".join(_own_words(main[-1], record.turn.prompt)).split()) + last
     said = "".join(record.text.split())
     return "doubled" if len(said) > len(right) and said.endswith(last) else "once"
@@ -135,10 +136,6 @@ def _own_words(last: Interaction, prompt: str) -> list[str]:
 def _asked(one: Interaction) -> tuple[str, bytes]:
     """What was asked, however: a client may ask again without streaming."""
     return one.request.url, msgspec.json.encode(one.canonical.messages)
-
-
-def _text_of(one: Interaction) -> str:
-    return "".join(b.get("text") or "" for b in one.reply().get("content") or [] if b.get("type") == "text")
 
 
 def _surfaced(record: TurnRecord) -> str:

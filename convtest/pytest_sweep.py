@@ -35,14 +35,12 @@ def asked_sweep(config: pytest.Config) -> "Asked | None":
     disturb = tuple(config.getoption("--convtest-sweep-disturb") or ())
     if not (turn or at or disturb):
         return None
-    from convtest.errors import did_you_mean
     from convtest.scenario.grammar import SweepAt
-    from convtest.scenario.sweeping import SWEEPABLE, Asked, is_known
+    from convtest.scenario.sweeping import Asked, unknown
 
     for one in disturb:
-        if not is_known(one):
-            help = f"{did_you_mean(one, SWEEPABLE)}, or a status of a failure such as 529"
-            raise pytest.UsageError(f"--convtest-sweep-disturb: unknown disturbance {one!r}: {help}")
+        if (wrong := unknown(one)) is not None:
+            raise pytest.UsageError(f"--convtest-sweep-disturb: {': '.join(wrong)}")
     if at is not None and at not in get_args(SweepAt):
         known = ", ".join(get_args(SweepAt))
         raise pytest.UsageError(f"--convtest-sweep-at: unknown points {at!r}: one of {known}")

@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pytest_plugin": {
         "errors", "config", "pytest_gateway", "pytest_items", "pytest_recording", "pytest_sweep", "recording",
     },
-    "pytest_sweep": {"errors", "scenario"},
+    "pytest_sweep": {"scenario"},
     "loading": {"config", "scenario"},
     "pytest_items": {
         "errors", "config", "loading", "clients", "scenario", "prepare", "play", "reporting", "pytest_plugin",

@@ -310,7 +310,7 @@ def test_an_ask_may_be_swept_like_any_other_turn(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--disturb=interupt", "unknown disturbance 'interupt': did you mean 'interrupt'?, or a status"),
+        ("--disturb=interupt", "unknown disturbance 'interupt': did you mean 'interrupt'? (a status"),
         ("--disturb=52", "unknown disturbance '52'"),
         ("--at=noon", "'noon' is not one of 'every event', 'every change', 'text'"),
         ("--turn=boat", "no turn of steps itself (in no repeat or together) has the id 'boat'"),
@@ -581,7 +581,7 @@ def test_hundreds_of_points_read_one_cassette_once(stage: Stage, monkeypatch: py
     assert len(read) <= 1
 
 
-def test_a_client_that_hangs_is_one_failed_point_and_the_next_is_unharmed(stage: Stage) -> None:
+def test_a_stall_ends_by_the_clients_own_limit_and_takes_no_time(stage: Stage) -> None:
     text = STORY.replace("id: story\n", "id: story\ntimeout: 1s\n").replace("[interrupt, kill, reset, 529]", "stall")
     stage.options = {**stage.options, "read_timeout": 30}
 

@@ -9,6 +9,7 @@ from convtest.checks.result import Finding, at_step
 from convtest.events import ToolUse
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.canonical import Canonical
+from convtest.wire.messages_api import text_of_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _by_policy(seen: Seen, cut: TurnRecord, kept: str, yielded: str) -> Iterator
 def _whole_text(cut: TurnRecord) -> Iterator[str]:
     for one in cut.main():
         if one.ended == "complete":
-            yield from (b.get("text") or "" for b in one.reply().get("content") or [] if b.get("type") == "text")
+            yield text_of_content(one.reply().get("content"))
 
 
 def _between(blocks: tuple[Block, ...], cut: str, current: str) -> list[Block] | None:

@@ -10,9 +10,9 @@ import click
 
 from convtest.cli.project import missing_folders, project
 from convtest.cli.running import NOTHING_COLLECTED, Fact, run_pytest
-from convtest.errors import ConfigError, did_you_mean
+from convtest.errors import ConfigError
 from convtest.scenario.grammar import SweepAt
-from convtest.scenario.sweeping import SWEEPABLE, is_known
+from convtest.scenario.sweeping import unknown
 
 _NOISE = re.compile(r"^[.FEsxX]+( +\[ *\d+%\])?$|^bringing up nodes|^FAILED |^=+ short test summary info")
 """Dots, and the list of what failed."""
@@ -20,9 +20,8 @@ _NOISE = re.compile(r"^[.FEsxX]+( +\[ *\d+%\])?$|^bringing up nodes|^FAILED |^=+
 
 def _check(disturb: tuple[str, ...]) -> None:
     for one in disturb:
-        if not is_known(one):
-            help = f"{did_you_mean(one, SWEEPABLE)}, or a status of a failure such as 529"
-            raise click.BadParameter(f"unknown disturbance {one!r}: {help}", param_hint="--disturb")
+        if (wrong := unknown(one)) is not None:
+            raise click.BadParameter(": ".join(wrong), param_hint="--disturb")
 
 
 def _nothing(turn: str | None, expression: str | None) -> str:

@@ -82,11 +82,8 @@ def sweep_of(
     places = inner.keys if isinstance(inner, Mapping) else {}
     position = next((i for i, step in enumerate(shape.steps) if step.id == asked.turn and _is_turn(step)), None)
     disturb = tuple(dict.fromkeys([asked.disturb] if isinstance(asked.disturb, str) else asked.disturb))
-    for one in disturb:
-        if not is_known(one):
-            what = f"unknown disturbance {one!r}"
-            help = f"{did_you_mean(one, SWEEPABLE)}, or a status of a failure such as 529"
-            problems.append(Problem(what, places.get("disturb", place), help))
+    wrong = [found for one in disturb if (found := unknown(one)) is not None]
+    problems += [Problem(what, places.get("disturb", place), help) for what, help in wrong]
     if position is None:
         ids = [step.id for step in shape.steps if step.id and _is_turn(step)]
         help = did_you_mean(asked.turn, ids) or "give it an id:; it stands in steps itself, in no repeat or together"
@@ -113,9 +110,12 @@ def _is_turn(step: StepShape) -> bool:
     return any(getattr(step, key) is not None for key in TURN_KEYS)
 
 
-def is_known(disturbance: str) -> bool:
-    """Whether a turn can be swept by it."""
-    return disturbance in SWEEPABLE or (disturbance.isdigit() and 400 <= int(disturbance) <= 599)
+def unknown(disturbance: str) -> tuple[str, str] | None:
+    """What is wrong with it, and what to write instead; None where a turn can be swept by it."""
+    if disturbance in SWEEPABLE or (disturbance.isdigit() and 400 <= int(disturbance) <= 599):
+        return None
+    help = f"{did_you_mean(disturbance, SWEEPABLE)} (a status of a failure goes too, such as 529)"
+    return f"unknown disturbance {disturbance!r}", help
 
 
 def _asked_after(asked: SweepShape, facts: dict[str, Fact], steps: Iterable[Step], swept: Turn) -> list[StepShape]:

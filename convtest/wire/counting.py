@@ -50,8 +50,8 @@ class Round:
         return [*(self.answer.yielded or parsed), *["tool_result"] * self.results]
 
 
-def rounds_of(answers: Sequence[Interaction], *, goes_on: bool = False) -> list[Round]:
-    """A turn's answers in order; `goes_on` says that tools ran after the last one too."""
+def rounds_of(answers: Sequence[Interaction]) -> list[Round]:
+    """A turn's answers in order, each with the tool results before the next; of what was asked again, the last."""
     last: dict[str, Interaction] = {one.canonical.key: one for one in answers}
     kept = [one for one in answers if last[one.canonical.key] is one]
     if any(one.yielded for one in kept):
@@ -60,8 +60,7 @@ def rounds_of(answers: Sequence[Interaction], *, goes_on: bool = False) -> list[
     for position, one in enumerate(kept):
         events = served(one)
         calls = sum(event.yields.count("tool_use") for event in events)
-        follows = goes_on or position + 1 < len(kept)
-        found.append(Round(answer=one, events=events, results=calls if follows else 0))
+        found.append(Round(answer=one, events=events, results=calls if position + 1 < len(kept) else 0))
     return found
 
 
