@@ -1,5 +1,6 @@
 """The real Claude Agent SDK with the CLI it bundles, behind the gateway: simulated, recorded and replayed."""
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from convtest.cassettes import store
 from convtest.checks.habits import is_kept
 from convtest.checks.histories import Block
+from convtest.clients.claude_sessions import StoredSessions
 from convtest.config import Config, Profile
 from convtest.errors import ClientError
 from convtest.play import Played, perform
@@ -605,6 +607,28 @@ def test_a_kill_that_waits_for_nothing_may_lose_the_prompt_and_nothing_else(stag
 
     for _ in range(3):
         assert report(play(stage, text, claude(settle=0))) == ""
+
+
+def test_what_the_cli_takes_away_while_its_sessions_are_read_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = tmp_path / "projects" / "here" / "session.jsonl"
+    stored.parent.mkdir(parents=True)
+    stored.write_text('{"uuid":"a"}\n')
+    (stored.parent / "gone.jsonl").symlink_to(tmp_path / "nowhere")
+    lock = tmp_path / ".claude.json.lock"
+    lock.mkdir()
+    listed = os.scandir
+
+    def take_the_lock_away(path: Any) -> Any:
+        if Path(path) == lock:
+            lock.rmdir()
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", take_the_lock_away)
+
+    assert StoredSessions(tmp_path).holds('"uuid":"a"') == 1
+    assert not lock.exists()
 
 
 ONE_SHOTS = f"""

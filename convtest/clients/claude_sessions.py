@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,7 +47,7 @@ class StoredSessions:
     def holds(self, mark: str) -> int:
         """How often the mark stands in what has been written down."""
         wanted = mark.encode()
-        return sum(path.read_bytes().count(wanted) for path in self._folder.rglob("*.jsonl"))
+        return sum(text.count(wanted) for text in self._transcripts())
 
     def settle(self, wanted: Mapping[str, int], limit: float) -> None:
         """Wait, for `limit` seconds at most, until each mark stands there that often.
@@ -63,6 +63,14 @@ class StoredSessions:
         from claude_agent_sdk import delete_session
 
         self._asked(lambda: delete_session(id))
+
+    def _transcripts(self) -> Iterator[bytes]:
+        """The CLI may be at work there: what it takes away while this looks (its locks, above all) is passed over."""
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                if name.endswith(".jsonl"):
+                    with suppress(FileNotFoundError):
+                        yield Path(folder, name).read_bytes()
 
     def _asked(self, function: Callable[[], T]) -> T:
         """The SDK's functions look below the folder that the environment names, which is not the item's."""
