@@ -19,6 +19,7 @@ from convtest.prepare import Mode, prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from convtest.scenario.model import Scenario
+from convtest.wire.serving import HEAD_SECONDS
 from tests.gateways import TOKEN, Serving, read_all, request, serving
 from tests.models import TEXT, Behaviour, model
 from tests.project import Project
@@ -126,6 +127,13 @@ def test_half_a_request_is_given_up(simulating: Serving) -> None:
         assert simulating.raw(b"POST /v1/messages HTTP/1.1\r\nhost: x") == b""
         assert time.monotonic() - started < 20
         assert still_answers(simulating)
+
+
+def test_a_connection_opened_in_advance_waits_longer_than_a_request_may_take(simulating: Serving) -> None:
+    with simulating.connect() as waiting:
+        time.sleep(HEAD_SECONDS + 0.5)
+        waiting.sendall(b"GET / HTTP/1.1\r\nhost: elsewhere\r\n\r\n")
+        assert b"421" in waiting.recv(1000)
 
 
 def test_a_body_of_a_gigabyte_is_refused_in_bounded_memory(simulating: Serving) -> None:

@@ -18,6 +18,8 @@ MAX_HEAD = 64 * 1024
 MAX_HEADERS = 256
 HEAD_SECONDS = 5.0
 """A request whose head is not whole after this is given up."""
+IDLE_SECONDS = 75
+"""A connection on which nothing is asked, or nothing more, is closed after this; clients open some in advance."""
 CONNECTION = "convtest.connection"
 """Where the application finds its connection in the ASGI scope's extensions."""
 _TOO_LARGE = (
@@ -49,16 +51,16 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._await_head()
+        self._over = False
+        self._await_head(IDLE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
         super().connection_lost(exc)
 
-    def _await_head(self) -> None:
+    def _await_head(self, seconds: float) -> None:
         self._head: int | None = 0
-        self._over = False
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        self._timer = self.loop.call_later(seconds, self._give_up)
 
     def _give_up(self) -> None:
         if not self.transport.is_closing():
@@ -96,8 +98,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._timer.cancel()
-        self._head = 0
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        self._await_head(HEAD_SECONDS)
 
     def _refuse_to_be_a_proxy(self) -> None:
         target = self.url.decode("ascii", "replace")
@@ -132,7 +133,7 @@ class Server:
         self._listening = listening
         self._config = uvicorn.Config(
             app, lifespan="off", access_log=False, log_config=None, ws="none", server_header=False, date_header=False,
-            timeout_keep_alive=75,
+            timeout_keep_alive=IDLE_SECONDS,
         )  # fmt: skip
         self._state = ServerState()
         self._protocol = type("Connection", (Connection,), {"refused": staticmethod(refused)})
