@@ -12,12 +12,14 @@ from typing import Any, Literal
 from convtest.checks.judge import judge
 from convtest.clients.port import Factory, Made
 from convtest.clock import VirtualClock
-from convtest.errors import MissingCapability
+from convtest.errors import MissingCapability, unwrapped
+from convtest.network import blocked
 from convtest.reporting.failure import failure_text
 from convtest.runner import Runner
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 from convtest.simulator.source import Simulator, scripts_of, slots_of
+from convtest.wire import lanes
 from convtest.wire.messages_api import PUBLIC_URL
 from convtest.wire.tap import Tap
 
@@ -48,7 +50,9 @@ async def check_client(
 ) -> list[Result]:
     """Play the cases, each in a folder of its own below `folder`, with the simulator behind `Opening.transport`.
 
-    `options` are the client's own; `only` names cases. Runs on whatever event loop it is awaited in.
+    `options` are the client's own; `only` names cases. Runs on whatever event loop it is awaited in. Until it returns,
+    what the process sends through httpx or httpx2 is the client's, and connections that leave this machine raise
+    NetworkBlocked.
     """
     made = Made(
         profile="client",
@@ -65,7 +69,14 @@ async def check_client(
 async def _result(case: Scenario, made: Made, folder: Path) -> Result:
     clock = VirtualClock()
     tap = Tap(Simulator(slots_of(case), scripts_of(case)), clock)
-    transcript = await Runner(case, make=lambda name: made, tap=tap, folder=folder, source="simulated").play()
+    runner = Runner(case, make=lambda name: made, tap=tap, folder=folder, source="simulated")
+    with lanes.active(tap), blocked(f"conformance.yaml::{case.id}", ()) as attempts:
+        try:
+            transcript = await runner.play()
+        except BaseExceptionGroup as error:
+            raise unwrapped(error) from None
+    if attempts:
+        raise attempts[0]
     if isinstance(transcript.trouble, MissingCapability):
         return Result(case=case.id, status="lacks", detail=str(transcript.trouble))
     if transcript.trouble is not None:

@@ -199,3 +199,10 @@ class ConversationFailed(Exception):
     def __init__(self, report: str, *, headline: str) -> None:
         self.headline = headline
         super().__init__(report)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """The exception itself where task groups have wrapped it alone."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -19,7 +19,7 @@ from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
 from convtest.children import end_leftovers, environment
 from convtest.clients.registry import SIMULATOR
-from convtest.errors import ClientError, ConfigError, NetworkBlocked, ScenarioChanged
+from convtest.errors import ClientError, ConfigError, NetworkBlocked, ScenarioChanged, unwrapped
 from convtest.network import blocked
 from convtest.placeholders import with_placeholders
 from convtest.prepare import Prepared, key_names
@@ -202,7 +202,7 @@ def _watched(runner: Runner, backend: str) -> Transcript:
         if time.monotonic() > runner.watch.deadline + _GRACE:
             return _given_up(runner)
     if outcome.error is not None:
-        raise _unwrapped(outcome.error)
+        raise unwrapped(outcome.error)
     assert outcome.value is not None
     return outcome.value
 
@@ -219,12 +219,6 @@ def _given_up(runner: Runner) -> Transcript:
     played = len(transcript.records)
     transcript.not_run = transcript.scenario.steps[played:]
     return transcript
-
-
-def _unwrapped(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def _after_play(prepared: Prepared, transcript: Transcript, player: Player | None) -> None:

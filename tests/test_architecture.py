@@ -44,7 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "probing": {
         "errors", "config", "clients", "scenario", "prepare", "play", "transcript", "checks", "conduct",
     },
-    "conformance": {*GROUND, "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting"},
+    "conformance": {
+        *GROUND, "network", "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting",
+    },
     "recording": {*GROUND, "network", "answering", "prepare", "wire", "cassettes"},
     "pytest_plugin": {
         "errors", "config", "pytest_gateway", "pytest_items", "pytest_recording", "pytest_sweep", "recording",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project
+from tests.project import Project, Result
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NOT_COPIED = shutil.ignore_patterns("node_modules", "dist", "__pycache__")
@@ -34,22 +34,36 @@ def chatbot(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return copied("chatbot", tmp_path_factory.mktemp("examples"))
 
 
-@pytest.mark.parametrize(("name", "items", "forgetting"), [("typescript", 3, 2), ("chatbot", 3, 3)])
+@pytest.fixture(scope="module")
+def assistant(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return copied("assistant", tmp_path_factory.mktemp("examples"))
+
+
+def passed(run: Result) -> int:
+    counts = run.counts()
+    counts.pop("deselected", 0)
+    assert set(counts) <= {"passed"}, run.out
+    return counts.get("passed", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "items", "forgetting"), [("typescript", 3, 2), ("chatbot", 3, 3), ("assistant", 3, 2)]
+)
 def test_an_example_passes_and_fails_when_it_is_told_to_forget(
     request: pytest.FixtureRequest, name: str, items: int, forgetting: int
 ) -> None:
     project: Project = request.getfixturevalue(name)
     project.environment = {}
 
-    replayed = project.pytest("--convtest-strict")
-    simulated = project.pytest("--convtest-live")
+    replayed = project.pytest("scenarios", "-m", "not sweep", "--convtest-strict")
+    simulated = project.pytest("scenarios", "-m", "not sweep", "--convtest-live")
     project.environment = {"FORGET": "1"}
-    forgot = project.pytest("--convtest-strict")
-    forgot_live = project.pytest("--convtest-live")
+    forgot = project.pytest("scenarios", "-m", "not sweep", "--convtest-strict")
+    forgot_live = project.pytest("scenarios", "-m", "not sweep", "--convtest-live")
 
-    assert replayed.counts() == {"passed": items}, replayed.out
+    assert passed(replayed) == items
     assert f"convtest: {items} replayed" in replayed.out
-    assert simulated.counts() == {"passed": items}, simulated.out
+    assert passed(simulated) == items
     assert f"convtest: {items} simulated" in simulated.out
     assert forgot.counts()["failed"] == forgetting, forgot.out
     assert forgot_live.counts()["failed"] >= min(forgetting, 2), forgot_live.out
@@ -57,14 +71,24 @@ def test_an_example_passes_and_fails_when_it_is_told_to_forget(
     assert "knows  layer wire" in forgot_live.out
 
 
-@pytest.mark.parametrize("name", ["typescript", "chatbot"])
+def test_a_client_on_the_anthropic_package_may_be_cut_anywhere(assistant: Project) -> None:
+    assistant.environment = {}
+
+    swept = assistant.convtest("sweep")
+    conforms = assistant.pytest("test_conformance.py")
+
+    assert "cut-anywhere: 92 of 92 points hold" in swept.out, swept.text
+    assert conforms.counts() == {"passed": 1}, conforms.out
+
+
+@pytest.mark.parametrize("name", ["typescript", "chatbot", "assistant"])
 def test_an_example_can_be_recorded_anew(request: pytest.FixtureRequest, name: str) -> None:
     project: Project = request.getfixturevalue(name)
     project.environment = {}
 
     recorded = project.convtest("record", "--mode", "all")
-    replayed = project.pytest("--convtest-strict")
+    replayed = project.pytest("scenarios", "-m", "not sweep", "--convtest-strict")
 
     assert recorded.out.endswith("3 recorded\n"), recorded.text
-    assert replayed.counts() == {"passed": 3}, replayed.out
+    assert passed(replayed) == 3
     assert str(project.root) not in "".join(p.read_text() for p in (project.root / "cassettes").rglob("*.yaml"))

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from convtest.clients.store import SessionStore
 from convtest.clients.tools import import_target, python_tool
 from convtest.clock import VirtualClock
 from convtest.conformance import assert_conforms, cases, check_client
-from convtest.errors import ClientError
+from convtest.errors import ClientError, NetworkBlocked
 from convtest.events import Event, ToolResult, TurnEnd, Usage, text_of
 from convtest.simulator.rendering import Reply, chunks
 from convtest.simulator.source import Simulator
@@ -57,6 +58,35 @@ def test_conformance_names_what_a_client_lacks_and_what_it_does_wrong(tmp_path: 
     assert wrong["memory"].status == "failed"
     with pytest.raises(AssertionError, match="case memory:"):
         assert_conforms(wrong.values())
+
+
+class OnThePackage(MessagesClient):
+    """It sends what it sends without the transport that it is given, as the anthropic package does."""
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(replace(opening, transport=None))
+
+
+class OnASocket(MessagesClient):
+    """What it sends cannot be seen, and would leave this machine."""
+
+    async def query(self, text: str) -> None:
+        await anyio.connect_tcp("api.anthropic.com", 443)
+
+
+def test_conformance_holds_for_clients_that_use_no_transport_of_ours(tmp_path: Path) -> None:
+    async def results() -> Any:
+        return await check_client(OnThePackage, folder=tmp_path)
+
+    assert_conforms(anyio.run(results))
+
+
+def test_conformance_leaves_this_machine_for_nothing(tmp_path: Path) -> None:
+    async def results() -> Any:
+        return await check_client(OnASocket, folder=tmp_path, only=["turn"])
+
+    with pytest.raises(NetworkBlocked, match=r"api\.anthropic\.com"):
+        anyio.run(results)
 
 
 def test_it_is_a_session_client_and_condenses_nothing(tmp_path: Path) -> None:
