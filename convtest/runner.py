@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from convtest.clients.port import Made
+from convtest.clients.prices import usd
 from convtest.errors import MissingCapability
 from convtest.live import LiveSession, Meanwhile
 from convtest.scenario.model import Act, Scenario, Step, Turn
@@ -146,6 +147,8 @@ class Runner:
         made = self._make(client)
         record.client, record.wire = client, str(options.get("wire", made.wire))
         record.policy = made.policy({**made.options, **options})
+        if isinstance(record, TurnRecord):
+            record.price = lambda model, usage: usd(model, usage, made.prices)
         if record.session_id is not None:
             self._ids[record.session] = record.session_id
         wanted = record.step.expect.files if record.step.expect else None

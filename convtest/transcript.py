@@ -10,6 +10,7 @@ from convtest.policy import Policy
 from convtest.scenario.model import Act, Disturbance, Scenario, Step, Turn
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import usage_of
 
 SourceName = Literal["live", "simulated", "replayed", "recorded", "swept"]
 """Who answered; `swept`: the base's recording up to the point of a sweep, then the simulator."""
@@ -69,6 +70,8 @@ class TurnRecord(StepRecord):
     """Where nothing was sent in its own lane: what idle lanes sent while the turn ran."""
     scrub: Callable[[str], str] = str
     """Takes secrets out of the text, which may be spread over several events."""
+    price: Callable[[str, Usage], float | None] = lambda model, usage: None
+    """What tokens of a model cost in USD, None where that is not known."""
 
     @property
     def turn(self) -> Turn:
@@ -85,7 +88,27 @@ class TurnRecord(StepRecord):
 
     @property
     def usage(self) -> Usage:
-        return self.end.usage if self.end else Usage()
+        """As the client reports it; as the model did on the wire, where the client reports none."""
+        told = self.end.usage if self.end else Usage()
+        return told if told != Usage() else sum((used for _, used in self._used()), Usage())
+
+    @property
+    def usd(self) -> float | None:
+        """The cost as the client reports it, or by the price of what passed on the wire; None where neither tells."""
+        if self.end is not None and self.end.usd is not None:
+            return self.end.usd
+        costs = [self.price(model, used) for model, used in self._used()]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if costs and len(known) == len(costs) else None
+
+    def models(self) -> list[str]:
+        """Those that were asked on the wire."""
+        return list(dict.fromkeys(model for model, _ in self._used()))
+
+    def _used(self) -> list[tuple[str, Usage]]:
+        """The model and the tokens of each request."""
+        seen = self.interactions or self.borrowed
+        return [(str(one.canonical.fields.get("model", "")), usage_of(one.reply())) for one in seen]
 
     @property
     def calls(self) -> list[ToolUse]:
@@ -225,7 +248,7 @@ class Transcript:
 
     def usd(self) -> float | None:
         """The cost of all turns, or None if one of them has no known price."""
-        costs = [turn.end.usd for turn in self.turns() if turn.end is not None]
+        costs = [turn.usd for turn in self.turns() if turn.end is not None]
         return sum(cost for cost in costs if cost is not None) if None not in costs else None
 
     def heard(self, record: StepRecord) -> list[TurnRecord]:

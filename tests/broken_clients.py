@@ -12,7 +12,7 @@ import msgspec
 
 from convtest.clients.messages import MessagesClient
 from convtest.clients.port import Opening
-from convtest.events import Event, TextDelta, TurnEnd
+from convtest.events import Event, TextDelta, TurnEnd, Usage
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -279,3 +279,21 @@ class TwoRequests(MessagesClient):
             "messages": [{"role": "user", "content": f"Write a title for: {text[:12]}"}],
         }
         await self._http.post(self._url, content=msgspec.json.encode(body), headers=self._headers)
+
+
+class CountsNothing(MessagesClient):
+    """It tells nobody what its turns used; that is no fault."""
+
+    def _finished(self, end: TurnEnd, usage: Usage) -> TurnEnd:
+        return replace(super()._finished(end, usage), usage=Usage(), usd=None)
+
+
+class AsksNobody(MessagesClient):
+    """Its model is somewhere that convtest does not see."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        yield TextDelta(text="The result is 2.")
+        yield self._finished(TurnEnd(), Usage())
+
+    def _finished(self, end: TurnEnd, usage: Usage) -> TurnEnd:
+        return replace(super()._finished(end, usage), usd=None)

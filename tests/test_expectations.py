@@ -3,8 +3,9 @@
 import pytest
 
 from convtest.errors import CheckError, ClientError, MissingCapability
+from convtest.events import Usage
 from convtest.transcript import Transcript
-from tests.playing import Stage, checks_of, finding_of
+from tests.playing import GOOD, Stage, checks_of, finding_of
 
 ONE = """
 scenario: one turn
@@ -206,7 +207,36 @@ def test_a_cost_without_a_price_is_over_budget_and_says_so(stage: Stage) -> None
         """
     )
 
-    assert "the model has no price" in finding_of(outcome, "budget").seen
+    assert "no price is known for 'somebody-elses-model'" in finding_of(outcome, "budget").seen
+
+
+COUNTED = """
+    scenario: counted
+    budget: {input_tokens: %d, output_tokens: %d, usd: %g}
+    steps:
+      - user: What is 1 + 1?
+      - user: What is 2 + 2?
+    """
+
+
+@pytest.mark.parametrize("target", [GOOD, "tests.broken_clients:CountsNothing"])
+def test_what_a_client_does_not_report_is_read_on_its_wire(stage: Stage, target: str) -> None:
+    generous = stage.play(COUNTED % (1000, 1000, 1), target)
+    mean = stage.play(COUNTED % (2, 2, 1e-6), target)
+    plain = stage.play(COUNTED % (1000, 1000, 1))
+
+    assert checks_of(generous) == []
+    assert [one.message.split()[-1] for one in mean.verdict.findings] == ["input_tokens", "output_tokens", "usd"]
+    assert generous.transcript.usage() == plain.transcript.usage() != Usage()
+    assert generous.transcript.usd() == pytest.approx(plain.transcript.usd())
+
+
+def test_a_budget_of_what_nobody_tells_is_not_kept(stage: Stage) -> None:
+    text = COUNTED.replace("1?", "1?\n        expect: {usage: {output_tokens: {max: 50}}}")
+    outcome = stage.play(text % (1000, 1000, 1), "tests.broken_clients:AsksNobody", wire="none")
+
+    seen = "unknown: the client reports no usage, and none is seen on its wire"
+    assert [(one.check, one.seen) for one in outcome.verdict.findings] == [("usage", seen), *[("budget", seen)] * 3]
 
 
 XFAIL = """

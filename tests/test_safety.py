@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -139,8 +140,13 @@ def test_two_processes_on_one_file(project: Project) -> None:
     while not store.partial_of(cassette).exists():
         assert first.poll() is None
         time.sleep(0.02)
-    second = child("4")
-    refused, kept = second.communicate(timeout=60)[0], first.communicate(timeout=60)[0]
+    first.send_signal(signal.SIGSTOP)  # however long the second takes to start, it meets a recording in progress
+    try:
+        second = child("4")
+        refused = second.communicate(timeout=60)[0]
+    finally:
+        first.send_signal(signal.SIGCONT)
+    kept = first.communicate(timeout=60)[0]
 
     assert second.returncode == 1
     assert "another process is recording" in refused

@@ -8,7 +8,7 @@ from convtest.checks.replies import listed, shown
 from convtest.checks.result import Finding, at_step
 from convtest.conduct import Conduct, conduct_of
 from convtest.errors import CheckError
-from convtest.events import kind_of, runs_of_kinds
+from convtest.events import Usage, kind_of, runs_of_kinds
 from convtest.scenario.durations import seconds
 from convtest.scenario.grammar import (
     BudgetShape,
@@ -139,8 +139,10 @@ def _range(wanted: float | RangeShape) -> str:
 def _usage(record: TurnRecord, wanted: UsageShape) -> Iterator[Finding]:
     for name in wanted.__struct_fields__:
         limit, used = getattr(wanted, name), getattr(record.usage, name)
-        if limit is not None and not in_range(used, limit):
-            yield _other(record, "usage", f"{name} is not as expected", _range(limit), str(used))
+        hidden = _is_hidden([record])
+        if limit is not None and (hidden or not in_range(used, limit)):
+            seen = _HIDDEN if hidden else str(used)
+            yield _other(record, "usage", f"{name} is not as expected", _range(limit), seen)
 
 
 def over_budget(
@@ -149,24 +151,36 @@ def over_budget(
     """(what, limit, used) of every limit that is exceeded by the turns together; a price not known counts as over."""
     for name in ("input_tokens", "output_tokens"):
         limit, used = getattr(budget, name), sum(getattr(record.usage, name) for record in records)
-        if limit is not None and used > limit:
-            yield name, f"at most {limit}", str(used)
+        if limit is not None and (used > limit or _is_hidden(records)):
+            yield name, f"at most {limit}", str(used) if used > limit else _HIDDEN
     if budget.usd is not None:
-        costs = [record.end.usd for record in records if record.end is not None]
-        known = [cost for cost in costs if cost is not None]
-        if len(known) < len(costs):
-            yield (
-                "usd",
-                f"at most {budget.usd:g} USD",
-                "unknown: the model has no price (add it to [tool.convtest.prices])",
-            )
-        elif sum(known) > budget.usd:
-            yield "usd", f"at most {budget.usd:g} USD", f"{sum(known):.6f} USD"
+        ended = [record for record in records if record.end is not None]
+        unknown = [record for record in ended if record.usd is None]
+        if unknown:
+            yield "usd", f"at most {budget.usd:g} USD", _why_unknown(unknown)
+        elif (spent := sum(record.usd or 0.0 for record in ended)) > budget.usd:
+            yield "usd", f"at most {budget.usd:g} USD", f"{spent:.6f} USD"
     for name in ("first_event", "total"):
         limit = getattr(budget, name)
         times = [_time(record, name) for record in records]
         if limit is not None and sum(times) > seconds(limit) * 1000:
             yield name, f"at most {limit}", f"{sum(times) / 1000:.3f}s"
+
+
+_HIDDEN = "unknown: the client reports no usage, and none is seen on its wire"
+
+
+def _is_hidden(records: list[TurnRecord]) -> bool:
+    """Of a turn that came to its end nobody tells what it used."""
+    return any(one.end is not None and one.end.ended == "complete" and one.usage == Usage() for one in records)
+
+
+def _why_unknown(records: list[TurnRecord]) -> str:
+    models = list(dict.fromkeys(model for record in records for model in record.models()))
+    if not models:
+        return _HIDDEN
+    names = ", ".join(repr(model) for model in models)
+    return f"unknown: no price is known for {names} (add it to [tool.convtest.prices])"
 
 
 def _time(record: TurnRecord, name: str) -> float:

@@ -36,6 +36,7 @@ def make(config: Config, name: str) -> Made:
         api_key_env=profile.api_key_env or kind.api_key_env,
         gateway=kind.gateway or profile.gateway or profile.own_process,
         base_path=kind.base_path,
+        prices=config.prices,
         environment=profile.env,
         missing=_missing(kind),
         policy=lambda options: policy_over(kind.policy(options), dict(profile.policy)),

@@ -1,8 +1,10 @@
 """A transcript as a conversation that people read, the failing steps marked."""
 
 from collections.abc import Collection, Iterator
+from itertools import groupby
 
 from convtest.conduct import conduct_of
+from convtest.events import TextDelta, ToolResult, ToolUse, text_of
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 
 _AROUND = 2
@@ -57,16 +59,10 @@ def _step_lines(record: StepRecord, marked: bool, width: int) -> Iterator[str]:
 
 
 def _answer_lines(record: TurnRecord) -> Iterator[str]:
-    for call in record.calls:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in call.input.items())
-        yield f"tool use   {call.name}({short(arguments)})"
-    for result in record.results:
-        yield f"{'tool error' if result.is_error else 'tool result'}  {short(result.text)}"
+    yield from _said_lines(record)
     if any(one.missed for one in [*record.interactions, *record.borrowed]):
         yield "(no answer: nothing recorded answers this request)"
         return
-    if record.text.strip():
-        yield f"assistant  {short(record.text)}"
     if record.end is not None and record.end.ended != "complete":
         yield f"({record.end.ended}{f': {short(record.end.message)}' if record.end.message else ''})"
     conduct = str(conduct_of(record)) if record.wire == "history" else ""
@@ -74,6 +70,22 @@ def _answer_lines(record: TurnRecord) -> Iterator[str]:
         yield f"({conduct})"
     if record.end is not None and record.end.ended != "complete" and record.end.retried:
         yield f"(tried again: {short(', '.join(record.end.retried))})"
+
+
+def _said_lines(record: TurnRecord) -> Iterator[str]:
+    """What was said and done, in its order; pieces of one text in one line."""
+    for kind, run in groupby(record.events, type):
+        if kind is TextDelta:
+            text = record.scrub(text_of(run))
+            yield from [f"assistant  {short(text)}"] if text.strip() else []
+            continue
+        for event in run:
+            match event:
+                case ToolUse(name=name, input=given):
+                    arguments = ", ".join(f"{key}={value!r}" for key, value in given.items())
+                    yield f"tool use   {name}({short(arguments)})"
+                case ToolResult(text=text, is_error=is_error):
+                    yield f"{'tool error' if is_error else 'tool result'}  {short(text)}"
 
 
 def short(text: str) -> str:
