@@ -38,7 +38,7 @@ def _rounds(config: Config, base: Scenario, turn: Turn) -> list[Round]:
         if recorded[0].digest and recorded[0].digest != digest(base):
             anew = command.replace("convtest record", "convtest record --mode all", 1)
             raise NothingToSweep("the scenario changed since it was recorded", place=place, command=anew)
-        rounds = rounds_of([one for one in recorded if is_of(one, turn) and one.status == 200])
+        rounds = rounds_of([one for one in of_turn(recorded, base, turn) if one.status == 200])
         if not rounds:
             shown = config.shown(cassette_path(config, base))
             raise NothingToSweep(f"{shown} holds no answer to this turn", place=place, command=command)
@@ -60,16 +60,39 @@ def _simulated(body: bytes, number: int, turn: Turn, path: str) -> Interaction:
     )  # fmt: skip
 
 
-def is_of(one: Interaction, turn: Turn) -> bool:
-    """Whether it belongs to the turn: so it was recorded, or, where no turns are kept, by the prompt it ends in."""
-    if one.turn is not None:
-        return one.turn == turn.index and one.lane in {turn.session, None}
+def of_turn(recorded: Sequence[Interaction], scenario: Scenario, turn: Turn) -> list[Interaction]:
+    """The turn's requests: as they were recorded or, where no turns are kept, by the prompt; the second time that it
+    was sent is the second turn that has it."""
+    kept = [one for one in recorded if one.turn == turn.index and one.lane in {turn.session, None}]
+    if kept or any(one.turn is not None for one in recorded):
+        return kept
+    same = [step.index for step in scenario.steps if isinstance(step, Turn) and step.prompt == turn.prompt]
+    sent = _by_sending([one for one in recorded if turn.prompt.strip() in (_last_words(one)[0] or "")])
+    place = same.index(turn.index)
+    return sent[place] if place < len(sent) else []
+
+
+def _by_sending(recorded: Sequence[Interaction]) -> list[list[Interaction]]:
+    """A prompt that stands last in a request begins a turn, unless the same is asked once more."""
+    found: list[list[Interaction]] = []
+    for one in recorded:
+        _, is_last = _last_words(one)
+        again = bool(found) and any(one.canonical.key == other.canonical.key for other in found[-1])
+        if found and (again or not is_last):
+            found[-1].append(one)
+        else:
+            found.append([one])
+    return found
+
+
+def _last_words(one: Interaction) -> tuple[str | None, bool]:
+    """The last text of the user, and whether it ends the request; tool results may follow it."""
     for message in reversed(one.canonical.messages):
         content = message.get("content")
         texts = [str(b.get("text", "")) for b in content or [] if isinstance(b, dict) and b.get("type") == "text"]
         if message.get("role") == "user" and texts:
-            return any(turn.prompt.strip() in text for text in texts)
-    return False
+            return "\n".join(texts), message is one.canonical.messages[-1]
+    return None, False
 
 
 def _points(do: str, sweep: Sweep, rounds: Sequence[Round]) -> Iterator[Point]:
@@ -108,7 +131,7 @@ def in_pieces(
     assert point is not None
     turn = next(step for step in scenario.steps if step.index == point.turn)
     assert isinstance(turn, Turn)
-    mine = [one for one in recorded if is_of(one, turn)]
+    mine = of_turn(recorded, scenario, turn)
     rounds = {id(one.answer): one for one in rounds_of([one for one in mine if one.status == 200])}
 
     def chunks(one: Interaction) -> Sequence[Chunk]:

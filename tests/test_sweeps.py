@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from convtest.errors import NothingToSweep, ScenarioError
 from convtest.play import Played, perform
 from convtest.prepare import Mode, prepare
 from convtest.sweeping import in_pieces, points
+from convtest.wire.counting import rounds_of
 from convtest.wire.interaction import Chunk
 from tests.playing import Stage, checks_of
 from tests.project import SECTION, Project
@@ -563,6 +565,30 @@ def test_a_cassette_without_the_swept_turn_is_no_base(stage: Stage) -> None:
 
     with pytest.raises(NothingToSweep):
         points(stage.config(), base)
+
+
+def test_where_no_turns_are_kept_the_second_of_two_equal_prompts_is_swept_by_itself(stage: Stage) -> None:
+    text = """
+        scenario: twice
+        facts:
+          who: {tell: My name is Ada., ask: What is my name?, answer: Ada}
+        steps:
+          - tell: who
+          - {user: Go on., simulate: {words: 3}}
+          - {user: Go on., id: second, simulate: {words: 40}}
+          - ask: who
+        """
+    stage.record(text)
+    recorded = store.load(stage.cassette(), shown="c")
+    plain = [replace(one, lane=None, turn=None, digest="") for one in recorded]
+    store.save(stage.root / "scenarios" / "plain.yaml", plain)
+    swept = text.replace("scenario: twice", "scenario: twice\n        cassette: plain.yaml")
+
+    found = plays(stage, dedent(swept) + "sweep: {turn: second, disturb: [interrupt]}\n")
+
+    kinds = [kind for one in rounds_of([recorded[2]]) for kind in one.kinds]
+    assert len(found) == 1 + len(kinds) > 10
+    assert [checks_of(outcome) for _, outcome in found if not outcome.verdict.passed] == []
 
 
 def test_hundreds_of_points_read_one_cassette_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

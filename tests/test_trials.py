@@ -213,6 +213,14 @@ def test_recording_keeps_the_snapshot_of_the_simulator_good(project: Project) ->
         ("steps: [{user: a, expect: {usage: {output_tokens: {min: 5, max: 2}}}}]", "no number is at least 5"),
         ("steps: [{user: a, expect: {sent: {messages: -1}}}]", "messages cannot be -1"),
         ("steps: [{user: a, expect: {events: [texxt]}}]", "'texxt' is no kind of event"),
+        (
+            "steps: [{user: a, fault: {do: reset}, expect: {conduct: {surfaced: connection_los}}}]",
+            "'connection_los' is no way in which a turn ends",
+        ),
+        (
+            "steps: [{user: a, fault: {do: reset}, expect: {conduct: {surfaced: error (bad_requests)}}}]",
+            "'error (bad_requests)' is no way in which a turn ends",
+        ),
         ("timeout: 0\nsteps: [{user: a}]", "timeout is more than 0"),
         ("tools: {f: {input: {a: strng}, answers: []}}\nsteps: [{user: a}]", "'strng' is no type of a tool's input"),
     ],

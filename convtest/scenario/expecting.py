@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from convtest.errors import Problem, did_you_mean
+from convtest.events import Ended, ErrorCode
 from convtest.scenario.durations import seconds
 from convtest.scenario.grammar import ExpectShape, RangeShape
 from convtest.scenario.nodes import Mapping
 
 EVENT_KINDS = ("text", "thinking", "tool_use", "tool_result", "turn_end")
+ENDS = get_args(Ended)
+CODES = get_args(ErrorCode)
+SURFACED = (*ENDS, "an exception", "nothing", *(f"error ({code})" for code in CODES))
 _MAY_BE_EMPTY = frozenset({"equals", "calls", "denied", "events", "snapshot"})
 
 
@@ -61,9 +65,19 @@ def _words(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
     for kind in expect.events or []:
         if kind not in EVENT_KINDS:
             yield Problem(f"{kind!r} is no kind of event", node.keys["events"], did_you_mean(kind, EVENT_KINDS))
+    surfaced = expect.conduct.surfaced if expect.conduct else None
+    if surfaced is not None and not _is_an_end(surfaced):
+        problem = f"{surfaced!r} is no way in which a turn ends"
+        yield Problem(problem, node.keys["conduct"], did_you_mean(surfaced, SURFACED))
     for target in _listed(expect.check):
         if ":" not in target:
             yield Problem(f"check {target!r} is not module:function", node.keys["check"])
+
+
+def _is_an_end(text: str) -> bool:
+    """`error`, `error (bad_request)`, `an exception`, `nothing`."""
+    ended, _, code = text.partition(" (")
+    return text in SURFACED or (ended in ENDS and code.endswith(")") and code[:-1] in CODES)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -228,6 +228,12 @@ class _Builder:
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
         place = Place(self._shown, mark.line + 1, mark.column + 1) if mark else Place(self._shown)
         line = self._lines[place.line - 1] if 0 < place.line <= len(self._lines) else ""
+        if "mapping values are not allowed" in problem and place.column - 1 == line.find(":"):
+            return Problem(
+                f"{line.split(':')[0].strip()!r} is indented deeper than the text before it, and so goes on with it",
+                place,
+                "indent it as the keys around it",
+            )
         if "mapping values are not allowed" in problem:
             return Problem(
                 "a colon and a space inside plain text start a new mapping",
