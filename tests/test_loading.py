@@ -256,6 +256,19 @@ def test_values_follow_the_core_schema_of_yaml_1_2(tmp_path: Path, written: str,
         ("# only a comment\n", "talk.yaml: the file is empty"),
         ("- a\n- b\n", "talk.yaml:1:1: a scenario is a mapping"),
         ("scenario: x\nsteps:\n  - user: Note: this\n", "talk.yaml:3:15: a colon and a space inside plain text"),
+        *(
+            (f"scenario: x\nsteps:\n  - user: a\n    {key}: {value}\n", f"got {seen}\n    write {{{meant}: {value}}}")
+            for key, value, seen, meant in (
+                ("interrupt", "3", "'3'", "after"),
+                ("interrupt", "text", "'text'", "at"),
+                ("fault", "529", "'529'", "status"),
+                ("fault", "reset", "'reset'", "do"),
+                ("disturb", "kill", "'kill'", "do"),
+                ("simulate", "Hello", "'Hello'", "text"),
+                ("expect", '"105, or so"', "'105, or so'", "contains"),
+            )
+        ),
+        ("scenario: x\nsteps:\n  - user: a\n    fault: nonsense\n", "got 'nonsense'"),
         (
             "scenario: x\nsteps:\n  - user: a\n      id: first\n",
             "talk.yaml:4:9: 'id' is indented deeper than the text before it, and so goes on with it\n    indent it as",

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import msgspec.inspect as mi
 
 from convtest.errors import Problem, did_you_mean
-from convtest.scenario.grammar import NOT_YET
+from convtest.scenario.grammar import MEANT, NOT_YET
 from convtest.scenario.nodes import Mapping, Node, Scalar, Sequence, is_null, plain_value
 
 _FAILED = object()
@@ -110,8 +111,25 @@ class _Decoder:
 
     def _wrong(self, node: Node, choices: list[mi.Type]) -> Any:
         wanted = " or ".join(dict.fromkeys(_named(choice) for choice in choices if not isinstance(choice, mi.NoneType)))
-        self.problems.append(Problem(f"expected {wanted}, got {_seen(node)}", node.place))
+        self.problems.append(Problem(f"expected {wanted}, got {_seen(node)}", node.place, _meant(node, choices)))
         return _FAILED
+
+
+def _meant(node: Node, choices: list[mi.Type]) -> str:
+    """The mapping that a bare value was probably meant as."""
+    if not isinstance(node, Scalar) or is_null(node):
+        return ""
+    for struct in (choice for choice in choices if isinstance(choice, mi.StructType)):
+        fields = {field.encode_name: field for field in struct.fields}
+        for key in MEANT.get(struct.cls, ()):
+            if any(_takes(node, choice) for choice in _choices(fields[key].type)):
+                value = node.text if node.plain and "," not in node.text else msgspec.json.encode(node.text).decode()
+                return f"write {{{key}: {value}}}"
+    return ""
+
+
+def _takes(node: Scalar, choice: mi.Type) -> bool:
+    return node.text in choice.values if isinstance(choice, mi.LiteralType) else _fits(node, choice)
 
 
 def _choices(expected: mi.Type) -> Iterator[mi.Type]:

@@ -362,6 +362,16 @@ STEP_KEYS = (
 
 TURN_KEYS = ("user", "tell", "ask")
 
+MEANT: dict[type[Struct], tuple[str, ...]] = {
+    InterruptShape: ("at", "after"),
+    FaultShape: ("do", "status"),
+    DisturbShape: ("do",),
+    SimulateShape: ("text",),
+    ExpectShape: ("contains",),
+    SentShape: ("contains",),
+}
+"""Which key was probably meant by a bare value that stands where a mapping belongs; the first that takes it."""
+
 NOT_YET: dict[type[Struct], tuple[str, ...]] = {
     ScenarioShape: ("retention",),
     ExpectShape: ("json_schema", "similar"),
