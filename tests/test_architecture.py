@@ -104,6 +104,8 @@ ONLY_IN: dict[str, set[str]] = {
         "sessions",
         "conduct",
     },
+    "jsonschema": {"checks/schemas"},
+    "referencing": {"checks/schemas"},
     "psutil": {"clients/family"},
     "pytest": {"pytest_plugin", "pytest_items", "pytest_recording", "pytest_sweep"},
     "rich": {"cli/running"},

@@ -1,5 +1,7 @@
 """Every expectation passes where it holds and fails where it does not."""
 
+import sys
+
 import pytest
 
 from convtest.errors import CheckError, ClientError, MissingCapability
@@ -41,6 +43,8 @@ def finding_or_none(stage: Stage, expect: str, more: str = "") -> tuple[str, str
         ("equals: The result is 105.", ""),
         ("one_of: [The result is 105., none]", ""),
         ("json: {'a.b[1]': 2}", JSON),
+        ("json_schema: {required: [a], properties: {a: {properties: {b: {items: {type: integer}}}}}}", JSON),
+        ("not: {json_schema: {required: [c]}}", JSON),
         ("calls: [look_up]", SCRIPTED),
         ("calls: [{look_up: {what: it}}]", SCRIPTED),
         ("events: [tool_use, tool_result, text, turn_end]", SCRIPTED),
@@ -76,6 +80,9 @@ def test_it_holds(stage: Stage, expect: str, more: str) -> None:
         ("one_of: ['105', none]", "", "one_of", "reply"),
         ("json: {'a.b[1]': 3}", JSON, "json", "reply"),
         ("json: {a: 1}", "", "json", "reply"),
+        ("json_schema: {required: [c]}", JSON, "json_schema", "reply"),
+        ("json_schema: {type: object}", "", "json_schema", "reply"),
+        ("not: {json_schema: {required: [a]}}", JSON, "not", None),
         ("calls: [other]", SCRIPTED, "calls", None),
         ("calls: [look_up, look_up]", SCRIPTED, "calls", None),
         ("calls: []", SCRIPTED, "calls", None),
@@ -105,6 +112,38 @@ def test_it_holds(stage: Stage, expect: str, more: str) -> None:
 )
 def test_it_fails(stage: Stage, expect: str, more: str, check: str, layer: str | None) -> None:
     assert finding_or_none(stage, expect, more) == (check, layer)
+
+
+def test_a_reply_that_does_not_fit_its_schema_is_told_where(stage: Stage) -> None:
+    expect = "json_schema: {properties: {a: {properties: {b: {items: {type: string}}}}}, required: [c]}"
+
+    found = stage.play(ONE.format(expect=expect, more=JSON)).verdict.findings
+
+    assert [(one.expected, one.seen) for one in found] == [
+        ("required: ['c']", "$: 'c' is a required property"),
+        ("type: string", "$.a.b[0]: 1 is not of type 'string'"),
+        ("type: string", "$.a.b[1]: 2 is not of type 'string'"),
+    ]
+    assert {one.place.line for one in found} == {13}
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ("{type: objekt}", r"talk.yaml:13:.*: json_schema is no JSON Schema: \$\.type"),
+        ("{$ref: 'http://example.com/it.json'}", r"talk.yaml:13:.*: json_schema: .*example.com"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_an_error(stage: Stage, schema: str, message: str) -> None:
+    with pytest.raises(CheckError, match=message):
+        finding_or_none(stage, f"json_schema: {schema}", JSON)
+
+
+def test_without_its_package_a_schema_says_what_to_install(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+
+    with pytest.raises(CheckError, match=r"pip install 'convtest\[schema\]'"):
+        finding_or_none(stage, "json_schema: {type: object}", JSON)
 
 
 def has_two_turns(transcript: Transcript) -> None:

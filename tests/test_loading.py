@@ -361,7 +361,6 @@ def test_simulate_on_a_turn_that_knows_would_answer_for_the_client(tmp_path: Pat
     [
         "retention: {facts: [who]}",
         "steps: [{user: a, expect: {similar: b}}]",
-        "steps: [{user: a, expect: {json_schema: {}}}]",
     ],
 )
 def test_what_is_known_and_does_nothing_yet_is_refused_once(tmp_path: Path, key: str) -> None:

@@ -28,6 +28,7 @@ NEGATABLE = (
     "equals",
     "one_of",
     "json",
+    "json_schema",
     "sent",
     "events",
     "calls",

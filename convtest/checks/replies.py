@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from convtest.checks.result import Finding, at_step
+from convtest.checks.schemas import violations
 from convtest.scenario.grammar import ExpectShape
 from convtest.transcript import TurnRecord
 
@@ -25,7 +26,7 @@ def shown(text: str, limit: int = 300) -> str:
 
 
 def reply_findings(record: TurnRecord, expect: ExpectShape) -> Iterator[Finding]:
-    """What the text fails of contains, lacks, matches, equals, one_of and json."""
+    """What the text fails of contains, lacks, matches, equals, one_of, json and json_schema."""
     text = record.text
     for wanted in listed(expect.contains):
         if wanted not in text:
@@ -40,25 +41,29 @@ def reply_findings(record: TurnRecord, expect: ExpectShape) -> Iterator[Finding]
         yield _reply(record, "equals", "the reply is not the text", expect.equals, text)
     if expect.one_of is not None and text.strip() not in [one.strip() for one in expect.one_of]:
         yield _reply(record, "one_of", "the reply is none of the texts", " | ".join(expect.one_of), text)
-    if expect.json is not None:
-        yield from _json_findings(record, expect.json)
+    if expect.json is not None or expect.json_schema is not None:
+        yield from _json_findings(record, expect.json or {}, expect.json_schema)
 
 
 def _reply(record: TurnRecord, check: str, message: str, expected: str, text: str) -> Finding:
     return at_step(record, check, "reply", message, expected=expected, seen=shown(text))
 
 
-def _json_findings(record: TurnRecord, wanted: dict[str, Any]) -> Iterator[Finding]:
+def _json_findings(record: TurnRecord, wanted: dict[str, Any], schema: dict[str, Any] | None) -> Iterator[Finding]:
     text = re.sub(r"^```\w*\n|\n?```$", "", record.text.strip())
     try:
         value = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        yield _reply(record, "json", f"the reply is not JSON: {error}", "JSON", record.text)
+        check = "json" if wanted else "json_schema"
+        yield _reply(record, check, f"the reply is not JSON: {error}", "JSON", record.text)
         return
     for path, expected in wanted.items():
         found = at_path(value, path)
         if found != expected:
             yield _reply(record, "json", f"{path} differs", repr(expected), "nothing" if found is None else repr(found))
+    if schema is not None:
+        for asked, seen in violations(value, schema, record.step.place_of("expect", "json_schema")):
+            yield _reply(record, "json_schema", "the reply does not fit the schema", asked, seen)
 
 
 def at_path(value: Any, path: str) -> Any:
