@@ -1,4 +1,4 @@
-"""Values held to a JSON Schema (json-schema.org; 2020-12 unless `$schema` says otherwise), by the jsonschema package."""
+"""Values held to a JSON Schema (json-schema.org; 2020-12 unless it says otherwise), by the jsonschema package."""
 
 from collections.abc import Iterator
 from typing import Any
