@@ -14,10 +14,12 @@ from vcr.persisters.filesystem import FilesystemPersister
 from vcr.serializers import yamlserializer
 
 from convtest.cassettes import store
+from convtest.cassettes.difference import difference
 from convtest.cassettes.format import from_plain, to_text
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, PLACEHOLDER, SECRET_HEADERS
 from convtest.cassettes.yaml_text import dump
 from convtest.errors import UnreadableCassette
+from convtest.wire.canonical import Canonical, canonical
 from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
 
 TRICKY = st.text(
@@ -230,3 +232,29 @@ def test_saving_replaces_the_file_whole_or_not_at_all(tmp_path: Path, monkeypatc
 
     assert path.read_bytes() == before
     assert [one.name for one in path.parent.iterdir()] == ["c.yaml"]
+
+
+def test_words_that_changed_close_to_each_other_are_shown_in_one_line_each_as_sent() -> None:
+    def asked(text: str) -> Canonical:
+        body = msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": text}]})
+        return canonical("POST", "https://api.anthropic.com/v1/messages", body)
+
+    far = " and more" * 20
+
+    assert difference(asked("My name is Ada."), asked("What is 1 + 1?")) == [
+        "message 1 (user) differs:",
+        "    - [My name] is [Ada.]",
+        "    + [What] is [1 + 1?]",
+    ]
+    assert difference(asked(f"one{far} two"), asked(f"One{far} TWO")) == [
+        "message 1 (user) differs:",
+        "    - [one] and more and more and more",
+        "    + [One] and more and more and more",
+        "    - and more and more and more [two]",
+        "    + and more and more and more [TWO]",
+    ]
+    assert difference(asked("now now"), asked("now")) == [
+        "message 1 (user) differs:",
+        "    - now [now]",
+        "    + now []",
+    ]

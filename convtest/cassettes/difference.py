@@ -66,13 +66,14 @@ def _changed(number: int, recorded: dict[str, Any], sent: dict[str, Any]) -> Ite
 def _words(before: str, after: str) -> Iterator[str]:
     old, new = re.findall(r"\S+", before), re.findall(r"\S+", after)
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
-        if kind == "equal":
-            continue
-        lead = " ".join(old[max(0, i1 - _CONTEXT_WORDS) : i1])
-        tail = " ".join(old[i2 : i2 + _CONTEXT_WORDS])
-        yield f"    - {lead} [{' '.join(old[i1:i2])}] {tail}"
-        yield f"    + {lead} [{' '.join(new[j1:j2])}] {tail}"
+    for group in matcher.get_grouped_opcodes(_CONTEXT_WORDS):
+        yield "    - " + " ".join(_marked(kind, old[i1:i2]) for kind, i1, i2, _, _ in group)
+        yield "    + " + " ".join(_marked(kind, new[j1:j2]) for kind, _, _, j1, j2 in group)
+
+
+def _marked(kind: str, words: list[str]) -> str:
+    text = " ".join(words)
+    return text if kind == "equal" else f"[{text}]"
 
 
 def _said(message: dict[str, Any]) -> str:
