@@ -96,8 +96,9 @@ class _Point:
 
 
 def as_recorded(interactions: Iterable[Interaction]) -> list[Interaction]:
-    """What is to be written: whatever was replayed on the way keeps the times of its recording."""
-    found = list(interactions)
+    """What is to be written: whatever was replayed on the way keeps the times of its recording. What our own limit kept
+    from being sent was never asked."""
+    found = [one for one in interactions if one.trouble is None]
     for one in found:
         if one.recorded is not None and one.ended is not None:
             one.first_byte, one.chunks = one.recorded.first_byte, one.recorded.chunks

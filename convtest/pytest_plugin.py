@@ -233,6 +233,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     recording: Any = pyfuncitem.funcargs.get("convtest_cassette")
     try:
         result = yield
+    except pytest.skip.Exception:
+        if recording is not None:
+            recording.failed = True  # what it sent so far is not all that it sends
+        raise
     except (Exception, pytest.fail.Exception):
         if recording is not None:
             recording.verify()

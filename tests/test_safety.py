@@ -178,8 +178,13 @@ def test_recording_stops_before_it_costs_more(stage: Stage) -> None:
         stage.play(TALK, mode=Mode(record="all", purse=purse))
 
     kept = store.load(next((stage.root / "cassettes").rglob("*.partial")), shown="c")
-    assert 0 < sum(one.ended == "complete" for one in kept) < TURNS
+    assert 0 < sum(one.ended == "complete" for one in kept) == len(kept) < TURNS
     assert purse.spent < 0.0004
+
+    resumed = stage.play(TALK, mode=Mode(record="once", resume=True))
+
+    assert resumed.verdict.passed
+    assert len(store.load(next((stage.root / "cassettes").rglob("*.yaml")), shown="c")) == TURNS
 
 
 def test_the_last_answer_of_an_item_is_paid_for_too(stage: Stage) -> None:
@@ -255,6 +260,32 @@ def test_a_failing_ordinary_test_leaves_its_cassette(project: Project) -> None:
     assert failed.counts() == {"failed": 1}
     assert "forty-three" in failed.out
     assert project.read("cassettes/tests/test_chat/test_chat.yaml") == before
+
+
+def test_that_an_ordinary_test_sends_nothing_is_recorded_too(project: Project) -> None:
+    project.write("pyproject.toml", SECTION)
+    quiet = """
+        import httpx
+        import pytest
+
+        def test_quiet(convtest_cassette):
+            pass
+
+        def test_skipped(convtest_cassette):
+            pytest.skip("not today")
+        """
+    project.write("tests/test_quiet.py", quiet)
+    cassettes = project.root / "cassettes/tests/test_quiet"
+
+    recorded, replayed = project.pytest("--convtest-record=all", "tests"), project.pytest("tests", "-k", "quiet")
+    project.write("tests/test_quiet.py", quiet.replace("pass", 'httpx.get("https://api.anthropic.com/v1/models")'))
+    talks = project.pytest("tests", "-k", "test_quiet and not skipped")
+
+    assert recorded.counts() == {"passed": 1, "skipped": 1}
+    assert [path.name for path in cassettes.iterdir()] == ["test_quiet.yaml"]
+    assert replayed.counts()["passed"] == 1
+    assert talks.counts()["failed"] == 1
+    assert "nothing is recorded" in talks.out
 
 
 def test_a_limit_needs_a_price(stage: Stage) -> None:

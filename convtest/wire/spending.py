@@ -37,7 +37,7 @@ class Spending:
             what = f"no price is known for {model!r}, so no limit in USD can be kept: add it to [tool.convtest.prices]"
             self._stop(interaction, what)
         if self._purse.spent >= self._purse.limit:
-            self._stop(interaction, f"{self._purse.spent:.4f} USD spent, the limit is {self._purse.limit:g}")
+            self._stop(interaction, f"{_usd(self._purse.spent)} USD spent, the limit is {_usd(self._purse.limit)}")
         self._sent.append(interaction)
         return await self._source.answer(interaction, turn, via)
 
@@ -52,3 +52,8 @@ class Spending:
     def _stop(self, interaction: Interaction, what: str) -> None:
         interaction.trouble = SpendingLimit(what)
         raise WireFailure("no_response", what)
+
+
+def _usd(amount: float) -> str:
+    """As many digits as it takes to tell a fraction of a cent from nothing."""
+    return f"{amount:.8f}".rstrip("0").rstrip(".")
