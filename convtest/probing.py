@@ -159,7 +159,16 @@ class _Plays:
             # What it does when it is disturbed says nothing of a client that does not play one plain turn.
             what = f"it does not play a plain turn ({told.turn.prompt!r}): the turn ends {_how(told)}"
             raise ClientError(what, client=self._client, help="nothing was measured, and nothing is written")
+        self._has_to_remember(transcript)
         return transcript
+
+    def _has_to_remember(self, transcript: Transcript) -> None:
+        """What is gone from the history anyway, no interrupt took out of it."""
+        told, second = transcript.turns()[0], transcript.records[1]
+        sent = second.sent() if isinstance(second, TurnRecord) else None
+        if sent is not None and not any(told.turn.prompt in text for text in sent.texts()):
+            what = f"it forgets a turn that nothing disturbed: {told.turn.prompt!r} is not in its next request"
+            raise ClientError(what, client=self._client, help="nothing was measured, and nothing is written")
 
     def turns(self, name: str) -> list[TurnRecord]:
         """The turns of the session `main` after the fact was told; none where the probe could not be played."""

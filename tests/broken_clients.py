@@ -297,3 +297,15 @@ class AsksNobody(MessagesClient):
 
     def _finished(self, end: TurnEnd, usage: Usage) -> TurnEnd:
         return replace(super()._finished(end, usage), usd=None)
+
+
+class NeverGivesUp(MessagesClient):
+    """Asks until somebody answers."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        assert self._http is not None
+        status = 0
+        while status != 200:
+            status = (await self._http.post(self._url, content=self._body(), headers=self._headers)).status_code
+            await anyio.sleep(0.001)
+        yield TurnEnd()

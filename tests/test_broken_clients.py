@@ -1,5 +1,6 @@
 """Each mistake a client can make is caught, by the right check, on the right layer, simulated and replayed."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from convtest.config import load_config
 from convtest.play import Played, perform
 from convtest.prepare import Mode, prepare
+from convtest.reporting.failure import failure_text
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 from tests.playing import Stage, checks_of, finding_of
@@ -104,6 +106,42 @@ def test_forgetting_shrinks_the_prompt(stage: Stage) -> None:
     outcome = stage.play(long, "tests.broken_clients:forgetful")
 
     assert ("mass", "mass") in checks_of(outcome)
+
+
+def test_a_client_that_never_gives_up_is_told_to(stage: Stage) -> None:
+    text = """
+        scenario: overload
+        timeout: 1s
+        steps:
+          - user: Hello.
+            fault: {status: 529, times: 100000}
+            expect: {ended: overloaded}
+        """
+
+    found = finding_of(stage.play(text, "tests.broken_clients:NeverGivesUp"), "timeout")
+
+    assert re.search(r"it asked for the same \d+ times more", found.seen)
+    assert found.advice == "have the client give up"
+
+
+def test_what_was_sent_wrong_is_told_before_what_came_of_it(stage: Stage) -> None:
+    text = """
+        scenario: tools
+        tools:
+          look_up: {input: {what: string}, answers: [{return: in the attic}]}
+        steps:
+          - user: Where is it?
+            simulate: [{calls: [{look_up: {what: it}}]}, {text: In the attic.}]
+            expect: {contains: attic}
+        """
+
+    outcome = stage.play(text, "tests.broken_clients:leaves_tools_open")
+    lines = failure_text(outcome.transcript, outcome.verdict, node="x", record_command="").splitlines()
+
+    assert lines[1] == "  the client sent something else than it should (layer wire)"
+    found = [line.split()[0] for line in lines if re.match(r"  \w+  .*talk.yaml", line)]
+    assert found[0] == "tool_pairs"
+    assert {"ended", "contains"} <= set(found[1:])
 
 
 def memory_scenarios() -> list[Scenario]:

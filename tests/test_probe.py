@@ -125,6 +125,20 @@ def test_a_client_that_plays_no_plain_turn_is_an_error_that_names_its_exception(
     assert clients.read("pyproject.toml") == before
 
 
+def test_what_is_forgotten_anyway_is_no_policy(clients: Project) -> None:
+    forgetful = (
+        "\n    async def query(self, text):\n        self._messages.clear()\n        await super().query(text)\n"
+    )
+    clients.write("clients.py", BROKEN + forgetful)
+    before = clients.read("pyproject.toml")
+
+    done = clients.convtest("probe", "open")
+
+    assert done.code == 2
+    assert "it forgets a turn that nothing disturbed: 'My name is Ada.' is not in its next request" in done.err
+    assert clients.read("pyproject.toml") == before
+
+
 def test_defects_are_told_from_choices_and_choices_from_what_they_permit(clients: Project) -> None:
     out = clients.convtest("probe", "open", "forgets", "--dry-run").out
 

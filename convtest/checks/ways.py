@@ -21,18 +21,21 @@ from convtest.scenario.grammar import (
 )
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 
+_MANY_TRIES = 10
+
 
 def broken_findings(record: StepRecord) -> Iterator[Finding]:
     """A step that hung, crashed or was refused, whatever was expected of it."""
     expected = record.step.expect.error if record.step.expect else None
     if record.hung:
+        again = _asked_again(record)
         yield at_step(
             record,
             "timeout",
             None,
             "the step did not end in time",
-            seen=f"the last thing seen: {record.hung}",
-            advice="raise timeout: if the client is only slow",
+            seen=f"the last thing seen: {record.hung}{again}",
+            advice="have the client give up" if again else "raise timeout: if the client is only slow",
             key="user",
         )
     if record.crash:
@@ -40,6 +43,12 @@ def broken_findings(record: StepRecord) -> Iterator[Finding]:
     if record.error and record.error.code != expected:
         message = f"the client refused: {record.error.code}"
         yield at_step(record, "error", None, message, expected=expected or "no error", seen=record.error.message)
+
+
+def _asked_again(record: StepRecord) -> str:
+    """Of a client that does not give up."""
+    tries = len(conduct_of(record).waits) if isinstance(record, TurnRecord) else 0
+    return f"; it asked for the same {tries:,} times more" if tries >= _MANY_TRIES else ""
 
 
 def ended_findings(record: TurnRecord, expect: ExpectShape | None) -> Iterator[Finding]:

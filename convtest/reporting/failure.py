@@ -30,7 +30,7 @@ def _lines(transcript: Transcript, verdict: Verdict, node: str, record_command: 
     yield ""
     yield from conversation_lines(transcript, {finding.step for finding in verdict.findings if finding.step})
     missed = transcript.missed()
-    ordered = sorted(verdict.findings, key=lambda finding: finding.check == "miss")
+    ordered = sorted(_causes_first(verdict), key=lambda finding: finding.check == "miss")
     for finding in ordered[:_MOST]:
         yield ""
         yield from finding_lines(finding)
@@ -62,9 +62,19 @@ def headline(verdict: Verdict) -> str:
 def side(verdict: Verdict) -> str:
     """Which side broke."""
     layers = [finding.layer for finding in verdict.findings]
-    if verdict.findings and verdict.findings[0].check in _CAUSES:
-        return headline(Verdict(findings=verdict.findings[:1]))
+    first = next(iter(_causes_first(verdict)), None)
+    if first is not None and first.check in _CAUSES:
+        return headline(Verdict(findings=(first,)))
     return next((_SIDES[layer] for layer in ("wire", "mass", "reply") if layer in layers), headline(verdict))
+
+
+def _causes_first(verdict: Verdict) -> list[Finding]:
+    """In the order of the conversation; in each step what was sent wrong before what came of it."""
+
+    def rank(finding: Finding) -> tuple[float, bool]:
+        return finding.step or float("inf"), finding.layer != "wire" or finding.check in _CONSEQUENCES
+
+    return sorted(verdict.findings, key=rank)
 
 
 def finding_lines(finding: Finding) -> Iterator[str]:
