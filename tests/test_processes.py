@@ -12,9 +12,11 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import anyio
 import psutil
 import pytest
 
+from convtest.clients.process import Program
 from convtest.config import Config, Profile
 from convtest.errors import ClientError, ConfigError, NetworkBlocked, SpendingLimit
 from convtest.play import Played, perform
@@ -618,3 +620,16 @@ def test_a_live_child_reaches_the_gateway_past_a_proxy(stage: Stage, monkeypatch
         outcome = play(stage, ONE, replace(program(stage.root, body), upstream=url), Mode(live=True))
 
     assert outcome.verdict.passed, report(outcome)
+
+
+def test_a_killed_program_runs_no_more_before_its_exit_code_is_taken(tmp_path: Path) -> None:
+    async def killed() -> bool:
+        program = Program([sys.executable, "-c", "input()"], cwd=tmp_path, environment={}, log=tmp_path / "log")
+        await program.start(client="c")
+        assert program.running
+        program.kill()
+        running = program.running
+        await program.end()
+        return running
+
+    assert not anyio.run(killed)

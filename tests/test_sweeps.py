@@ -608,7 +608,7 @@ def test_hundreds_of_points_read_one_cassette_once(stage: Stage, monkeypatch: py
 
 
 def test_a_stall_ends_by_the_clients_own_limit_and_takes_no_time(stage: Stage) -> None:
-    text = STORY.replace("id: story\n", "id: story\ntimeout: 1s\n").replace("[interrupt, kill, reset, 529]", "stall")
+    text = STORY.replace("id: story\n", "id: story\ntimeout: 20s\n").replace("[interrupt, kill, reset, 529]", "stall")
     stage.options = {**stage.options, "read_timeout": 30}
 
     found = plays(stage, text)
