@@ -309,6 +309,18 @@ def test_an_ask_may_be_swept_like_any_other_turn(stage: Stage) -> None:
     assert all(outcome.verdict.passed for _, outcome in found), [(label, checks_of(one)) for label, one in found]
 
 
+def test_workers_leave_no_headings_of_points_that_failed_as_an_earlier_one(story: Project) -> None:
+    story.write("client.py", LEAVES_OPEN)
+    story.write("pyproject.toml", OPEN)
+
+    done = story.convtest("sweep", "--workers", "2", "--disturb", "interrupt", "--disturb", "kill")
+
+    headings = [line for line in done.out.splitlines() if line.startswith("____")]
+    assert done.out.count("as at") == 0
+    assert 1 <= len(headings) == done.out.count("run just this item") < 4
+    assert "[gw" not in done.out
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [

@@ -16,6 +16,8 @@ from convtest.scenario.sweeping import unknown
 
 _NOISE = re.compile(r"^[.FEsxX]+( +\[ *\d+%\])?$|^bringing up nodes|^FAILED |^=+ short test summary info")
 """Dots, and the list of what failed."""
+_WORKER = re.compile(r"^\[gw\d+\] ")
+"""Below a heading: which worker played it."""
 
 
 def _check(disturb: tuple[str, ...]) -> None:
@@ -35,7 +37,7 @@ def _nothing(turn: str | None, expression: str | None) -> str:
 def _report(output: str) -> Iterator[str]:
     """What pytest printed, without its dots and without the points that failed as an earlier one did: the grid names
     them."""
-    lines = output.splitlines()
+    lines = [line for line in output.splitlines() if not _WORKER.match(line)]
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         repeated = line.startswith("as at ") or (line.startswith("___") and following.startswith("as at "))
         if not (repeated or _NOISE.match(line)):
