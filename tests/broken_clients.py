@@ -66,6 +66,19 @@ def leaves_tools_open(opening: Opening) -> MessagesClient:
     return edited(opening, _without_results)
 
 
+def _other_results(body: dict[str, Any]) -> dict[str, Any]:
+    def told(block: dict[str, Any]) -> dict[str, Any]:
+        return {**block, "content": "nothing"} if block["type"] == "tool_result" else block
+
+    messages = [{**message, "content": [told(block) for block in message["content"]]} for message in body["messages"]]
+    return {**body, "messages": messages}
+
+
+def tells_other_results(opening: Opening) -> MessagesClient:
+    """The user is shown what a tool answered, the model is told something else."""
+    return edited(opening, _other_results)
+
+
 def loses_system(opening: Opening) -> MessagesClient:
     """After a resume the system prompt is gone."""
     if opening.resume is None:

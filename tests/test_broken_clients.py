@@ -108,6 +108,13 @@ def test_forgetting_shrinks_the_prompt(stage: Stage) -> None:
     assert ("mass", "mass") in checks_of(outcome)
 
 
+def test_a_model_that_is_told_another_result_than_the_user_was_shown(stage: Stage) -> None:
+    found = finding_of(stage.play(TOOLS, "tests.broken_clients:tells_other_results"), "tool_pairs")
+
+    assert found.message == "the model was told another result of the tool look_up than it had"
+    assert (found.expected, found.seen, found.layer, found.step) == ("found", "nothing", "wire", 1)
+
+
 def test_a_client_that_never_gives_up_is_told_to(stage: Stage) -> None:
     text = """
         scenario: overload

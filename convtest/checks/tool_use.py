@@ -9,6 +9,10 @@ import msgspec
 from convtest.checks.histories import follow
 from convtest.checks.result import Finding, at_step
 from convtest.transcript import Transcript
+from convtest.wire.messages_api import text_of_content
+
+_BEGINNING = 40
+"""Characters in which a result that was cut agrees with the whole one."""
 
 
 def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
@@ -26,6 +30,7 @@ def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
                 key="user",
             )
     yield from _done_twice(transcript)
+    yield from _answered_otherwise(transcript)
 
 
 def _pair_problem(messages: list[dict[str, Any]]) -> str:
@@ -51,6 +56,39 @@ def _tool_line(messages: list[dict[str, Any]]) -> str:
         for message in messages[-6:]
     ]
     return " ".join(kinds)
+
+
+def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
+    """What a stand-in answered, and the user was shown, is not what the model was told."""
+    stand_ins = {tool.name for tool in transcript.scenario.tools}
+    for record in transcript.turns():
+        if record.disturbed or record.wire != "history" or (sent := record.sent()) is None:
+            continue
+        names = {call.id: call.name.rpartition("__")[2] for call in record.calls}
+        shown = [result for result in record.results if names.get(result.id) in stand_ins]
+        told = _results(sent.messages)[-len(record.results) :] if record.results else []
+        lost = [one for one in shown if one.text.strip() and not any(_alike(one.text, text) for text in told)]
+        if len(told) == len(record.results) and lost:
+            yield at_step(
+                record,
+                "tool_pairs",
+                "wire",
+                f"the model was told another result of the tool {names[lost[0].id]} than it had",
+                expected=lost[0].text,
+                seen=" | ".join(told),
+                key="user",
+            )
+
+
+def _results(messages: list[dict[str, Any]]) -> list[str]:
+    blocks = [block for message in messages for block in message.get("content") or [] if isinstance(block, dict)]
+    return [text_of_content(block.get("content")) for block in blocks if block.get("type") == "tool_result"]
+
+
+def _alike(shown: str, told: str) -> bool:
+    """A client may add to a result or cut a long one, and lay it out anew."""
+    one, other = "".join(shown.split()), "".join(told.split())
+    return bool(other) and (one in other or other in one or one[:_BEGINNING] == other[:_BEGINNING])
 
 
 def _done_twice(transcript: Transcript) -> Iterator[Finding]:
