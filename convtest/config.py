@@ -11,6 +11,8 @@ from typing import Any
 from convtest.errors import ConfigError, did_you_mean
 from convtest.policy import choices
 
+_SECTION = "[tool.convtest]"
+_PRICES = "[tool.convtest.prices]"
 _KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile")
 _PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy")
 _WIRES = ("history", "reference", "none")
@@ -92,16 +94,16 @@ def load_config(root: Path) -> Config | None:
     section = _section(root)
     if section is None:
         return None
-    _known_keys(section, _KEYS, "[tool.convtest]")
-    clients = {name: _profile(name, table) for name, table in section.get("clients", {}).items()}
+    _known_keys(section, _KEYS, _SECTION)
+    clients = {name: _profile(name, table) for name, table in _clients(section.get("clients", {})).items()}
     scenarios = section.get("scenarios", ["scenarios"])
     return Config(
         root=root,
         scenarios=tuple((root / folder).resolve() for folder in _texts(scenarios, "scenarios")),
-        cassettes=(root / section.get("cassettes", "cassettes")).resolve(),
-        client=section.get("client") or next(iter(clients), ""),
+        cassettes=(root / _text(section, "cassettes", _SECTION, "cassettes")).resolve(),
+        client=_text(section, "client", _SECTION) or next(iter(clients), ""),
         clients=clients,
-        prices=_prices(section.get("prices", {})),
+        prices=prices_of(section.get("prices", {}), _PRICES),
         allow_hosts=tuple(_texts(section.get("allow_hosts", []), "allow_hosts")),
         volatile=frozenset(_texts(section.get("volatile", []), "volatile")),
         scrub=_patterns(_texts(section.get("scrub", []), "scrub")),
@@ -113,29 +115,42 @@ def _section(root: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        section = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("convtest")
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid TOML: {error}", where="the file") from None
-    return section if isinstance(section, dict) else None
+    section = tools.get("convtest") if isinstance(tools, dict) else None
+    if section is None or isinstance(section, dict):
+        return section
+    raise ConfigError("convtest is a table", where="[tool]", help="write its keys below [tool.convtest]")
+
+
+def _clients(value: Any) -> dict[str, Any]:
+    help = 'such as [tool.convtest.clients.assistant] with kind = "messages"'
+    if not isinstance(value, dict):
+        raise ConfigError("clients is a table of profiles", where=_SECTION, help=help)
+    for name, table in value.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"the profile {name!r} is a table", where="[tool.convtest.clients]", help=help)
+    return value
 
 
 def _profile(name: str, table: Mapping[str, Any]) -> Profile:
     where = f"[tool.convtest.clients.{name}]"
     if "kind" not in table:
         raise ConfigError("kind is missing", where=where, help='such as kind = "messages"')
-    process = table.get("process", "shared")
-    if process not in {"shared", "own"} or (process == "own" and table["kind"] != "python"):
+    kind, process = _text(table, "kind", where), _text(table, "process", where, "shared")
+    if process not in {"shared", "own"} or (process == "own" and kind != "python"):
         raise ConfigError('process = "own" is for clients of kind python', where=where)
-    wire = table.get("wire", "")
+    wire = _text(table, "wire", where)
     if wire and wire not in _WIRES:
         raise ConfigError(f"wire {wire!r} is not known", where=where, help=did_you_mean(wire, _WIRES))
     return Profile(
         name=name,
-        kind=table["kind"],
-        upstream=table.get("upstream", ""),
+        kind=kind,
+        upstream=_text(table, "upstream", where),
         wire=wire,
-        target=table.get("target"),
-        api_key_env=table.get("api_key_env", ""),
+        target=_text(table, "target", where) or None,
+        api_key_env=_text(table, "api_key_env", where),
         own_process=process == "own",
         gateway=_flag(table.get("gateway", False), where),
         command=_command(table.get("command"), where),
@@ -152,7 +167,10 @@ def _flag(value: Any, where: str) -> bool:
 
 
 def _command(value: Any, where: str) -> tuple[str, ...]:
-    words = shlex.split(value) if isinstance(value, str) else value or []
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value or []
+    except ValueError as error:
+        raise ConfigError(f"command {value!r}: {error}", where=where, help="close it, or write a list") from None
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ConfigError('command is a text, or a list of texts such as ["node", "agent.js"]', where=where)
     return tuple(words)
@@ -176,15 +194,23 @@ def _policy(value: Any, where: str) -> dict[str, str]:
     return value
 
 
-def _prices(table: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
-    for model, price in table.items():
+def prices_of(value: Any, where: str) -> Mapping[str, Mapping[str, float]]:
+    """The table of prices as it stands there. Raises ConfigError."""
+    example = '"my-model" = {input = 1.0, output = 5.0}  # USD per million tokens'
+    if not isinstance(value, dict):
+        raise ConfigError("prices is a table of prices by model", where=where, help=example)
+    for model, price in value.items():
         if not isinstance(price, dict) or not {"input", "output"} <= price.keys():
-            raise ConfigError(
-                f"the price of {model!r} needs input and output",
-                where="[tool.convtest.prices]",
-                help=f'"{model}" = {{input = 1.0, output = 5.0}}  # USD per million tokens',
-            )
-    return table
+            raise ConfigError(f"the price of {model!r} needs input and output", where=where, help=example)
+        for key, number in price.items():
+            if not _is_price(number):
+                what = f"the price of {model!r}: {key} is a number, 0 or more, and not {number!r}"
+                raise ConfigError(what, where=where, help=example)
+    return value
+
+
+def _is_price(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _patterns(texts: list[str]) -> tuple[str, ...]:
@@ -192,14 +218,21 @@ def _patterns(texts: list[str]) -> tuple[str, ...]:
         try:
             re.compile(text)
         except re.error as error:
-            raise ConfigError(f"scrub: {text!r} is no regular expression: {error}", where="[tool.convtest]") from None
+            raise ConfigError(f"scrub: {text!r} is no regular expression: {error}", where=_SECTION) from None
     return tuple(texts)
+
+
+def _text(table: Mapping[str, Any], key: str, where: str, otherwise: str = "") -> str:
+    value = table.get(key, otherwise)
+    if isinstance(value, str):
+        return value
+    raise ConfigError(f"{key} is a text, and not {value!r}", where=where)
 
 
 def _texts(value: Any, key: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return value
-    raise ConfigError(f"{key} is a list of texts", where="[tool.convtest]")
+    raise ConfigError(f"{key} is a list of texts", where=_SECTION)
 
 
 def _known_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -268,6 +268,18 @@ def test_another_client_plays_every_scenario_under_its_own_name(project: Project
         (SECTION + "[tool.convtest.prices]\nm = 3\n", "the price of 'm' needs input and output"),
         (SECTION.replace("[tool.convtest]", "[tool.convtest]\nscenarios = 'x'"), "scenarios is a list of texts"),
         (SECTION + "[broken", "not valid TOML"),
+        (SECTION + "[tool.convtest.prices]\nm = {input = 'a', output = 1}\n", "the price of 'm': input is a number"),
+        (SECTION + "[tool.convtest.prices]\nm = {input = 1, output = -1}\n", "the price of 'm': output is a number"),
+        ('tool.convtest = "x"', "convtest is a table — pyproject.toml, [tool]"),
+        ('[tool.convtest]\nclients = "x"', "clients is a table of profiles — pyproject.toml, [tool.convtest]\n"),
+        ("[tool.convtest]\nclients = {a = 3}", "the profile 'a' is a table — pyproject.toml, [tool.convtest.clients]"),
+        (
+            "[tool.convtest]\nprices = 3",
+            "prices is a table of prices by model — pyproject.toml, [tool.convtest.prices]",
+        ),
+        ("[tool.convtest]\ncassettes = 3", "cassettes is a text, and not 3 — pyproject.toml, [tool.convtest]\n"),
+        ('[tool.convtest]\nclient = ["a"]', "client is a text, and not ['a'] — pyproject.toml, [tool.convtest]\n"),
+        ("[tool.convtest]\nscenarios = 3", "scenarios is a list of texts — pyproject.toml, [tool.convtest]\n"),
     ],
 )
 def test_a_wrong_section_is_a_usage_error(project: Project, section: str, message: str) -> None:
@@ -278,6 +290,28 @@ def test_a_wrong_section_is_a_usage_error(project: Project, section: str, messag
 
     assert done.code == 4
     assert message in done.text
+    assert "Traceback" not in done.text
+
+
+@pytest.mark.parametrize("key", ["kind", "upstream", "wire", "target", "process", "api_key_env"])
+@pytest.mark.parametrize("value", ["3", "[]"])
+def test_a_key_of_a_profile_that_is_no_text_is_named(project: Project, key: str, value: str) -> None:
+    profile = f'kind = "python"\n{key} = {value}' if key != "kind" else f"kind = {value}"
+    project.write("pyproject.toml", f"[tool.convtest.clients.a]\n{profile}\n")
+
+    done = project.convtest("check")
+
+    assert done.code == 2
+    assert f"error: {key} is a text, and not {value} — pyproject.toml, [tool.convtest.clients.a]\n" in done.err
+
+
+def test_a_command_with_an_open_quote_is_named(project: Project) -> None:
+    project.write("pyproject.toml", """[tool.convtest.clients.a]\nkind = "command"\ncommand = "node 'x"\n""")
+
+    done = project.convtest("check")
+
+    assert done.code == 2
+    assert "No closing quotation — pyproject.toml, [tool.convtest.clients.a]\n" in done.err
 
 
 @pytest.mark.parametrize(
