@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from convtest.errors import ConfigError, did_you_mean
+from convtest.errors import ConfigError, did_you_mean, nearest
 from convtest.policy import choices
 
+SIMULATOR = "simulator"
 _SECTION = "[tool.convtest]"
 _PRICES = "[tool.convtest.prices]"
 _KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile")
-_PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy")
+PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy")
 _WIRES = ("history", "reference", "none")
 
 
@@ -147,7 +149,7 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
     return Profile(
         name=name,
         kind=kind,
-        upstream=_text(table, "upstream", where),
+        upstream=upstream_of(_text(table, "upstream", where), where),
         wire=wire,
         target=_text(table, "target", where) or None,
         api_key_env=_text(table, "api_key_env", where),
@@ -156,8 +158,29 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         command=_command(table.get("command"), where),
         env=_variables(table.get("env", {}), where),
         policy=_policy(table.get("policy", {}), where),
-        options={key: value for key, value in table.items() if key not in _PROFILE_KEYS},
+        options={key: value for key, value in table.items() if key not in PROFILE_KEYS},
     )
+
+
+def upstream_of(value: str, where: str) -> str:
+    """The upstream, empty for that of the kind's API. Raises ConfigError if nothing can be asked there."""
+    if value in {"", SIMULATOR} or _is_url(value):
+        return value
+    meant = nearest(value, [SIMULATOR])
+    raise ConfigError(
+        f"upstream {value!r} is neither {SIMULATOR} nor an http(s) URL",
+        where=where,
+        help=f"did you mean {meant!r}?" if meant else 'a base URL is such as "https://api.anthropic.com"',
+    )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not any(one.isspace() for one in text)
 
 
 def _flag(value: Any, where: str) -> bool:

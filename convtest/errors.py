@@ -60,13 +60,18 @@ class Problem:
         return f"{self.place}: {self.what}" + (f"\n    {self.help}" if self.help else "")
 
 
+def nearest(wrong: str, known: Iterable[str]) -> str | None:
+    """The one of what is known that was probably meant."""
+    lowered = {choice.lower(): choice for choice in sorted(known)}
+    close = difflib.get_close_matches(wrong.lower(), list(lowered), n=1, cutoff=0.6)
+    return lowered[close[0]] if close else None
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?`, or the list of what is known, or nothing if nothing is."""
     choices = sorted(known)
-    lowered = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(wrong.lower(), list(lowered), n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {lowered[close[0]]!r}?"
+    if meant := nearest(wrong, choices):
+        return f"did you mean {meant!r}?"
     return f"known: {', '.join(choices)}" if choices else ""
 
 
@@ -93,10 +98,12 @@ class ScenarioError(ConvtestError):
 
 
 class ConfigError(ConvtestError):
-    """`[tool.convtest]` is wrong."""
+    """`[tool.convtest]` is wrong, or an option or a fixture that stands over it."""
 
     def __init__(self, what: str, *, where: str, help: str = "") -> None:
-        super().__init__(f"{what} — pyproject.toml, {where}" + (f"\n    {help}" if help else ""))
+        beside = where.startswith(("--", "the fixture "))
+        place = where if beside else f"pyproject.toml, {where}"
+        super().__init__(f"{what} — {place}" + (f"\n    {help}" if help else ""))
 
 
 class ClientError(ConvtestError):

@@ -277,6 +277,11 @@ def test_another_client_plays_every_scenario_under_its_own_name(project: Project
             "[tool.convtest]\nprices = 3",
             "prices is a table of prices by model — pyproject.toml, [tool.convtest.prices]",
         ),
+        (SECTION.replace('"simulator"', '"simulater"'), "upstream 'simulater' is neither simulator nor an http(s) URL"),
+        (SECTION.replace('"simulator"', '"simulater"'), "did you mean 'simulator'?"),
+        (SECTION.replace('"simulator"', '"ftp://x"'), 'a base URL is such as "https://api.anthropic.com"'),
+        (SECTION.replace('"simulator"', '"https://"'), "upstream 'https://' is neither"),
+        (SECTION.replace('"simulator"', '"http://a:b"'), "upstream 'http://a:b' is neither"),
         ("[tool.convtest]\ncassettes = 3", "cassettes is a text, and not 3 — pyproject.toml, [tool.convtest]\n"),
         ('[tool.convtest]\nclient = ["a"]', "client is a text, and not ['a'] — pyproject.toml, [tool.convtest]\n"),
         ("[tool.convtest]\nscenarios = 3", "scenarios is a list of texts — pyproject.toml, [tool.convtest]\n"),
@@ -319,6 +324,7 @@ def test_a_command_with_an_open_quote_is_named(project: Project) -> None:
     [
         ('kind = "mesages"', "unknown kind 'mesages'\n    did you mean 'messages'?"),
         ('kind = "messages"\nmodell = "x"', "unknown option 'modell'"),
+        ('kind = "messages"\nupsteam = "simulator"', "unknown option 'upsteam'\n    did you mean 'upstream'?"),
         ('kind = "python"', "target is missing"),
         ('kind = "python"\ntarget = "nowhere:x"', "cannot import 'nowhere:x'"),
     ],
@@ -333,7 +339,26 @@ def test_a_wrong_profile_is_an_error_of_the_item(project: Project, profile: str,
     done = project.pytest("-p", "no:cacheprovider")
 
     assert done.counts() == {"error": 1}
-    assert message.split("\n")[0] in done.out
+    assert all(line in done.out for line in message.split("\n"))
+
+
+def test_an_upstream_of_a_fixture_that_is_none_is_an_error_of_the_item(project: Project) -> None:
+    fixture = "import pytest\n@pytest.fixture\ndef convtest_upstream(): return 'localhost:8000'\n"
+    project.write("conftest.py", fixture)
+    project.write("scenarios/name.yaml", NAME)
+
+    done = project.pytest()
+
+    assert done.counts() == {"error": 1}
+    assert "upstream 'localhost:8000' is neither simulator nor an http(s) URL — the fixture convtest_up" in done.out
+
+
+def test_serve_refuses_an_upstream_that_is_none(project: Project) -> None:
+    done = project.convtest("serve", "--upstream", "simulater", "--record", "c.yaml")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: upstream 'simulater' is neither simulator nor an http(s) URL — --upstream\n")
+    assert not list(project.root.glob("c.yaml*"))
 
 
 def test_unknown_client_on_the_command_line(two: Project) -> None:
@@ -367,7 +392,7 @@ def test_the_network_is_blocked_while_an_item_simulates_or_replays(project: Proj
 
     assert done.counts() == {"error": 1}
     message = "network blocked: scenarios/name.yaml::remembers-the-name tried to reach 'telemetry.example.com'"
-    assert message in done.out
+    assert all(line in done.out for line in message.split("\n"))
 
 
 def test_loopback_and_allowed_hosts_are_not_blocked(project: Project) -> None:

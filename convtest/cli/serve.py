@@ -8,7 +8,7 @@ import click
 
 from convtest.cassettes import store
 from convtest.cassettes.scrubbing import Scrubber, secret_values
-from convtest.config import find_root, load_config
+from convtest.config import find_root, load_config, upstream_of
 from convtest.errors import ConfigError
 from convtest.standalone import SIMULATOR, Plan, Served, serve
 from convtest.wire.gateway import Gateway
@@ -38,6 +38,7 @@ def command(
     """
     if record is not None and replay is not None:
         raise ConfigError("--record and --replay exclude each other", where="convtest serve")
+    upstream_of(upstream, "--upstream")
     root = find_root(Path.cwd())
     config = load_config(root) if root is not None else None
     if record is not None:

@@ -9,14 +9,14 @@ from typing import Any
 
 from convtest.clients import chat_completions, claude, command, messages, python, sse
 from convtest.clients.port import Factory, Kind, Made
-from convtest.config import Config, Profile
+from convtest.config import PROFILE_KEYS, Config, Profile, upstream_of
+from convtest.config import SIMULATOR as SIMULATOR
 from convtest.errors import ConfigError, did_you_mean
 from convtest.policy import policy_over
 
 KINDS: dict[str, Kind] = {
     kind.name: kind for kind in (messages.KIND, chat_completions.KIND, claude.KIND, python.KIND, command.KIND, sse.KIND)
 }
-SIMULATOR = "simulator"
 
 
 def make(config: Config, name: str) -> Made:
@@ -76,7 +76,7 @@ def _check_options(profile: Profile, kind: Kind) -> None:
             raise ConfigError(
                 f"unknown option {option!r} for a {kind.name} client",
                 where=profile.where,
-                help=did_you_mean(option, kind.options),
+                help=did_you_mean(option, {*kind.options, *PROFILE_KEYS}),
             )
 
 
@@ -84,6 +84,8 @@ def overridden(config: Config, options: Mapping[str, Any] | None, upstream: str 
     """The configuration with what fixtures say at run time laid over every profile whose kind takes it."""
     if not options and upstream is None:
         return config
+    if upstream is not None:
+        upstream_of(upstream, "the fixture convtest_upstream")
     clients = {
         name: replace(
             profile,
