@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,7 @@ def pytest_configure(config: pytest.Config) -> None:
             return
         if config.getoption("--convtest-client"):
             loaded.profile(config.getoption("--convtest-client"))
+        _need_backend(config.getoption("--convtest-backend"))
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
     asked_sweep(config)  # what is misspelt in it is said now, not at the first file
@@ -154,6 +156,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args += [str(root) for root in loaded.scenarios if root.is_dir()]
     if config.getoption("markers", False):
         _register_all_tags(config)
+
+
+def _need_backend(name: str) -> None:
+    if find_spec(name) is None:
+        raise ConfigError(f"{name} is not installed", where=f"--convtest-backend={name}", help=f"pip install {name}")
 
 
 def _register_all_tags(config: pytest.Config) -> None:

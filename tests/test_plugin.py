@@ -426,6 +426,16 @@ def test_items_are_played_on_trio_too(two: Project) -> None:
     assert two.pytest("--convtest-backend=trio").counts() == {"passed": 3}
 
 
+def test_a_backend_that_is_not_installed_is_one_error(two: Project) -> None:
+    two.write("conftest.py", "import sys\nsys.modules['trio'] = None\n")
+
+    done = two.pytest("--convtest-backend=trio")
+
+    assert done.code == 4
+    assert done.text.count("trio is not installed — --convtest-backend=trio\n    pip install trio\n") == 1
+    assert "Traceback" not in done.text
+
+
 def test_nothing_heavy_is_imported_before_a_scenario_runs(two: Project) -> None:
     two.write(
         "conftest.py",
