@@ -63,6 +63,8 @@ class Config:
     """Regular expressions for secrets of one's own."""
     volatile: frozenset[str] = frozenset()
     """Keys of request bodies whose values change from run to run."""
+    scenarios_by_default: bool = False
+    """Nobody named the folder of scenarios: it need not be there."""
 
     def profile(self, name: str) -> Profile:
         """Raises ConfigError for a name that has no profile."""
@@ -107,6 +109,7 @@ def load_config(root: Path) -> Config | None:
         clients=clients,
         prices=prices_of(section.get("prices", {}), _PRICES),
         allow_hosts=tuple(_texts(section.get("allow_hosts", []), "allow_hosts")),
+        scenarios_by_default="scenarios" not in section,
         volatile=frozenset(_texts(section.get("volatile", []), "volatile")),
         scrub=_patterns(_texts(section.get("scrub", []), "scrub")),
     )

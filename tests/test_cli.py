@@ -69,6 +69,27 @@ def test_check_tells_everything_that_is_wrong_and_exits_2(named: Project) -> Non
     assert done.out == "items: 1, errors: 2, warnings: 0\n"
 
 
+def test_check_of_a_project_with_cassettes_alone_looks_for_secrets_only(project: Project) -> None:
+    nothing = project.convtest("check")
+    project.write("cassettes/test_it/one.yaml", f"secret: sk-ant-api03-{'a' * 90}\n")
+    leaking = project.convtest("check")
+
+    assert (nothing.code, nothing.out, nothing.err) == (0, "items: 0, errors: 0, warnings: 0\n", "")
+    assert leaking.code == 2
+    assert leaking.err.startswith("error: cassettes/test_it/one.yaml:1: a secret stands here: ")
+
+
+def test_check_names_a_named_folder_that_is_not_there_once(named: Project) -> None:
+    section = SECTION.replace("[tool.convtest]", '[tool.convtest]\nscenarios = ["stories", "scenarios"]')
+    named.write("pyproject.toml", section)
+
+    done = named.convtest("check")
+
+    assert done.code == 2
+    assert done.err == "error: there is no folder stories: see scenarios in [tool.convtest]\n"
+    assert done.out == "items: 1, errors: 1, warnings: 0\n"
+
+
 def test_check_warns_of_what_can_never_fail(named: Project) -> None:
     named.write("scenarios/one.yaml", "scenario: x\nsteps: [{user: hello}]\n")
 

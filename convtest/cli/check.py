@@ -38,7 +38,7 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool) -> None:
 
 
 def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[str], int]:
-    errors = [] if paths else missing_folders(config)
+    errors = [] if paths or config.scenarios_by_default else missing_folders(config)
     warnings: list[str] = []
     loaded: list[Scenario] = []
     for path in scenario_files(config, paths):

@@ -31,7 +31,7 @@ def missing_folders(config: Config) -> list[str]:
 
 def scenario_files(config: Config, paths: Iterable[Path]) -> Iterator[Path]:
     """The scenario files that the paths name or hold; all of the project's where there are none."""
-    for path in list(paths) or config.scenarios:
+    for path in list(paths) or [root for root in config.scenarios if root.is_dir()]:
         if path.is_dir():
             yield from sorted(
                 found
