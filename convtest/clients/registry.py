@@ -85,7 +85,7 @@ def overridden(config: Config, options: Mapping[str, Any] | None, upstream: str 
     if not options and upstream is None:
         return config
     if upstream is not None:
-        upstream_of(upstream, "the fixture convtest_upstream")
+        upstream = upstream_of(str(upstream), "the fixture convtest_upstream")
     clients = {
         name: replace(
             profile,
