@@ -325,6 +325,7 @@ def test_a_command_with_an_open_quote_is_named(project: Project) -> None:
         ('kind = "mesages"', "unknown kind 'mesages'\n    did you mean 'messages'?"),
         ('kind = "messages"\nmodell = "x"', "unknown option 'modell'"),
         ('kind = "messages"\nupsteam = "simulator"', "unknown option 'upsteam'\n    did you mean 'upstream'?"),
+        ('kind = "sse"', "url is missing — pyproject.toml, [tool.convtest.clients.assistant]\n    add it there, or"),
         ('kind = "python"', "target is missing"),
         ('kind = "python"\ntarget = "nowhere:x"', "cannot import 'nowhere:x'"),
     ],
@@ -340,6 +341,37 @@ def test_a_wrong_profile_is_an_error_of_the_item(project: Project, profile: str,
 
     assert done.counts() == {"error": 1}
     assert all(line in done.out for line in message.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ('kind = "messages"\nmax_retries = "2"', "max_retries is a whole number, 0 or more, and not '2'"),
+        ('kind = "messages"\nmax_retries = -1', "max_retries is a whole number, 0 or more, and not -1"),
+        ('kind = "messages"\nmax_turns = 1.5', "max_turns is a whole number, 0 or more, and not 1.5"),
+        ('kind = "messages"\nmax_messages = true', "max_messages is a whole number, 0 or more, and not True"),
+        ('kind = "messages"\nread_timeout = "1s"', "read_timeout is a number of seconds, 0 or more, and not '1s'"),
+        ('kind = "messages"\nmodel = 3', "model is a text, and not 3"),
+        ('kind = "messages"\npython_tools = "a:b"', "python_tools is a list of texts, and not 'a:b'"),
+        ('kind = "messages"\nprices = 3', "prices is a table of prices by model"),
+        ('kind = "chat_completions"\nmax_turns = "many"', "max_turns is a whole number, 0 or more, and not 'many'"),
+        ('kind = "chat_completions"\nmodel = ["a"]', "model is a text, and not ['a']"),
+        ('kind = "sse"\nurl = 3', "url is a text, and not 3"),
+        ('kind = "sse"\nurl = "http://x"\nheaders = {a = 1}', "headers is a table of texts, and not {'a': 1}"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_an_error_of_check_and_of_the_item(
+    project: Project, profile: str, message: str
+) -> None:
+    project.write("pyproject.toml", f"[tool.convtest.clients.assistant]\n{profile}\n")
+    project.write("scenarios/name.yaml", NAME)
+
+    checked, played = project.convtest("check"), project.pytest("-p", "no:cacheprovider")
+
+    said = f"{message} — pyproject.toml, [tool.convtest.clients.assistant]\n"
+    assert (checked.code, played.counts()) == (2, {"error": 1})
+    assert said in checked.err
+    assert said in played.out
 
 
 @pytest.mark.parametrize("upstream", ["localhost:8000", 3])

@@ -7,6 +7,7 @@ import msgspec
 
 from convtest.clients.messages import OPTIONS as MESSAGES_OPTIONS
 from convtest.clients.messages import POLICY, MessagesClient
+from convtest.clients.options import MESSAGES
 from convtest.clients.port import Kind
 from convtest.wire.messages_api import ReplyStream
 from convtest.wire.openai_apis import CHAT_PATH, PUBLIC_URL, ChatStream, chat_messages
@@ -62,6 +63,7 @@ KIND = Kind(
     name="chat_completions",
     factory=ChatCompletionsClient,
     options=OPTIONS,
+    wanted=MESSAGES,
     base_url=PUBLIC_URL,
     base_path="/v1",
     api_key_env="OPENAI_API_KEY",

@@ -20,6 +20,7 @@ from convtest.clients.messages_turns import (
     unknown_tool,
     unsendable,
 )
+from convtest.clients.options import MESSAGES
 from convtest.clients.port import Kind, Opening, SessionError, Tool
 from convtest.clients.prices import usd
 from convtest.clients.store import SessionStore
@@ -33,9 +34,7 @@ BODY_OPTIONS = (
     "model", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice",
     "metadata",
 )  # fmt: skip
-OPTIONS = frozenset(
-    {*BODY_OPTIONS, "max_turns", "max_messages", "python_tools", "prices", "read_timeout", "max_retries"}
-)
+OPTIONS = frozenset({*BODY_OPTIONS, *MESSAGES, "prices"})
 INTERRUPTED = "The user interrupted before this tool call was finished."
 
 
@@ -323,7 +322,8 @@ class MessagesClient:
 
 POLICY = Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone")
 KIND = Kind(
-    name="messages", factory=MessagesClient, options=OPTIONS, base_url=PUBLIC_URL, policy=lambda options: POLICY
-)
+    name="messages", factory=MessagesClient, options=OPTIONS, wanted=MESSAGES, base_url=PUBLIC_URL,
+    policy=lambda options: POLICY,
+)  # fmt: skip
 
 __all__ = ["KIND", "OPTIONS", "POLICY", "MessagesClient"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from convtest.clients.options import Wanted
 from convtest.clock import Clock, RealClock
 from convtest.events import ErrorCode, Event
 from convtest.policy import Policy
@@ -113,6 +114,10 @@ class Kind:
     name: str
     factory: Factory
     options: frozenset[str] | None
+    wanted: Mapping[str, Wanted] = field(default_factory=dict)
+    """What those of its options must be whose values are its own business and not its API's."""
+    required: tuple[str, ...] = ()
+    """Options without which no session can be opened."""
     wire: str = "history"
     base_url: str = ""
     base_path: str = ""

@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from convtest.clients import chat_completions, claude, command, messages, python, sse
-from convtest.clients.port import Factory, Kind, Made
-from convtest.config import PROFILE_KEYS, Config, Profile, upstream_of
+from convtest.clients.options import unfit
+from convtest.clients.port import Factory, Kind, Made, Opening
+from convtest.config import PROFILE_KEYS, Config, Profile, prices_of, upstream_of
 from convtest.config import SIMULATOR as SIMULATOR
 from convtest.errors import ConfigError, did_you_mean
 from convtest.policy import policy_over
@@ -55,13 +56,28 @@ def _factory(config: Config, profile: Profile, kind: Kind) -> Factory:
             raise ConfigError("command is missing", where=profile.where, help=help)
         return command.factory_of(profile.command, config.root)
     if kind is not python.KIND:
-        return kind.factory
+        return _requiring(profile, kind) if kind.required else kind.factory
     factory = python.factory_of(profile.target, client=profile.name)
     if profile.own_process:
         hosted = [sys.executable, "-m", "convtest.clients.hosting", str(profile.target)]
         paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         return command.factory_of(hosted, config.root, paths)
     return factory
+
+
+def _requiring(profile: Profile, kind: Kind) -> Factory:
+    """Looks when a session is opened: fixtures and scenarios give options too."""
+
+    def opened(opening: Opening) -> Any:
+        for option in kind.required:
+            if not opening.options.get(option):
+                help = (
+                    f"add it there, or give it as an option by the fixture convtest_client_options: {{{option!r}: …}}"
+                )
+                raise ConfigError(f"{option} is missing", where=profile.where, help=help)
+        return kind.factory(opening)
+
+    return opened
 
 
 def _kind(profile: Profile) -> Kind:
@@ -78,6 +94,10 @@ def _check_options(profile: Profile, kind: Kind) -> None:
                 where=profile.where,
                 help=did_you_mean(option, {*kind.options, *PROFILE_KEYS}),
             )
+    for what in unfit(profile.options, kind.wanted):
+        raise ConfigError(what, where=profile.where)
+    if kind.options is not None and "prices" in profile.options:
+        prices_of(profile.options["prices"], profile.where)
 
 
 def overridden(config: Config, options: Mapping[str, Any] | None, upstream: str | None) -> Config:

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from convtest.clients.messages_turns import lost
+from convtest.clients.options import SECONDS, TABLE_OF_TEXTS, TEXT
 from convtest.clients.port import Kind, Opening, SessionError
 from convtest.events import Ended, Event, TextDelta, TurnEnd
 from convtest.wire import lanes
@@ -18,6 +19,11 @@ from convtest.wire.sse import ServerEvent, SSEParser
 OPTIONS = frozenset(
     {"url", "method", "headers", "body", "text", "event", "done", "session", "error", "read_timeout", "prices"}
 )
+_WANTED = {
+    **dict.fromkeys(("url", "method", "text", "event", "done", "session", "error"), TEXT),
+    "headers": TABLE_OF_TEXTS,
+    "read_timeout": SECONDS,
+}
 _STATUSES: Mapping[int, Ended] = {429: "rate_limited", 529: "overloaded", 503: "overloaded"}
 
 
@@ -57,8 +63,6 @@ class SSEClient:
     async def connect(self) -> None:
         if self._opening.fork or self._opening.continue_:
             raise SessionError("bad_request", "an application behind HTTP cannot be asked to fork or to continue")
-        if not self._options.get("url"):
-            raise SessionError("bad_request", "url is missing: name it in the profile or by convtest_client_options")
         lanes.apart()
         timeout = httpx.Timeout(30.0, read=float(self._options.get("read_timeout", 600)))
         self._http = httpx.AsyncClient(timeout=timeout, transport=httpx.AsyncHTTPTransport())
@@ -201,4 +205,12 @@ def _refused(status: int, body: bytes) -> TurnEnd:
     return TurnEnd(ended=_STATUSES.get(status, "error"), message=f"HTTP {status}: {text}")
 
 
-KIND = Kind(name="sse", factory=SSEClient, options=OPTIONS, wire="none", gateway=True)
+KIND = Kind(
+    name="sse",
+    factory=SSEClient,
+    options=OPTIONS,
+    wanted=_WANTED,
+    required=("url",),
+    wire="none",
+    gateway=True,
+)
