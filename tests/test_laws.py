@@ -11,12 +11,16 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from convtest.cassettes.difference import difference
 from convtest.cassettes.format import from_plain, to_text
 from convtest.cassettes.player import Player
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, PLACEHOLDER
+from convtest.checks.histories import request_blocks
 from convtest.clock import VirtualClock
-from convtest.wire.canonical import canonical
-from convtest.wire.interaction import Interaction, StreamEnd
+from convtest.reporting.cassette import cassette_lines
+from convtest.simulator.source import Simulator
+from convtest.wire.canonical import Cut, canonical, relaxed_key
+from convtest.wire.interaction import Interaction, Request, StreamEnd
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via, WireFailure
 from convtest.wire.transports import binding
 from tests.playing import Stage
@@ -217,3 +221,83 @@ def test_law_another_setting_is_unequal(body: Any, name: str) -> None:
     assert key({**body, name: {"model": "n", "temperature": 0.1, "max_tokens": 8, "system": "\x00other"}[name]}) != key(
         body
     )
+
+
+KEYS = st.sampled_from(
+    [
+        "role", "content", "type", "text", "id", "tool_use_id", "tool_call_id", "tool_calls", "call_id", "function",
+        "name", "arguments", "input", "output", "is_error", "metadata", "cache_control", "item", "thinking",
+    ]
+)  # fmt: skip
+TYPES = st.sampled_from(
+    [
+        "text", "tool_use", "tool_result", "function_call", "function_call_output", "message", "input_text", "thinking",
+        "user", "assistant", "system", "tool", "{bad", "[1]", "",
+    ]
+)  # fmt: skip
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8), TYPES)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(KEYS, st.text(max_size=4)), inner, max_size=5),
+    ),
+    max_leaves=12,
+)
+NEARLY_MESSAGES = st.one_of(
+    ANYTHING,
+    st.lists(st.one_of(MESSAGE, st.fixed_dictionaries({"role": TYPES, "content": ANYTHING}), ANYTHING), max_size=3),
+)
+ANY_BODY = st.one_of(
+    ANYTHING,
+    st.fixed_dictionaries(
+        {"model": st.just("m"), "max_tokens": st.just(9), "messages": NEARLY_MESSAGES},
+        optional={
+            name: st.one_of(ANYTHING, st.lists(ANYTHING, max_size=2))
+            for name in ("input", "instructions", "system", "tools", "stream", "stream_options", "metadata")
+        },
+    ),
+)
+ADDRESSES = st.sampled_from(
+    [URL, f"{URL}/count_tokens", "https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1/responses"]
+)
+
+
+def seen(body: Any, url: str) -> Interaction:
+    request = Request(method="POST", url=url, headers=(), body=msgspec.json.encode(body))
+    return Interaction(number=1, lane="main", turn=1, request=request, ended="complete")
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANY_BODY, ADDRESSES)
+def test_law_any_json_has_a_canonical_form_that_is_kept_and_read(body: Any, url: str) -> None:
+    one = seen(body, url)
+
+    loaded = from_plain(yaml.safe_load(to_text([one])))
+
+    assert loaded[0].canonical == one.canonical
+    assert one.canonical.texts() is not None
+    assert isinstance(one.canonical.system, str)
+    assert all(isinstance(name, str) for name in one.canonical.tool_names)
+    assert list(cassette_lines("c", loaded))
+    assert request_blocks(one.canonical) is not None
+    assert list(difference(one.canonical, seen({"model": "m"}, url).canonical)) is not None
+    assert relaxed_key(one.canonical, [Cut.of(one.canonical, "text")])
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANY_BODY, ADDRESSES)
+def test_law_the_simulator_answers_any_json(body: Any, url: str) -> None:
+    async def asked() -> int:
+        via = Via(clock=VirtualClock(), forward=nowhere)
+        answer = await Simulator().answer(seen(body, url), None, via)
+        assert [chunk async for chunk in answer.chunks]
+        return answer.status
+
+    status = anyio.run(asked)
+
+    assert status == 200 or 400 <= status < 500
+
+
+async def nowhere(request: Request) -> Answer:
+    raise AssertionError("nothing is sent on")

@@ -30,5 +30,8 @@ def _has_defaults_filled_in(before: Block, found: Block) -> bool:
 
 def _call(block: Block) -> tuple[str, dict[str, Any]]:
     name, _, arguments = block.text.partition(" ")
-    given = msgspec.json.decode(arguments)
+    try:
+        given = msgspec.json.decode(arguments)
+    except msgspec.DecodeError:  # the name is none that an API takes: it holds a space
+        return block.text, {}
     return name, given if isinstance(given, dict) else {"": given}

@@ -221,7 +221,7 @@ def blocks_of(message: Mapping[str, Any]) -> list[Block]:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
     found: list[Block] = []
     for block in blocks:
-        kind = block.get("type", "text")
+        kind = block.get("type", "text") if isinstance(block, dict) else ""
         if kind == "text" and str(block.get("text", "")).strip():
             found.append(Block(role, "text", _collapsed(block["text"])))
         elif kind == "tool_use":

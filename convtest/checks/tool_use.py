@@ -34,7 +34,7 @@ def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
 
 
 def _pair_problem(messages: list[dict[str, Any]]) -> str:
-    opened: dict[str, str] = {}
+    opened: dict[Any, str] = {}
     for message in messages:
         blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
         results = Counter(b.get("tool_use_id") for b in blocks if b.get("type") == "tool_result")
@@ -46,7 +46,7 @@ def _pair_problem(messages: list[dict[str, Any]]) -> str:
         orphan = next((id for id in results if id not in opened), None)
         if orphan is not None:
             return "a tool result answers no tool use of the message before it"
-        opened = {b["id"]: str(b.get("name")) for b in blocks if b.get("type") == "tool_use"}
+        opened = {b.get("id"): str(b.get("name")) for b in blocks if b.get("type") == "tool_use"}
     return f"the tool use {next(iter(opened.values()))} has no result" if opened else ""
 
 

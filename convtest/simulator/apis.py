@@ -1,4 +1,5 @@
-"""The APIs that the simulator speaks: each reads a request into the shape of the Messages API and renders the reply."""
+"""The APIs that the simulator speaks: each refuses what it would refuse, reads a request into the shape of the Messages
+API, and renders the reply."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from convtest.simulator import chat_rendering, rendering
+from convtest.simulator import chat_rendering, chat_validation, rendering, validation
 from convtest.simulator.rendering import Reply
 from convtest.wire.messages_api import PATH, text_of_content
 from convtest.wire.openai_apis import CHAT_PATH, chat_request
@@ -14,18 +15,19 @@ from convtest.wire.openai_apis import CHAT_PATH, chat_request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """`read` gives a request as the Messages API would have it, `chunks` and `body` an answer as this API sends it."""
+    """`problem` says what is malformed in a request; `read` gives a well-formed one as the Messages API would have it,
+    `chunks`, `body` and `refusal` an answer as this API sends it."""
 
     path: str
+    problem: Callable[[dict[str, Any]], str | None]
     read: Callable[[dict[str, Any]], dict[str, Any]]
     chunks: Callable[[Reply, Mapping[str, Any]], list[bytes]]
     body: Callable[[Reply], bytes]
+    refusal: Callable[[str], bytes]
 
 
 def _from_chat(body: dict[str, Any]) -> dict[str, Any]:
-    messages = chat_request(body)["messages"] if isinstance(body.get("messages"), list) else body.get("messages")
-    if not isinstance(messages, list):
-        return body
+    messages = chat_request(body)["messages"]
     system = [text_of_content(m["content"]) for m in messages if m["role"] in {"system", "developer"}]
     said = [
         {**message, "role": "user" if message["role"] == "tool" else message["role"]}
@@ -37,8 +39,22 @@ def _from_chat(body: dict[str, Any]) -> dict[str, Any]:
 
 
 APIS = (
-    Api(path=PATH, read=lambda body: body, chunks=lambda reply, asked: rendering.chunks(reply), body=rendering.body),
-    Api(path=CHAT_PATH, read=_from_chat, chunks=chat_rendering.chunks, body=chat_rendering.body),
+    Api(
+        path=PATH,
+        problem=validation.shape_problem,
+        read=lambda body: body,
+        chunks=lambda reply, asked: rendering.chunks(reply),
+        body=rendering.body,
+        refusal=lambda message: rendering.error_body("invalid_request_error", message),
+    ),
+    Api(
+        path=CHAT_PATH,
+        problem=chat_validation.shape_problem,
+        read=_from_chat,
+        chunks=chat_rendering.chunks,
+        body=chat_rendering.body,
+        refusal=chat_rendering.refusal,
+    ),
 )
 COUNT_PATH = "/v1/messages/count_tokens"
 MODELS_PATH = "/v1/models"

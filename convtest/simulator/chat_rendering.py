@@ -41,6 +41,14 @@ def chunks(reply: Reply, asked: Mapping[str, Any]) -> list[bytes]:
     return [*made, last + b"data: [DONE]\n\n"]
 
 
+def refusal(message: str) -> bytes:
+    """A 400, in the API's shape; `param` is the field that the message begins with."""
+    field, found, _ = message.partition(": ")
+    param = field if found and " " not in field else None
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
+    return msgspec.json.encode({"error": error})
+
+
 def _chunk(reply: Reply, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return _event({**_head(reply, "chat.completion.chunk"), "choices": [choice]})

@@ -157,7 +157,7 @@ def _long(conversation: Conversation) -> str | None:
     if asked:
         return story(asked[2].strip(), 60 if asked[1] else 20)
     if count := re.search(r"count to (\d+|ten|twenty|one hundred)", conversation.prompt, re.IGNORECASE):
-        last = {"ten": 10, "twenty": 20, "one hundred": 100}.get(count[1].lower()) or min(int(count[1]), 1000)
+        last = {"ten": 10, "twenty": 20, "one hundred": 100}.get(count[1].lower()) or min(int(count[1][:9]), 1000)
         return " ".join(str(n) for n in range(1, last + 1))
     return None
 

@@ -18,6 +18,7 @@ from convtest.simulator.validation import problem_of
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PATH
 from convtest.wire.tap import Answer, OpenTurn, Via
+from convtest.wire.unread import decoded
 
 SERVER = "convtest-simulator"
 _FIRST_MS = 50.0
@@ -55,7 +56,7 @@ class Simulator:
             return self._whole(200, listed, via.clock) if listed is not None else self.unknown(interaction, via)
         problem, request = self._refusal(interaction, api, counts=path.endswith(COUNT_PATH))
         if request is None:
-            return self._whole(400, error_body("invalid_request_error", problem), via.clock)
+            return self._whole(400, api.refusal(problem), via.clock)
         if path.endswith(COUNT_PATH):
             return self._whole(200, msgspec.json.encode({"input_tokens": _tokens(request)}), via.clock)
         reply = self._reply(request, turn.number if turn else None, lambda: interaction.canonical.messages)
@@ -82,12 +83,15 @@ class Simulator:
     def _refusal(self, interaction: Interaction, api: Api, *, counts: bool) -> tuple[str, dict[str, Any] | None]:
         """Why the API would refuse the request, or the request."""
         try:
-            sent = msgspec.json.decode(interaction.request.body)
-            request = api.read(sent) if isinstance(sent, dict) else sent
-            if counts and isinstance(request, dict):
-                request = {"max_tokens": 1, **request}
-        except msgspec.DecodeError as error:
-            return f"the body is not JSON: {error}", None
+            sent = decoded(interaction.request.body)
+        except ValueError as error:
+            return str(error), None
+        if not isinstance(sent, dict):
+            return "the body is not a JSON object", None
+        given = {"max_tokens": 1, **sent} if counts else sent
+        if problem := api.problem(given):
+            return problem, None
+        request = api.read(given)
         problem = problem_of(request)
         return (problem, None) if problem else ("", request)
 

@@ -3,14 +3,30 @@
 Source: https://docs.anthropic.com/en/api/messages and the error texts the API answers with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-_ROLES = {"user", "assistant"}
+from convtest.simulator.shapes import content, entries, optional, tools, wrong
+
+_ROLES = ("user", "assistant")
+
+
+def shape_problem(body: Mapping[str, Any]) -> str | None:
+    """The first thing that is of another kind than the API takes, or None."""
+    return next(_shape_problems(body), None)
+
+
+def _shape_problems(body: Mapping[str, Any]) -> Iterator[str]:
+    yield from entries(body.get("messages"), "messages")
+    for index, message in enumerate(body.get("messages") or []):
+        yield from content(message.get("content"), f"messages.{index}.content")
+    yield from content(body.get("system"), "system")
+    yield from tools(body.get("tools"))
+    yield from optional(body.get("stream"), bool, at="stream")
 
 
 def problem_of(body: Any) -> str | None:
-    """Why the API would answer this body with 400, or None."""
+    """Why the API would answer this well-formed body with 400, or None."""
     return next(_problems(body), None)
 
 
@@ -21,9 +37,8 @@ def _problems(body: Any) -> Iterator[str]:
     for name, kind in (("model", str), ("max_tokens", int), ("messages", list)):
         if name not in body:
             yield f"{name}: Field required"
-        elif not isinstance(body[name], kind):
-            yield f"{name}: Input should be a valid {kind.__name__}"
-            return
+        else:
+            yield from wrong(body[name], kind, at=name)
     messages = body.get("messages") or []
     if not messages:
         yield "messages: at least one message is required"

@@ -14,6 +14,7 @@ import msgspec
 
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH, chat_request, responses_request
+from convtest.wire.unread import decoded, readable
 
 VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id"})
 """Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ."""
@@ -60,12 +61,13 @@ class Canonical:
 
     @property
     def tool_names(self) -> list[str]:
-        tools = self.fields.get("tools") or []
-        return [tool.get("name") or (tool.get("function") or {}).get("name", "") for tool in tools]
+        tools = self.fields.get("tools")
+        return [_tool_name(tool) for tool in tools] if isinstance(tools, list) else []
 
     def settings(self) -> dict[str, Any]:
-        """Everything but the messages."""
-        return {key: value for key, value in self.fields.items() if key != "messages"}
+        """Everything but the messages; a body that is no JSON object stands under `body`."""
+        fields = self.fields if isinstance(self.body, dict) else {"body": self.body}
+        return {key: value for key, value in fields.items() if key != "messages"}
 
     def texts(self) -> list[str]:
         """Every text that the model reads: tools, system, messages with tool input and results."""
@@ -73,6 +75,14 @@ class Canonical:
         found = [own] if own else []
         tools = list(_strings(self.fields.get("tools") or []))
         return [*tools, *found, *(text for message in self.messages for text in message_texts(message))]
+
+
+def _tool_name(tool: Any) -> str:
+    """Under whichever key the API has it; empty for what has none."""
+    named = tool if isinstance(tool, dict) else {}
+    function = named.get("function")
+    name = named.get("name") or (function.get("name") if isinstance(function, dict) else "")
+    return name if isinstance(name, str) else ""
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -127,11 +137,11 @@ def canonical(
     """The canonical form, without secrets; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS."""
     plain: Any
     try:
-        decoded = msgspec.json.decode(body) if body else {}
+        sent = decoded(body) if body else {}
         plain = _Normaliser(VOLATILE_KEYS | volatile).body(
-            _as_messages(url, scrubber.value(decoded) if scrubber else decoded)
+            readable(_as_messages(url, scrubber.value(sent) if scrubber else sent))
         )
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except ValueError:
         plain = (scrubber.data(body) if scrubber else body).decode("utf-8", "replace")
     shown = _url(url)
     encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")
@@ -243,7 +253,7 @@ class _Normaliser:
             for key, value in block.items()
             if key not in DROPPED_KEYS
         }
-        if block.get("type") in {"tool_result", "mcp_tool_result"}:
+        if block.get("type") in ("tool_result", "mcp_tool_result"):
             done["content"] = self._blocks(block.get("content"))
             if not done.get("is_error"):
                 done.pop("is_error", None)

@@ -136,4 +136,5 @@ def text_of_content(content: Any) -> str:
     if isinstance(content, str):
         return content
     blocks = content if isinstance(content, list) else []
-    return "".join(block.get("text", "") for block in blocks if isinstance(block, dict) and block.get("type") == "text")
+    texts = [block.get("text") for block in blocks if isinstance(block, dict) and block.get("type") == "text"]
+    return "".join(text for text in texts if isinstance(text, str))

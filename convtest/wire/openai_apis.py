@@ -11,6 +11,7 @@ import msgspec
 from convtest.events import Event, TextDelta, ToolUse
 from convtest.wire.messages_api import MalformedStream, text_of_content
 from convtest.wire.sse import ServerEvent
+from convtest.wire.unread import unread, unread_message
 
 PUBLIC_URL = "https://api.openai.com/v1"
 CHAT_PATH = "/chat/completions"
@@ -20,14 +21,20 @@ _STOPS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", 
 
 def chat_request(body: Mapping[str, Any]) -> dict[str, Any]:
     """A Chat Completions body with its messages as blocks; neighbouring tool messages become one."""
-    messages: list[dict[str, Any]] = []
-    for message in body.get("messages") or []:
-        made = _chat_message(message)
+    given, messages = body.get("messages"), list[dict[str, Any]]()
+    if not isinstance(given, list | None):
+        return {**body, "messages": given}
+    for message in given or []:
+        made = _chat_message(message) if _has_role(message) else unread_message(message)
         if messages and made["role"] == "tool" == messages[-1]["role"]:
             messages[-1]["content"] += made["content"]
         else:
             messages.append(made)
     return {**body, "messages": messages}
+
+
+def _has_role(message: Any) -> bool:
+    return isinstance(message, dict) and isinstance(message.get("role"), str)
 
 
 def _chat_message(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,25 +43,39 @@ def _chat_message(message: Mapping[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in message.items() if key not in known and value not in (None, [], "")}
     if role == "tool":
         blocks = [{"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": blocks}]
-    for call in message.get("tool_calls") or []:
-        function = call.get("function") or {}
-        blocks.append(_tool_use(call.get("id"), function.get("name"), function.get("arguments")))
-    return {"role": role, "content": blocks, **rest}
+    return {"role": role, "content": [*blocks, *_calls(message.get("tool_calls"))], **rest}
+
+
+def _calls(calls: Any) -> list[dict[str, Any]]:
+    if not isinstance(calls, list | None):
+        return [unread(calls, "tool_calls")]
+    return [_call(call) for call in calls or []]
+
+
+def _call(call: Any) -> dict[str, Any]:
+    if not isinstance(call, dict) or not isinstance(function := call.get("function", {}), dict):
+        return unread(call, "tool_call")
+    return _tool_use(call.get("id"), function.get("name"), function.get("arguments"))
 
 
 def responses_request(body: Mapping[str, Any]) -> dict[str, Any]:
     """A Responses body with `input` as messages and `instructions` as system."""
-    given = body.get("input")
-    items = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
     messages: list[dict[str, Any]] = []
-    for item in items:
-        made = _item(item)
+    for made in _items(body.get("input")):
         if messages and made["role"] == messages[-1]["role"] and made["role"] != "user":
             messages[-1]["content"] = [*messages[-1]["content"], *made["content"]]
         else:
             messages.append(made)
     rest = {key: value for key, value in body.items() if key not in {"input", "instructions"}}
     return {**rest, "system": parts(body.get("instructions")), "messages": messages}
+
+
+def _items(given: Any) -> list[dict[str, Any]]:
+    if isinstance(given, str):
+        return [_item({"role": "user", "content": given})]
+    if not isinstance(given, list | None):
+        return [unread_message(given, "input")]
+    return [_item(item) if isinstance(item, dict) else unread_message(item) for item in given or []]
 
 
 def _item(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,8 +86,10 @@ def _item(item: Mapping[str, Any]) -> dict[str, Any]:
         case "function_call_output":
             result = {"type": "tool_result", "tool_use_id": item.get("call_id"), "content": parts(item.get("output"))}
             return {"role": "tool", "content": [result]}
+        case "message" if not _has_role(item):
+            return unread_message(item)
         case "message":
-            return {"role": str(item.get("role")), "content": parts(item.get("content"))}
+            return {"role": item["role"], "content": parts(item.get("content"))}
         case _:
             return {"role": "assistant", "content": [dict(item)]}
 
@@ -75,13 +98,17 @@ def parts(content: Any) -> list[dict[str, Any]]:
     """Content as blocks: strings and the APIs' several text parts become text blocks, others stay."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
-    found: list[dict[str, Any]] = []
-    for part in content or []:
-        if isinstance(part, dict) and part.get("type") in {"text", "input_text", "output_text"}:
-            found.append({"type": "text", "text": part.get("text", "")})
-        else:
-            found.append(dict(part) if isinstance(part, dict) else {"type": "text", "text": str(part)})
-    return found
+    if not isinstance(content, list | None):
+        return [unread(content, "content")]
+    return [_part(part) for part in content or []]
+
+
+def _part(part: Any) -> dict[str, Any]:
+    if not isinstance(part, dict):
+        return unread(part, "block")
+    if part.get("type") in ("text", "input_text", "output_text") and isinstance(part.get("text", ""), str):
+        return {"type": "text", "text": part.get("text", "")}
+    return dict(part)
 
 
 def _tool_use(id: Any, name: Any, arguments: Any) -> dict[str, Any]:
@@ -89,7 +116,7 @@ def _tool_use(id: Any, name: Any, arguments: Any) -> dict[str, Any]:
     if isinstance(arguments, str):
         try:
             given = msgspec.json.decode(arguments) if arguments else {}
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             given = {"text": arguments}
     return {"type": "tool_use", "id": id, "name": name, "input": given}
 

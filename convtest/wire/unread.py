@@ -1,0 +1,85 @@
+"""What no API takes, kept as text: malformed messages and blocks become ones that can be read, compared and shown."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+MARK = "unread"
+"""The key that tells a text of this module from one that somebody sent, and what it stands for."""
+
+
+MOST_LEVELS = 200
+"""Nested deeper than this, a body is read as text: nothing that an API takes comes near it."""
+
+
+def unread(value: Any, what: str) -> dict[str, Any]:
+    """A text block with the JSON of what stood in the place of `what`."""
+    return {"type": "text", "text": msgspec.json.encode(value, order="deterministic").decode(), MARK: what}
+
+
+def unread_message(value: Any, what: str = "message") -> dict[str, Any]:
+    """A message of nobody that says what stood in the place of `what`."""
+    return {"role": "", "content": [unread(value, what)]}
+
+
+def readable(body: Any) -> Any:
+    """The body with `messages` that have a role and blocks, whatever they had; anything else as it is."""
+    if not isinstance(body, dict) or body.get("messages") is None:
+        return body
+    messages = body["messages"]
+    if not isinstance(messages, list):
+        return {**body, "messages": [unread_message(messages, "messages")]}
+    return {**body, "messages": [_message(message) for message in messages]}
+
+
+def _message(message: Any) -> dict[str, Any]:
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str | None):
+        return unread_message(message)
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return message
+    return {**message, "content": list(_blocks(content))}
+
+
+def _blocks(content: Any) -> Iterable[dict[str, Any]]:
+    if not isinstance(content, list):
+        return [unread(content, "content")]
+    return [block if _is_block(block) else unread(block, "block") for block in content]
+
+
+def _is_block(block: Any) -> bool:
+    if not isinstance(block, dict) or not isinstance(kind := block.get("type"), str | None):
+        return False
+    is_text = kind == "text" or "type" not in block
+    return (not is_text or isinstance(block.get("text", ""), str)) and not any(
+        isinstance(block.get(name), list | dict) for name in ("id", "tool_use_id")
+    )
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON of a body. Raises ValueError, in words, for what is none and for what is nested too deep."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("the body is nested too deep") from None
+    if _is_deep(value):
+        raise ValueError("the body is nested too deep")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [one for v in level for one in _children(v)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
