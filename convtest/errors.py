@@ -3,6 +3,7 @@
 ConvtestError
 ├── ScenarioError       a scenario file cannot be read or means nothing
 ├── ConfigError         [tool.convtest] in pyproject.toml is wrong
+├── OptionError         an option of a command cannot be followed
 ├── ClientError         a client cannot be made or lacks what a step needs
 │   └── MissingCapability
 ├── CassetteError       a cassette is missing, unreadable or does not fit
@@ -104,6 +105,13 @@ class ConfigError(ConvtestError):
         beside = where.startswith(("--", "the fixture "))
         place = where if beside else f"pyproject.toml, {where}"
         super().__init__(f"{what} — {place}" + (f"\n    {help}" if help else ""))
+
+
+class OptionError(ConvtestError):
+    """An option of a command cannot be followed."""
+
+    def __init__(self, what: str, *, where: str, help: str = "") -> None:
+        super().__init__(f"{what} — {where}" + (f"\n    {help}" if help else ""))
 
 
 class ClientError(ConvtestError):

@@ -45,6 +45,8 @@ class Served:
     interactions: list[Interaction]
     unplayed: list[Interaction]
     asked: int
+    kept: int
+    """How many have been recorded; no file is written for none."""
 
     @property
     def missed(self) -> list[Interaction]:
@@ -65,14 +67,19 @@ class _Simulated:
 
 def serve(plan: Plan, scrubber: Scrubber, recorded: list[Interaction], ready: Callable[[Gateway], None]) -> Served:
     """Answer until SIGINT or SIGTERM. `ready` is told the gateway once it listens; what is recorded is on disk after
-    every answer, and a file that was there before is replaced only at the end. Raises OSError for a port in use."""
+    every answer. Raises OSError for a port in use."""
     player = Player(recorded, command="convtest serve --record") if plan.replay is not None else None
     source: Source = player or (_Simulated() if plan.upstream == SIMULATOR else Upstream())
     keeps = plan.record is not None or player is not None
     tap = Tap(source, RealClock(plan.speed), scrubber, plan.volatile, keeps=keeps)
     gateway = Gateway(tap, _outlet(plan, recorded), item=ITEM, token=plan.token, listening=listening_socket(plan.port))
-    anyio.run(_run, plan, tap, gateway, scrubber, ready)
-    return Served(interactions=tap.interactions, asked=tap.asked, unplayed=player.unplayed() if player else [])
+    kept = anyio.run(_run, plan, tap, gateway, scrubber, ready)
+    return Served(
+        interactions=tap.interactions,
+        asked=tap.asked,
+        unplayed=player.unplayed() if player else [],
+        kept=kept,
+    )
 
 
 def _outlet(plan: Plan, recorded: list[Interaction]) -> Callable[[str | None, str], Outlet]:
@@ -90,7 +97,8 @@ def _outlet(plan: Plan, recorded: list[Interaction]) -> Callable[[str | None, st
     return outlet
 
 
-async def _run(plan: Plan, tap: Tap, gateway: Gateway, scrubber: Scrubber, ready: Callable[[Gateway], None]) -> None:
+async def _run(plan: Plan, tap: Tap, gateway: Gateway, scrubber: Scrubber, ready: Callable[[Gateway], None]) -> int:
+    """How many interactions have been recorded."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with gateway.serving(), anyio.create_task_group() as tasks:
             if plan.record is not None:
@@ -100,10 +108,12 @@ async def _run(plan: Plan, tap: Tap, gateway: Gateway, scrubber: Scrubber, ready
                 break
             tasks.cancel_scope.cancel()
     whole = [one for one in as_recorded(tap.interactions) if one.ended is not None]
-    if plan.record is not None:
-        if whole:
-            store.save(plan.record, whole, scrubber)
-        store.partial_of(plan.record).unlink(missing_ok=True)
+    if plan.record is None:
+        return 0
+    if whole:
+        store.save(plan.record, whole, scrubber)
+    store.partial_of(plan.record).unlink(missing_ok=True)
+    return len(whole)
 
 
 async def _keep(path: Path, tap: Tap, scrubber: Scrubber) -> None:

@@ -297,7 +297,7 @@ def test_a_recording_of_nothing_leaves_nothing(tmp_path: Path) -> None:
         code, out, err = found.stop()
 
     assert (code, err) == (0, "")
-    assert "0 requests" in out
+    assert "0 requests, nothing recorded" in out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -308,6 +308,20 @@ def test_a_recording_that_cannot_be_written_is_refused_at_once(project: Project)
 
     assert done.code == 2
     assert "cannot write file/c.yaml" in done.err
+    assert " — convtest serve, --record\n" in done.err
+
+
+@pytest.mark.parametrize("name", ["agent.py", "folder"])
+def test_a_recording_never_replaces_what_is_there(project: Project, name: str) -> None:
+    project.write("agent.py", "print()\n")
+    project.write("folder/x", "")
+    before = project.files()
+
+    done = project.convtest("serve", "--record", name)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (f"error: {name} exists — convtest serve, --record\n    remove it, or name another file\n")
+    assert project.files() == before
 
 
 def test_a_miss_is_answered_418_and_named_at_the_end(tmp_path: Path) -> None:

@@ -9,14 +9,17 @@ import click
 from convtest.cassettes import store
 from convtest.cassettes.scrubbing import Scrubber, secret_values
 from convtest.config import find_root, load_config, upstream_of
-from convtest.errors import ConfigError
+from convtest.errors import OptionError
 from convtest.standalone import SIMULATOR, Plan, Served, serve
 from convtest.wire.gateway import Gateway
 
 
 @click.command(name="serve")
 @click.option(
-    "--record", type=click.Path(path_type=Path), metavar="CASSETTE", help="Record what is asked and answered."
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="CASSETTE",
+    help="Record what is asked and answered, in a file that is not there yet.",
 )
 @click.option(
     "--replay",
@@ -37,16 +40,12 @@ def command(
     Exits 1 if something was asked that the cassette does not hold.
     """
     if record is not None and replay is not None:
-        raise ConfigError("--record and --replay exclude each other", where="convtest serve")
+        raise OptionError("--record and --replay exclude each other", where="convtest serve")
     upstream_of(upstream, "--upstream")
     root = find_root(Path.cwd())
     config = load_config(root) if root is not None else None
     if record is not None:
-        try:
-            record.parent.mkdir(parents=True, exist_ok=True)
-            store.partial_of(record).touch()
-        except OSError as error:
-            raise ConfigError(f"cannot write {record}: {error.strerror}", where="--record") from None
+        _reserve(record)
     scrubber = Scrubber(secret_values([api_key_env])[0], config.scrub if config else ())
     volatile = config.volatile if config else frozenset[str]()
     recorded = store.load(replay, shown=str(replay)) if replay is not None else []
@@ -59,8 +58,22 @@ def command(
     try:
         served = serve(plan, scrubber, recorded, _announce)
     except OSError as error:
-        raise ConfigError(f"cannot listen: {error.strerror}", where=f"--port {port}") from None
+        raise OptionError(f"cannot listen: {error.strerror}", where=f"convtest serve, --port {port}") from None
     sys.exit(_finish(served, record))
+
+
+def _reserve(record: Path) -> None:
+    """A place for the recording. Raises OptionError where something stands there, or nothing can."""
+    where = "convtest serve, --record"
+    try:
+        if record.exists() or record.is_symlink():
+            raise OptionError(f"{record} exists", where=where, help="remove it, or name another file")
+        record.parent.mkdir(parents=True, exist_ok=True)
+        store.partial_of(record).touch()
+    except OSError as error:
+        raise OptionError(
+            f"cannot write {record}: {error.strerror}", where=where, help="name a file in a folder that can be written"
+        ) from None
 
 
 def _announce(gateway: Gateway) -> None:
@@ -77,7 +90,8 @@ def _announce(gateway: Gateway) -> None:
 
 
 def _finish(served: Served, record: Path | None) -> int:
-    click.echo(f"{served.asked} requests" + (f", recorded in {record}" if record else ""))
+    kept = f", recorded in {record}" if served.kept else ", nothing recorded"
+    click.echo(f"{served.asked} requests{kept if record else ''}")
     for one in served.missed:
         last = (one.canonical.texts() or [""])[-1]
         click.echo(f"miss: request {one.number} ({one.lane or 'no session'}): {last[:100]!r}", err=True)
