@@ -1,7 +1,7 @@
 """A gateway without a scenario: for programs that are started by hand, recorded once and replayed from then on."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class Served:
     asked: int
     kept: int
     """How many have been recorded; no file is written for none."""
+    explained: Mapping[int, list[str]]
+    """How what missed differs from what is recorded, by the request's number."""
 
     @property
     def missed(self) -> list[Interaction]:
@@ -68,7 +70,7 @@ class _Simulated:
 def serve(plan: Plan, scrubber: Scrubber, recorded: list[Interaction], ready: Callable[[Gateway], None]) -> Served:
     """Answer until SIGINT or SIGTERM. `ready` is told the gateway once it listens; what is recorded is on disk after
     every answer. Raises OSError for a port in use."""
-    player = Player(recorded, command="convtest serve --record") if plan.replay is not None else None
+    player = Player(recorded, command="convtest serve --record", explains=True) if plan.replay is not None else None
     source: Source = player or (_Simulated() if plan.upstream == SIMULATOR else Upstream())
     keeps = plan.record is not None or player is not None
     tap = Tap(source, RealClock(plan.speed), scrubber, plan.volatile, keeps=keeps)
@@ -79,6 +81,7 @@ def serve(plan: Plan, scrubber: Scrubber, recorded: list[Interaction], ready: Ca
         asked=tap.asked,
         unplayed=player.unplayed() if player else [],
         kept=kept,
+        explained=player.explained if player else {},
     )
 
 

@@ -335,7 +335,28 @@ def test_a_miss_is_answered_418_and_named_at_the_end(tmp_path: Path) -> None:
     assert b"The result is 105." in known
     assert unknown.startswith(b"HTTP/1.1 418 ")
     assert code == 1
-    assert "miss: request 2 (main): 'What is 16 * 7?'" in err
+    assert (
+        "miss: request 2 (main): 'What is 16 * 7?'\n"
+        "    against the nearest recorded request of this session:\n"
+        "      message 1 (user) differs:\n"
+        "          - What is [15] * 7?\n"
+        "          + What is [16] * 7?\n"
+    ) in err
+    assert b"the nearest recorded request" in unknown
+    assert b"+ What is [16] * 7?" in unknown
+    assert b"report of the test" not in unknown
+
+
+def test_a_miss_of_another_session_says_that_nothing_is_recorded_of_it(tmp_path: Path) -> None:
+    with serving(tmp_path, "--record", "c.yaml", "--speed", "1000") as found:
+        asked(found)
+        found.stop()
+    with serving(tmp_path, "--replay", "c.yaml", "--speed", "1000") as found:
+        found.raw(request(HELLO, host=f"127.0.0.1:{found.port}", path="/s/serve/other/v1/messages"))
+        code, _, err = found.stop()
+
+    assert code == 1
+    assert "    nothing is recorded of this session\n" in err
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,14 @@ def difference(recorded: Canonical, sent: Canonical) -> list[str]:
     return lines
 
 
+def against_nearest(nearest: Canonical | None, missed: Canonical) -> list[str]:
+    """Why a request missed: how it differs from the recorded one that comes nearest."""
+    if nearest is None:
+        return ["nothing is recorded of this session"]
+    lines = difference(nearest, missed) or ["nothing differs: it was played already"]
+    return ["against the nearest recorded request of this session:", *(f"  {line}" for line in lines)]
+
+
 def _differences(recorded: Canonical, sent: Canonical) -> Iterator[str]:
     if (recorded.method, recorded.url) != (sent.method, sent.url):
         yield f"address: recorded {recorded.method} {recorded.url}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from convtest.cassettes.difference import against_nearest
 from convtest.clock import CannotWait, Clock, RealClock
 from convtest.errors import RecordingEnds
 from convtest.wire.canonical import Cut, relaxed_key
@@ -22,7 +23,8 @@ class Player:
     With `beyond`, a lane that asks for something unrecorded goes on there from then on (`new_episodes`), where `leaves`
     lets the turn do so. `pace` is the
     clock of the recorded sleeps where it is not that of the item. With `again`, what was played last is played again
-    when it is asked for again. `chunks_of` says in which pieces a recorded answer comes.
+    when it is asked for again. `chunks_of` says in which pieces a recorded answer comes. With `explains`, a miss
+    says itself how it differs from what is recorded: no report of a test follows.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Player:
         pace: Clock | None = None,
         leaves: Callable[[OpenTurn | None], bool] = lambda turn: True,
         again: bool = False,
+        explains: bool = False,
         chunks_of: Callable[[Interaction], Sequence[Chunk]] = lambda recorded: recorded.chunks,
     ) -> None:
         self._recorded = list(recorded)
@@ -42,6 +45,9 @@ class Player:
         self._beyond = beyond
         self._leaves = leaves
         self._again = again
+        self._explains = explains
+        self.explained: dict[int, list[str]] = {}
+        """By the number of a request that missed."""
         self._chunks_of = chunks_of
         self._left: set[str | None] = set()
         self._played: set[int] = set()
@@ -136,10 +142,13 @@ class Player:
 
     def _miss(self, interaction: Interaction, clock: Clock) -> Answer:
         interaction.missed = True
-        error = {
-            "type": "convtest_miss",
-            "message": "no recorded interaction answers this request; the report of the test says how they differ",
-        }
+        message = "no recorded interaction answers this request; the report of the test says how they differ"
+        if self._explains:
+            nearest = self.nearest(interaction)
+            lines = against_nearest(nearest.canonical if nearest else None, interaction.canonical)
+            self.explained[interaction.number] = lines
+            message = "\n".join(["no recorded interaction answers this request;", *lines])
+        error = {"type": "convtest_miss", "message": message}
         body = msgspec.json.encode({"type": "error", "error": error})
         return Answer(
             status=MISS_STATUS,

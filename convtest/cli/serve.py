@@ -95,6 +95,8 @@ def _finish(served: Served, record: Path | None) -> int:
     for one in served.missed:
         last = (one.canonical.texts() or [""])[-1]
         click.echo(f"miss: request {one.number} ({one.lane or 'no session'}): {last[:100]!r}", err=True)
+        for line in served.explained.get(one.number, ()):
+            click.echo(f"    {line}", err=True)
     for left in served.unplayed:
         last = (left.canonical.texts() or [""])[-1]
         click.echo(f"not asked for: request {left.number} ({left.lane or 'no session'}): {last[:100]!r}", err=True)

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from convtest.cassettes.difference import difference
+from convtest.cassettes.difference import against_nearest
 from convtest.checks.result import Finding, Verdict
 from convtest.reporting.conversation import conversation_lines
 from convtest.transcript import Transcript
@@ -35,9 +35,8 @@ def _lines(transcript: Transcript, verdict: Verdict, node: str, record_command: 
         yield ""
         yield from finding_lines(finding)
         if finding.check == "miss" and missed is not None and transcript.nearest is not None:
-            yield "    against the nearest recorded request of this session:"
-            lines = difference(transcript.nearest.canonical, missed.canonical)
-            yield from (f"      {line}" for line in lines or ["nothing differs: it was played already"])
+            lines = against_nearest(transcript.nearest.canonical, missed.canonical)
+            yield from (f"    {line}" for line in lines)
     if len(ordered) > _MOST:
         yield ""
         yield f"  … and {len(ordered) - _MOST} findings more"
