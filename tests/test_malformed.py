@@ -79,6 +79,9 @@ OF_RESPONSES: list[dict[str, Any]] = [
     {"input": [{"role": "user", "content": "5"}]},
     {"input": USER},
     {"input": "a", "instructions": 5},
+    {"input": "a", "messages": [USER]},
+    {"input": "a", "system": "b"},
+    {"input": "a"},
 ]
 ALL = [
     *((CHAT, {"model": "m", **body}) for body, _ in OF_CHAT),

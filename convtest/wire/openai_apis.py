@@ -11,7 +11,7 @@ import msgspec
 from convtest.events import Event, TextDelta, ToolUse
 from convtest.wire.messages_api import MalformedStream, text_of_content
 from convtest.wire.sse import ServerEvent
-from convtest.wire.unread import unread, unread_message
+from convtest.wire.unread import MARK, unread, unread_message
 
 PUBLIC_URL = "https://api.openai.com/v1"
 CHAT_PATH = "/chat/completions"
@@ -66,8 +66,9 @@ def responses_request(body: Mapping[str, Any]) -> dict[str, Any]:
             messages[-1]["content"] = [*messages[-1]["content"], *made["content"]]
         else:
             messages.append(made)
-    rest = {key: value for key, value in body.items() if key not in {"input", "instructions"}}
-    return {**rest, "system": parts(body.get("instructions")), "messages": messages}
+    foreign = {key: body[key] for key in ("messages", "system") if key in body}
+    rest = {key: value for key, value in body.items() if key not in {"input", "instructions", *foreign}}
+    return {**rest, MARK: foreign, "system": parts(body.get("instructions")), "messages": messages}
 
 
 def _items(given: Any) -> list[dict[str, Any]]:
