@@ -102,16 +102,9 @@ class ConfigError(ConvtestError):
     """`[tool.convtest]` is wrong, or an option or a fixture that stands over it."""
 
     def __init__(self, what: str, *, where: str, help: str = "") -> None:
-        beside = where.startswith(("--", "the fixture "))
+        beside = where.startswith(("--", "convtest ", "the fixture "))
         place = where if beside else f"pyproject.toml, {where}"
         super().__init__(f"{what} — {place}" + (f"\n    {help}" if help else ""))
-
-
-class OptionError(ConvtestError):
-    """An option of a command cannot be followed."""
-
-    def __init__(self, what: str, *, where: str, help: str = "") -> None:
-        super().__init__(f"{what} — {where}" + (f"\n    {help}" if help else ""))
 
 
 class ClientError(ConvtestError):

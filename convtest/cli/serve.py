@@ -9,7 +9,7 @@ import click
 from convtest.cassettes import store
 from convtest.cassettes.scrubbing import Scrubber, secret_values
 from convtest.config import find_root, load_config, upstream_of
-from convtest.errors import OptionError
+from convtest.errors import ConfigError
 from convtest.standalone import SIMULATOR, Plan, Served, serve
 from convtest.wire.gateway import Gateway
 
@@ -40,7 +40,7 @@ def command(
     Exits 1 if something was asked that the cassette does not hold.
     """
     if record is not None and replay is not None:
-        raise OptionError("--record and --replay exclude each other", where="convtest serve")
+        raise ConfigError("--record and --replay exclude each other", where="convtest serve")
     upstream_of(upstream, "--upstream")
     root = find_root(Path.cwd())
     config = load_config(root) if root is not None else None
@@ -58,20 +58,20 @@ def command(
     try:
         served = serve(plan, scrubber, recorded, _announce)
     except OSError as error:
-        raise OptionError(f"cannot listen: {error.strerror}", where=f"convtest serve, --port {port}") from None
+        raise ConfigError(f"cannot listen: {error.strerror}", where=f"convtest serve, --port {port}") from None
     sys.exit(_finish(served, record))
 
 
 def _reserve(record: Path) -> None:
-    """A place for the recording. Raises OptionError where something stands there, or nothing can."""
+    """A place for the recording. Raises ConfigError where something stands there, or nothing can."""
     where = "convtest serve, --record"
     try:
         if record.exists() or record.is_symlink():
-            raise OptionError(f"{record} exists", where=where, help="remove it, or name another file")
+            raise ConfigError(f"{record} exists", where=where, help="remove it, or name another file")
         record.parent.mkdir(parents=True, exist_ok=True)
         store.partial_of(record).touch()
     except OSError as error:
-        raise OptionError(
+        raise ConfigError(
             f"cannot write {record}: {error.strerror}", where=where, help="name a file in a folder that can be written"
         ) from None
 
