@@ -2,8 +2,7 @@
 
 ConvtestError
 ├── ScenarioError       a scenario file cannot be read or means nothing
-├── ConfigError         [tool.convtest] in pyproject.toml is wrong
-├── OptionError         an option of a command cannot be followed
+├── ConfigError         [tool.convtest] in pyproject.toml is wrong, or an option or a fixture over it
 ├── ClientError         a client cannot be made or lacks what a step needs
 │   └── MissingCapability
 ├── CassetteError       a cassette is missing, unreadable or does not fit
