@@ -9,6 +9,7 @@ import anyio
 import msgspec
 import pytest
 
+from convtest.cassettes.scrubbing import Scrubber
 from convtest.checks.habits import is_kept
 from convtest.checks.histories import Block
 from convtest.clients.messages import MessagesClient
@@ -124,10 +125,16 @@ def test_the_messages_api_refuses_what_is_malformed(body: dict[str, Any], proble
 
 
 @pytest.mark.parametrize("url", [CHAT, ANTHROPIC, RESPONSES])
-def test_what_is_nested_too_deep_is_text_and_refused(url: str) -> None:
-    data = b'{"model": "m", "messages": ' + b"[" * 900 + b"]" * 900 + b"}"
+@pytest.mark.parametrize("key", ["messages", "tools", "system", "input"])
+@pytest.mark.parametrize("depth", [300, 800, 5000])
+def test_what_is_nested_too_deep_is_read_and_refused(url: str, key: str, depth: int) -> None:
+    data = b'{"model": "m", "max_tokens": 9, "%s": ' % key.encode() + b"[" * depth + b'"x"' + b"]" * depth + b"}"
 
-    assert canonical("POST", url, data).body == data.decode()
+    for scrubber in (None, Scrubber()):
+        found = canonical("POST", url, data, scrubber)
+        assert found.key == canonical("POST", url, data, scrubber).key
+        assert found.texts() is not None
+        assert found.settings() is not None
     assert anyio.run(_answer, url, data)[0] in {400, 404}
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH, chat_request, responses_request
-from convtest.wire.unread import decoded, readable
+from convtest.wire.unread import readable
 
 VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id"})
 """Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ."""
@@ -86,16 +86,16 @@ def _tool_name(tool: Any) -> str:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case list():
-            for one in value:
-                yield from _strings(one)
-        case dict():
-            for key, one in value.items():
-                yield str(key)
-                yield from _strings(one)
+    """In their order; not recursive, whatever depth somebody sends."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str(text):
+                yield text
+            case list(items):
+                waiting += reversed(items)
+            case dict(fields):
+                waiting += (part for key, one in reversed(fields.items()) for part in (one, str(key)))
 
 
 def message_texts(message: Mapping[str, Any]) -> list[str]:
@@ -137,11 +137,11 @@ def canonical(
     """The canonical form, without secrets; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS."""
     plain: Any
     try:
-        sent = decoded(body) if body else {}
+        sent = msgspec.json.decode(body) if body else {}
         plain = _Normaliser(VOLATILE_KEYS | volatile).body(
             readable(_as_messages(url, scrubber.value(sent) if scrubber else sent))
         )
-    except ValueError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is nested too deep stays text, too
         plain = (scrubber.data(body) if scrubber else body).decode("utf-8", "replace")
     shown = _url(url)
     encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")

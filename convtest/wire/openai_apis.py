@@ -68,7 +68,8 @@ def responses_request(body: Mapping[str, Any]) -> dict[str, Any]:
             messages.append(made)
     foreign = {key: body[key] for key in ("messages", "system") if key in body}
     rest = {key: value for key, value in body.items() if key not in {"input", "instructions", *foreign}}
-    return {**rest, MARK: foreign, "system": parts(body.get("instructions")), "messages": messages}
+    made = {**rest, "system": parts(body.get("instructions")), "messages": messages}
+    return {**made, MARK: foreign} if foreign else made
 
 
 def _items(given: Any) -> list[dict[str, Any]]:

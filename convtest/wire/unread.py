@@ -12,6 +12,9 @@ MARK = "unread"
 MOST_LEVELS = 200
 """Nested deeper than this, a body is read as text: nothing that an API takes comes near it."""
 
+_TEXT_OR_NOTHING = (str, type(None))
+_NESTED = (list, dict)
+
 
 def unread(value: Any, what: str) -> dict[str, Any]:
     """A text block with the JSON of what stood in the place of `what`."""
@@ -34,27 +37,26 @@ def readable(body: Any) -> Any:
 
 
 def _message(message: Any) -> dict[str, Any]:
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str | None):
+    if not isinstance(message, dict) or not isinstance(message.get("role"), _TEXT_OR_NOTHING):
         return unread_message(message)
     content = message.get("content")
-    if content is None or isinstance(content, str):
+    if isinstance(content, _TEXT_OR_NOTHING) or (isinstance(content, list) and all(map(_is_block, content))):
         return message
-    return {**message, "content": list(_blocks(content))}
+    return {**message, "content": _blocks(content)}
 
 
-def _blocks(content: Any) -> Iterable[dict[str, Any]]:
+def _blocks(content: Any) -> list[dict[str, Any]]:
     if not isinstance(content, list):
         return [unread(content, "content")]
     return [block if _is_block(block) else unread(block, "block") for block in content]
 
 
 def _is_block(block: Any) -> bool:
-    if not isinstance(block, dict) or not isinstance(kind := block.get("type"), str | None):
+    if not isinstance(block, dict) or not isinstance(kind := block.get("type"), _TEXT_OR_NOTHING):
         return False
-    is_text = kind == "text" or "type" not in block
-    return (not is_text or isinstance(block.get("text", ""), str)) and not any(
-        isinstance(block.get(name), list | dict) for name in ("id", "tool_use_id")
-    )
+    if (kind == "text" or "type" not in block) and not isinstance(block.get("text", ""), str):
+        return False
+    return not isinstance(block.get("id"), _NESTED) and not isinstance(block.get("tool_use_id"), _NESTED)
 
 
 def decoded(body: bytes) -> Any:
