@@ -79,6 +79,20 @@ def tells_other_results(opening: Opening) -> MessagesClient:
     return edited(opening, _other_results)
 
 
+def _as_documents(body: dict[str, Any]) -> dict[str, Any]:
+    def told(block: dict[str, Any]) -> dict[str, Any]:
+        source = {"type": "text", "media_type": "text/plain", "data": block.get("content")}
+        return {**block, "content": [{"type": "document", "source": source}]} if "tool_use_id" in block else block
+
+    messages = [{**message, "content": [told(block) for block in message["content"]]} for message in body["messages"]]
+    return {**body, "messages": messages}
+
+
+def sends_documents(opening: Opening) -> MessagesClient:
+    """What its tools answer goes to the model as documents; that is no fault."""
+    return edited(opening, _as_documents)
+
+
 def loses_system(opening: Opening) -> MessagesClient:
     """After a resume the system prompt is gone."""
     if opening.resume is None:

@@ -115,6 +115,10 @@ def test_a_model_that_is_told_another_result_than_the_user_was_shown(stage: Stag
     assert (found.expected, found.seen, found.layer, found.step) == ("found", "nothing", "wire", 1)
 
 
+def test_a_result_that_is_sent_as_a_document_is_the_same_result(stage: Stage) -> None:
+    assert checks_of(stage.play(TOOLS, "tests.broken_clients:sends_documents")) == []
+
+
 def test_a_client_that_never_gives_up_is_told_to(stage: Stage) -> None:
     text = """
         scenario: overload

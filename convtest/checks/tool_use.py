@@ -81,8 +81,10 @@ def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
 
 
 def _results(messages: list[dict[str, Any]]) -> list[str]:
+    """As text; what holds no text, such as a document, as its JSON."""
     blocks = [block for message in messages for block in message.get("content") or [] if isinstance(block, dict)]
-    return [text_of_content(block.get("content")) for block in blocks if block.get("type") == "tool_result"]
+    contents = [block.get("content") for block in blocks if block.get("type") == "tool_result"]
+    return [text_of_content(one) or (msgspec.json.encode(one).decode() if one else "") for one in contents]
 
 
 def _alike(shown: str, told: str) -> bool:

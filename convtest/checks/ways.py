@@ -146,9 +146,9 @@ def _range(wanted: float | RangeShape) -> str:
 
 
 def _usage(record: TurnRecord, wanted: UsageShape) -> Iterator[Finding]:
+    hidden = _is_hidden([record])
     for name in wanted.__struct_fields__:
         limit, used = getattr(wanted, name), getattr(record.usage, name)
-        hidden = _is_hidden([record])
         if limit is not None and (hidden or not in_range(used, limit)):
             seen = _HIDDEN if hidden else str(used)
             yield _other(record, "usage", f"{name} is not as expected", _range(limit), seen)

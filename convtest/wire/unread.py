@@ -1,6 +1,5 @@
 """What no API takes, kept as text: malformed messages and blocks become ones that can be read, compared and shown."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -8,9 +7,6 @@ import msgspec
 MARK = "unread"
 """The key that tells a text of this module from one that somebody sent, and what it stands for."""
 
-
-MOST_LEVELS = 200
-"""Nested deeper than this, a body is read as text: nothing that an API takes comes near it."""
 
 _TEXT_OR_NOTHING = (str, type(None))
 _NESTED = (list, dict)
@@ -62,26 +58,8 @@ def _is_block(block: Any) -> bool:
 def decoded(body: bytes) -> Any:
     """The JSON of a body. Raises ValueError, in words, for what is none and for what is nested too deep."""
     try:
-        value = msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise ValueError("the body is nested too deep") from None
-    if _is_deep(value):
-        raise ValueError("the body is nested too deep")
-    return value
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MOST_LEVELS):
-        level = [one for v in level for one in _children(v)]
-        if not level:
-            return False
-    return True
-
-
-def _children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
