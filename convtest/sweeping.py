@@ -62,13 +62,14 @@ def _simulated(body: bytes, number: int, turn: Turn, path: str) -> Interaction:
 
 def of_turn(recorded: Sequence[Interaction], scenario: Scenario, turn: Turn) -> list[Interaction]:
     """The turn's requests: as they were recorded or, where no turns are kept, by the prompt; the second time that it
-    was sent is the second turn that has it."""
+    was sent, alone or within another, is the second turn that has it."""
     kept = [one for one in recorded if one.turn == turn.index and one.lane in {turn.session, None}]
     if kept or any(one.turn is not None for one in recorded):
         return kept
-    same = [step.index for step in scenario.steps if isinstance(step, Turn) and step.prompt == turn.prompt]
-    sent = _by_sending([one for one in recorded if turn.prompt.strip() in (_last_words(one)[0] or "")])
-    place = same.index(turn.index)
+    prompt = turn.prompt.strip()
+    turns = [step.index for step in scenario.steps if isinstance(step, Turn) and prompt in step.prompt]
+    sent = _by_sending([one for one in recorded if prompt in (_last_words(one)[0] or "")])
+    place = turns.index(turn.index)
     return sent[place] if place < len(sent) else []
 
 

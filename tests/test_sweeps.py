@@ -579,15 +579,16 @@ def test_a_cassette_without_the_swept_turn_is_no_base(stage: Stage) -> None:
         points(stage.config(), base)
 
 
-def test_where_no_turns_are_kept_the_second_of_two_equal_prompts_is_swept_by_itself(stage: Stage) -> None:
-    text = """
+@pytest.mark.parametrize("first", ["Go on.", "Go on. Now."])
+def test_where_no_turns_are_kept_the_second_of_two_equal_prompts_is_swept_by_itself(stage: Stage, first: str) -> None:
+    text = f"""
         scenario: twice
         facts:
-          who: {tell: My name is Ada., ask: What is my name?, answer: Ada}
+          who: {{tell: My name is Ada., ask: What is my name?, answer: Ada}}
         steps:
           - tell: who
-          - {user: Go on., simulate: {words: 3}}
-          - {user: Go on., id: second, simulate: {words: 40}}
+          - {{user: {first}, simulate: {{words: 3}}}}
+          - {{user: Go on., id: second, simulate: {{words: 40}}}}
           - ask: who
         """
     stage.record(text)
