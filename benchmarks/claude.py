@@ -22,10 +22,10 @@ sys.path.insert(0, str(ROOT))
 
 from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient  # noqa: E402
 
-from convtest.clients.claude_options import SIMPLE, STABLE  # noqa: E402
+from convtest.clients.claude.options import SIMPLE, STABLE  # noqa: E402
 from convtest.config import Profile  # noqa: E402
-from convtest.play import perform  # noqa: E402
-from convtest.prepare import Mode, prepare  # noqa: E402
+from convtest.play.perform import perform  # noqa: E402
+from convtest.play.prepare import Mode, prepare  # noqa: E402
 from convtest.simulator.rendering import Reply, chunks  # noqa: E402
 from tests.playing import Stage  # noqa: E402
 

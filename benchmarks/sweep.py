@@ -24,10 +24,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from convtest.config import Config, Profile  # noqa: E402
-from convtest.play import perform  # noqa: E402
-from convtest.prepare import Mode, prepare  # noqa: E402
+from convtest.play.perform import perform  # noqa: E402
+from convtest.play.prepare import Mode, prepare  # noqa: E402
+from convtest.play.sweeping import points  # noqa: E402
 from convtest.scenario.model import Scenario  # noqa: E402
-from convtest.sweeping import points  # noqa: E402
 from tests.playing import Stage  # noqa: E402
 
 EVENTS = 60

@@ -1,3 +1,1 @@
 """convtest: test that conversations hold together."""
-
-__version__ = "0.1.0"

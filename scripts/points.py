@@ -10,14 +10,14 @@ from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
+from convtest.checks.conduct import conduct_of
 from convtest.checks.kept import kept_of
-from convtest.conduct import conduct_of
 from convtest.config import Config, load_config
-from convtest.loading import load_file
-from convtest.play import Played, perform
-from convtest.prepare import Mode, prepare
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
+from convtest.play.sweeping import points
+from convtest.scenario.loading import load_file
 from convtest.scenario.model import Point, Scenario
-from convtest.sweeping import points
 from convtest.transcript import ActRecord, TurnRecord
 
 ROOT = Path(__file__).parent.parent

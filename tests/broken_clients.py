@@ -10,7 +10,7 @@ import anyio
 import httpx
 import msgspec
 
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.events import Event, TextDelta, TurnEnd, Usage
 

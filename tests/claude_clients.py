@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from convtest.clients import family
-from convtest.clients.claude import ClaudeClient
+from convtest.clients.claude.client import ClaudeClient
 from convtest.clients.port import Opening
 from convtest.events import Event, TextDelta, TurnEnd
 
@@ -32,7 +32,7 @@ class BreaksEarly:
     def __init__(self, opening: Opening) -> None:
         from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
 
-        from convtest.clients.claude_options import sdk_fields
+        from convtest.clients.claude.options import sdk_fields
 
         self._sdk = ClaudeSDKClient(ClaudeAgentOptions(**sdk_fields(opening, opening.options)))
         self._asked = 0
@@ -176,7 +176,7 @@ class SameUuid(ClaudeClient):
     """Sends every prompt under one uuid: the CLI drops the second without a word."""
 
     async def query(self, text: str) -> None:
-        with patch("convtest.clients.claude.uuid.uuid4", lambda: "99999999-8888-4777-8666-555555555555"):
+        with patch("convtest.clients.claude.client.uuid.uuid4", lambda: "99999999-8888-4777-8666-555555555555"):
             await super().query(text)
 
 

@@ -7,12 +7,12 @@ from textwrap import dedent
 
 from convtest.checks.result import Finding
 from convtest.config import Config, Profile
-from convtest.play import Played, perform
-from convtest.prepare import Mode, Prepared, prepare
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, Prepared, prepare
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 
-GOOD = "convtest.clients.messages:MessagesClient"
+GOOD = "convtest.clients.messages.client:MessagesClient"
 MODEL = {"model": "claude-haiku-4-5"}
 
 

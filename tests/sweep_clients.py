@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import anyio
 import httpx
 
-from convtest.clients.messages import INTERRUPTED, MessagesClient, _Round
+from convtest.clients.messages.client import INTERRUPTED, MessagesClient, _Round
 from convtest.clients.port import Opening
 from convtest.clients.store import SessionStore
 from convtest.events import Event, ToolUse, TurnEnd, Usage

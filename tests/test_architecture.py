@@ -10,118 +10,102 @@ PACKAGE = Path(__file__).parent.parent / "convtest"
 
 GROUND = {"errors", "clock", "events", "textmatch"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": set(),
     "errors": set(),
     "clock": set(),
     "events": set(),
     "textmatch": set(),
-    "network": {"errors"},
     "policy": set(),
+    "version": set(),
     "config": {"errors", "policy"},
     "scenario": {"errors", "events", "textmatch"},
+    "scenario/loading": {"errors", "config", "scenario"},
     "wire": {*GROUND, "scenario"},
-    "clients": {*GROUND, "config", "policy", "scenario", "wire"},
-    "simulator": {*GROUND, "scenario", "wire"},
+    "gateway": {"wire"},
     "cassettes": {*GROUND, "wire"},
+    "simulator": {*GROUND, "scenario", "wire"},
     "transcript": {*GROUND, "policy", "scenario", "wire"},
-    "placeholders": {"transcript"},
-    "live": {*GROUND, "scenario", "wire", "clients", "transcript"},
-    "children": {"clients", "wire"},
-    "sessions": {*GROUND, "scenario", "wire", "clients", "transcript", "live"},
-    "standalone": {"answering", "clock", "simulator", "wire", "cassettes"},
-    "pytest_gateway": {"wire"},
-    "runner": {*GROUND, "scenario", "wire", "clients", "transcript", "live", "sessions"},
-    "conduct": {"transcript", "wire"},
-    "checks": {*GROUND, "scenario", "wire", "transcript", "conduct"},
-    "reporting": {*GROUND, "conduct", "scenario", "wire", "transcript", "checks", "cassettes"},
-    "prepare": {*GROUND, "config", "scenario", "wire", "clients", "cassettes", "transcript"},
-    "sweeping": {"errors", "clients", "config", "prepare", "scenario", "simulator", "wire"},
-    "answering": {"clock", "prepare", "clients", "cassettes", "wire"},
+    "checks": {*GROUND, "scenario", "wire", "transcript"},
+    "reporting": {"events", "wire", "cassettes", "transcript", "checks"},
+    "clients": {*GROUND, "config", "policy", "scenario", "wire"},
     "play": {
-        *GROUND, "network", "prepare", "scenario", "wire", "clients", "simulator", "cassettes", "transcript", "runner",
-        "checks", "placeholders", "answering", "children", "sessions", "sweeping",
+        *GROUND, "config", "scenario", "wire", "gateway", "cassettes", "simulator", "transcript", "clients", "checks",
     },
-    "probing": {
-        "errors", "config", "clients", "scenario", "prepare", "play", "transcript", "checks", "conduct",
+    "play/network": {"errors"},
+    "play/placeholders": {"transcript"},
+    "play/live": {*GROUND, "scenario", "wire", "clients", "transcript"},
+    "play/sessions": {*GROUND, "scenario", "wire", "gateway", "clients", "transcript", "play/live"},
+    "play/runner": {*GROUND, "scenario", "wire", "gateway", "clients", "transcript", "play/live", "play/sessions"},
+    "probe": {
+        "clock", "config", "errors", "scenario", "wire", "simulator", "transcript", "clients", "checks", "reporting",
+        "play",
     },
-    "conformance": {
-        *GROUND, "network", "scenario", "wire", "clients", "simulator", "transcript", "runner", "checks", "reporting",
-    },
-    "recording": {*GROUND, "network", "answering", "prepare", "wire", "cassettes"},
-    "pytest_plugin": {
-        "errors", "config", "pytest_gateway", "pytest_items", "pytest_recording", "pytest_sweep", "recording",
-    },
-    "pytest_sweep": {"scenario"},
-    "loading": {"config", "scenario"},
-    "pytest_items": {
-        "errors", "config", "loading", "clients", "scenario", "prepare", "play", "reporting", "pytest_plugin",
-        "pytest_recording", "pytest_sweep", "sweeping",
-    },
-    "pytest_recording": {"scenario", "prepare", "recording", "wire", "pytest_plugin"},
-    "inventory": {"errors", "config", "scenario", "prepare", "cassettes"},
+    "plugin": {"config", "errors", "scenario", "clients", "reporting", "play"},
+    "plugin/options": {"errors"},
+    "plugin/sweeps": {"scenario"},
+    "plugin/gateway": {"gateway"},
+    "plugin/state": {"config", "wire", "play", "plugin/gateway", "plugin/sweeps"},
+    "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
-        "__init__", "errors", "config", "loading", "scenario", "prepare", "cassettes", "inventory", "reporting",
-        "standalone", "wire", "probing",
+        "version", "config", "errors", "scenario", "gateway", "cassettes", "reporting", "probe", "play",
     },
+    "__init__": set(),
 }  # fmt: skip
-"""A room and the rooms it may import; data flows one way, nothing below imports a face, faces import no other face."""
+"""By room, and by module where one must know less than its room: what it may import; a module with its own row also
+what of its room. From the ground up: a room stands above all that its row names. Nothing inside imports the public
+face."""
 
 ONLY_IN: dict[str, set[str]] = {
     "anyio": {
         "clock",
         "wire/tap",
-        "wire/gate",
-        "wire/gateway",
-        "live",
-        "runner",
-        "play",
-        "sessions",
-        "clients/messages",
+        "gateway/gate",
+        "gateway/application",
+        "play/live",
+        "play/runner",
+        "play/perform",
+        "play/sessions",
+        "play/standalone",
+        "clients/messages/client",
         "clients/sse",
         "clients/process",
         "clients/command",
-        "standalone",
-        "clients/hosting",
     },
-    "claude_agent_sdk": {"clients/claude", "clients/claude_options", "clients/claude_sessions", "clients/claude_query"},
+    "claude_agent_sdk": {
+        "clients/claude/client",
+        "clients/claude/options",
+        "clients/claude/sessions",
+        "clients/claude/query",
+    },
     "click": {"cli"},
     "filelock": {"cassettes/store"},
     "httpx": {
-        "clients/messages",
-        "clients/messages_sending",
-        "clients/messages_turns",
+        "clients/messages/client",
+        "clients/messages/sending",
+        "clients/messages/turns",
         "clients/sse",
-        "clients/hosting",
+        "clients/command/hosting",
     },
     "msgspec": {
-        "placeholders",
+        "play/placeholders",
+        "play/sessions",
         "scenario",
         "wire",
         "clients",
         "simulator",
         "cassettes",
         "checks",
-        "sessions",
-        "conduct",
     },
     "jsonschema": {"checks/schemas"},
     "referencing": {"checks/schemas"},
     "psutil": {"clients/family"},
-    "pytest": {"pytest_plugin", "pytest_items", "pytest_recording", "pytest_sweep"},
+    "pytest": {"plugin"},
     "rich": {"cli/running"},
     "ruamel": {"scenario/nodes"},
-    "starlette": {"wire/gateway"},
-    "syrupy": {"pytest_items"},
-    "uvicorn": {"wire/serving"},
+    "starlette": {"gateway/application"},
+    "syrupy": {"plugin/items"},
+    "uvicorn": {"gateway/server"},
     "yaml": {"scenario/nodes", "cassettes/reading", "cassettes/store"},
 }
-
-FACES_THAT_ARE_ONE = {
-    ("pytest_plugin", "pytest_items"),
-    ("pytest_plugin", "pytest_recording"),
-    ("pytest_plugin", "pytest_sweep"),
-}
-"""The plugin is one face in three modules, so that nothing heavy is imported before it is needed."""
 
 
 def modules() -> list[Path]:
@@ -129,54 +113,94 @@ def modules() -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+    name = path.relative_to(PACKAGE).with_suffix("").as_posix()
+    return name.removesuffix("/__init__")
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+def within(name: str) -> list[str]:
+    """A module's name and the rooms around it, the nearest first."""
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+def row_of(name: str) -> str:
+    return next(one for one in within(name) if one in MAY_IMPORT)
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Dotted names; of `from package import module` the module's too."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def imported_rooms(path: Path) -> set[str]:
+NAMES = {name_of(path) for path in modules()}
+
+
+def ours(text: str) -> set[str]:
+    """The modules of ours that a source text imports; of a module in a package not the package."""
     found = set()
-    for name in imports(path):
-        if name == "convtest":
-            found.add("__init__")
-        elif name.startswith("convtest."):
-            found.add(name.split(".")[1])
-    return found
+    for name in imports(ast.parse(text)):
+        if name.split(".")[0] == "convtest":
+            found.add(name.removeprefix("convtest").strip(".").replace(".", "/") or "__init__")
+    known = found & NAMES
+    return {one for one in known if not any(other.startswith(f"{one}/") for other in known)}
+
+
+def forbidden(name: str, text: str) -> set[str]:
+    """What a module of that name may not import and does."""
+    row = row_of(name)
+    allowed = MAY_IMPORT[row] | ({row} if "/" not in row else set())
+    return {one for one in ours(text) if one != name and not allowed & set(within(one))}
 
 
 def test_every_room_is_in_the_table() -> None:
-    assert {room_of(path) for path in modules()} == set(MAY_IMPORT)
+    assert {within(name)[-1] for name in NAMES} == {row for row in MAY_IMPORT if "/" not in row}
+    assert set(MAY_IMPORT) <= {one for name in NAMES for one in within(name)}
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
-    room = room_of(path)
+    assert not forbidden(name_of(path), path.read_text())
 
-    assert imported_rooms(path) - {room} <= MAY_IMPORT[room]
+
+def test_no_row_permits_what_nobody_imports() -> None:
+    used: dict[str, set[str]] = {row: set() for row in MAY_IMPORT}
+    for path in modules():
+        used[row_of(name_of(path))] |= {above for one in ours(path.read_text()) for above in within(one)}
+
+    idle = {row: allowed - GROUND - used[row] for row, allowed in MAY_IMPORT.items()}
+    assert not {row: names for row, names in idle.items() if names}
+
+
+def test_the_table_has_floors() -> None:
+    """Rooms stand above what they import: read from the ground up, no row names one that comes after it."""
+    below: set[str] = set()
+    for row, allowed in MAY_IMPORT.items():
+        if "/" not in row:
+            assert {within(one)[-1] for one in allowed} <= below, row
+            below.add(row)
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_a_third_party_package_stands_in_its_place(path: Path) -> None:
-    for name in imports(path):
+    for name in imports(ast.parse(path.read_text())):
         places = ONLY_IN.get(name.split(".")[0])
         if places is not None:
-            assert name_of(path) in places or room_of(path) in places, f"{name} in {name_of(path)}"
+            assert places & set(within(name_of(path))), f"{name} in {name_of(path)}"
 
 
 def test_no_place_in_the_table_is_out_of_date() -> None:
-    used = {(name.split(".")[0], place) for path in modules() for name in imports(path)
-            for place in (name_of(path), room_of(path))}  # fmt: skip
+    used = {
+        (name.split(".")[0], place)
+        for path in modules()
+        for name in imports(ast.parse(path.read_text()))
+        for place in within(name_of(path))
+    }
 
     assert {(package, place) for package, places in ONLY_IN.items() for place in places} <= used
 
@@ -184,20 +208,13 @@ def test_no_place_in_the_table_is_out_of_date() -> None:
 def test_only_known_packages_are_imported() -> None:
     import sys
 
-    found = {name.split(".")[0] for path in modules() for name in imports(path)}
+    found = {name.split(".")[0] for path in modules() for name in imports(ast.parse(path.read_text()))}
 
     assert found - set(sys.stdlib_module_names) - {"convtest"} == set(ONLY_IN)
 
 
-def graph() -> dict[str, set[str]]:
-    names = {f"convtest.{name_of(path)}".replace("/", ".").removesuffix(".__init__"): path for path in modules()}
-    return {name: {one for one in imports(path) if one in names and one != name} for name, path in names.items()}
-
-
 def test_there_is_no_import_cycle() -> None:
-    edges = graph()
-    for one, other in FACES_THAT_ARE_ONE:
-        edges[f"convtest.{one}"].discard(f"convtest.{other}")
+    edges = {name_of(path): ours(path.read_text()) - {name_of(path)} for path in modules()}
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
@@ -212,18 +229,28 @@ def test_there_is_no_import_cycle() -> None:
 
 
 def test_commands_do_not_import_each_other() -> None:
-    commands = {"init", "check", "record", "show", "diff", "schema"}
+    from convtest.cli import COMMANDS
+
     for path in (PACKAGE / "cli").glob("*.py"):
-        found = {name.split(".")[2] for name in imports(path) if name.startswith("convtest.cli.")}
-        assert not found & commands, path
+        found = {one.removeprefix("cli/") for one in ours(path.read_text())} - {path.stem}
+        assert not found & set(COMMANDS), path
 
 
-def test_a_planted_import_would_be_found(tmp_path: Path) -> None:
-    planted = tmp_path / "planted.py"
-    planted.write_text("from convtest.pytest_plugin import STATE\nimport convtest.runner\n")
-
-    assert imported_rooms(planted) == {"pytest_plugin", "runner"}
-    assert not imported_rooms(planted) <= MAY_IMPORT["checks"]
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("checks/planted", "from convtest.plugin.state import STATE", {"plugin/state"}),
+        ("checks/planted", "import convtest.play.runner", {"play/runner"}),
+        ("checks/planted", "from convtest.play import runner", {"play/runner"}),
+        ("checks/planted", "from convtest import Opening", {"__init__"}),
+        ("play/runner", "from convtest.play.prepare import Mode", {"play/prepare"}),
+        ("play/live", "from convtest.cassettes import store", {"cassettes/store"}),
+        ("play/planted", "from convtest.play.prepare import Mode", set()),
+        ("play/planted", "from convtest.reporting.failure import side", {"reporting/failure"}),
+    ],
+)
+def test_a_planted_import_would_be_found(name: str, text: str, what: set[str]) -> None:
+    assert forbidden(name, text) == what
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

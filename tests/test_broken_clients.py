@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from convtest.config import load_config
-from convtest.play import Played, perform
-from convtest.prepare import Mode, prepare
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
 from convtest.reporting.failure import failure_text
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
@@ -249,7 +249,7 @@ def test_a_hang_fails_and_names_the_last_event(stage: Stage) -> None:
 
 
 def test_a_client_that_swallows_its_cancellation_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convtest.play._GRACE", 0.2)
+    monkeypatch.setattr("convtest.play.perform._GRACE", 0.2)
 
     outcome = stage.play(
         TALK.replace("facts:", "timeout: 200ms\n    facts:"), "tests.broken_clients:SwallowsCancellation"

@@ -14,11 +14,11 @@ import pytest
 from convtest.cassettes import store
 from convtest.checks.habits import is_kept
 from convtest.checks.histories import Block
-from convtest.clients.claude_sessions import StoredSessions
+from convtest.clients.claude.sessions import StoredSessions
 from convtest.config import Config, Profile
 from convtest.errors import ClientError
-from convtest.play import Played, perform
-from convtest.prepare import Mode, prepare
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from tests.playing import Stage, checks_of, finding_of

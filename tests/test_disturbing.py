@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from convtest.cassettes import store
-from convtest.prepare import Mode
+from convtest.play.prepare import Mode
 from tests.playing import Stage, checks_of, finding_of
 
 STORY = """
@@ -139,7 +139,7 @@ def test_a_retry_that_no_longer_happens_is_caught_on_replay(stage: Stage) -> Non
 
 
 def gives_up(opening: object) -> object:
-    from convtest.clients.messages import MessagesClient
+    from convtest.clients.messages.client import MessagesClient
     from convtest.clients.port import Opening
 
     assert isinstance(opening, Opening)

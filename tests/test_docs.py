@@ -135,6 +135,6 @@ def test_every_setting_and_every_option_is_in_the_docs() -> None:
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    from convtest import __version__
+    from convtest.version import VERSION
 
-    assert f'version = "{__version__}"' in (REPOSITORY / "pyproject.toml").read_text()
+    assert f'version = "{VERSION}"' in (REPOSITORY / "pyproject.toml").read_text()

@@ -3,7 +3,7 @@
 import pytest
 
 from convtest.errors import ScenarioError
-from convtest.prepare import Mode
+from convtest.play.prepare import Mode
 from convtest.wire.tap import OpenTurn, Tap
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.test_processes import own, play
@@ -91,7 +91,7 @@ def test_a_client_that_mixes_the_two_prompts_is_caught(stage: Stage) -> None:
 
 def mixes(opening: object) -> object:
     """Takes the second prompt into its history at once, before the answer to the first."""
-    from convtest.clients.messages import MessagesClient
+    from convtest.clients.messages.client import MessagesClient
 
     class Mixes(MessagesClient):
         async def query(self, text: str) -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from convtest.cassettes import store
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.reporting.failure import failure_text
 from tests.broken_clients import edited

@@ -13,13 +13,13 @@ import pytest
 
 from convtest.cassettes import store
 from convtest.config import Config, load_config
-from convtest.loading import load_file
-from convtest.play import Played, perform
-from convtest.prepare import Mode, prepare
+from convtest.gateway.server import HEAD_SECONDS
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
+from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
-from convtest.wire.serving import HEAD_SECONDS
 from tests.gateways import TOKEN, Serving, read_all, request, serving
 from tests.models import TEXT, Behaviour, model
 from tests.project import Project

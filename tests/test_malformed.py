@@ -12,7 +12,7 @@ import pytest
 from convtest.cassettes.scrubbing import Scrubber
 from convtest.checks.habits import is_kept
 from convtest.checks.histories import Block
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.clock import VirtualClock
 from convtest.reporting.failure import failure_text

@@ -10,15 +10,15 @@ from typing import Any
 import anyio
 import pytest
 
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening, SessionClient, SessionError, lacks
 from convtest.clients.prices import PRICES, usd
 from convtest.clients.store import SessionStore
 from convtest.clients.tools import import_target, python_tool
 from convtest.clock import VirtualClock
-from convtest.conformance import assert_conforms, cases, check_client
 from convtest.errors import ClientError, NetworkBlocked
 from convtest.events import Event, ToolResult, TurnEnd, Usage, text_of
+from convtest.probe.conformance import assert_conforms, cases, check_client
 from convtest.simulator.rendering import Reply, chunks
 from convtest.simulator.source import Simulator
 from convtest.wire.interaction import Interaction
@@ -134,7 +134,7 @@ CHILD = """
 import anyio, sys
 from pathlib import Path
 from tests.test_messages_client import opening, talk, text_of
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 from convtest.simulator.source import Simulator
 from convtest.clock import VirtualClock
 client = MessagesClient(opening(Path(sys.argv[1]), Simulator(), resume=sys.argv[2]))

@@ -13,10 +13,10 @@ import anyio
 import openai
 import pytest
 
-from convtest.clients.chat_completions import ChatCompletionsClient
+from convtest.clients.messages.chat_completions import ChatCompletionsClient
 from convtest.config import Profile
-from convtest.conformance import assert_conforms, check_client
-from convtest.prepare import Mode
+from convtest.play.prepare import Mode
+from convtest.probe.conformance import assert_conforms, check_client
 from convtest.wire.openai_apis import ChatStream
 from convtest.wire.sse import parse
 from tests.gateways import TOKEN, serving

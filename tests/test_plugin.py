@@ -407,7 +407,7 @@ def test_the_network_is_blocked_while_an_item_simulates_or_replays(project: Proj
         "mine.py",
         """
         import httpx
-        from convtest.clients.messages import MessagesClient
+        from convtest.clients.messages.client import MessagesClient
 
         class client(MessagesClient):
             async def query(self, text):
@@ -439,7 +439,7 @@ def test_loopback_and_allowed_hosts_are_not_blocked(project: Project) -> None:
         "mine.py",
         """
         import socket
-        from convtest.clients.messages import MessagesClient
+        from convtest.clients.messages.client import MessagesClient
 
         class client(MessagesClient):
             async def query(self, text):
@@ -495,7 +495,7 @@ def test_items_that_have_been_played_keep_neither_their_recordings_nor_their_tra
         import gc
 
         def pytest_sessionfinish(session):
-            from convtest.prepare import Prepared
+            from convtest.play.prepare import Prepared
             from convtest.transcript import Transcript
 
             gc.collect()

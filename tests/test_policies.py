@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from convtest.clients.messages import MessagesClient
+from convtest.checks.conduct import conduct_of
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
-from convtest.conduct import conduct_of
 from convtest.config import load_config
 from convtest.errors import ConfigError, ScenarioError
 from convtest.events import TurnEnd
-from convtest.play import Played, perform
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
 from convtest.policy import Policy
-from convtest.prepare import Mode, prepare
 from convtest.reporting.conversation import conversation_lines
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.project import SECTION

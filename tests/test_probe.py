@@ -37,7 +37,7 @@ upstream = "simulator"
 """
 )
 BROKEN = """\
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 
 
 class Forgets(MessagesClient):

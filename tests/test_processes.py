@@ -19,12 +19,12 @@ import pytest
 from convtest.clients.process import Program
 from convtest.config import Config, Profile
 from convtest.errors import ClientError, ConfigError, NetworkBlocked, SpendingLimit
-from convtest.play import Played, perform
-from convtest.prepare import Mode, prepare
+from convtest.gateway.application import Outlet
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from convtest.scenario.loader import load
-from convtest.wire.gateway import Outlet
 from convtest.wire.spending import Purse
 from tests.models import Behaviour, model
 from tests.playing import GOOD, MODEL, Stage, checks_of, finding_of

@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from convtest.cassettes import store
-from convtest.clients.messages import MessagesClient
-from convtest.clients.messages_sending import body_of
+from convtest.clients.messages.client import MessagesClient
+from convtest.clients.messages.sending import body_of
 from convtest.clients.port import Opening
 from convtest.config import Config, Profile
 from convtest.events import Event, TextDelta, TurnEnd
-from convtest.play import Played, perform
-from convtest.prepare import Mode, prepare
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
 from convtest.scenario.loader import load
 from convtest.wire.openai_apis import chat_stream
 from convtest.wire.sse import parse

@@ -11,12 +11,12 @@ import anyio
 import pytest
 
 from convtest.cassettes import store
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.clock import VirtualClock
 from convtest.events import TextDelta
-from convtest.play import perform
-from convtest.prepare import Mode, prepare
+from convtest.play.perform import perform
+from convtest.play.prepare import Mode, prepare
 from convtest.simulator.rendering import Reply, chunks
 from convtest.simulator.source import Simulator
 from convtest.wire.interaction import Chunk

@@ -23,9 +23,9 @@ import pytest
 from convtest.cassettes import store
 from convtest.cassettes.scrubbing import Scrubber, secret_values
 from convtest.errors import ConversationFailed, RecordedElsewhere, SpendingLimit, UnreadableCassette
-from convtest.play import perform
-from convtest.prepare import Mode
-from convtest.recording import recording
+from convtest.play.perform import perform
+from convtest.play.prepare import Mode
+from convtest.play.recording import recording
 from convtest.wire import lanes
 from convtest.wire.interaction import Chunk
 from convtest.wire.spending import Purse
@@ -41,9 +41,9 @@ TALK = "scenario: long\nsteps: [" + ", ".join(f"{{user: Small talk {n}}}" for n 
 KILLER = """
     import os, random, signal, sys, time, traceback
     from pathlib import Path
-    import convtest.play as play
+    import convtest.play.perform as play
     from convtest.cassettes import store
-    from convtest.prepare import Mode
+    from convtest.play.prepare import Mode
     from tests.playing import Stage
     from tests.test_safety import KILLS, TALK, TURNS
 
@@ -592,7 +592,9 @@ ABOUT_A_HOME = """
     """
 
 
-@pytest.mark.parametrize("client", ["convtest.clients.messages:MessagesClient", "tests.broken_clients:forgetful"])
+@pytest.mark.parametrize(
+    "client", ["convtest.clients.messages.client:MessagesClient", "tests.broken_clients:forgetful"]
+)
 def test_words_that_are_scrubbed_are_compared_as_such(stage: Stage, client: str) -> None:
     """Recorded and replayed alike: whoever tells a home folder is not told that it was forgotten, nor the reverse."""
     good = client.startswith("convtest")

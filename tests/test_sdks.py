@@ -22,8 +22,8 @@ from convtest.clients.port import Opening
 from convtest.clock import VirtualClock
 from convtest.errors import ConversationFailed, NoCassette
 from convtest.events import TextDelta, TurnEnd
-from convtest.prepare import Mode
-from convtest.recording import Recording, recording
+from convtest.play.prepare import Mode
+from convtest.play.recording import Recording, recording
 from convtest.wire import lanes
 from convtest.wire.interaction import Interaction, StreamEnd
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via, WireFailure

@@ -122,7 +122,7 @@ def test_a_client_that_sends_less_changes_the_snapshot(project: Project) -> None
     project.write(
         "mine.py",
         """
-        from convtest.clients.messages import MessagesClient
+        from convtest.clients.messages.client import MessagesClient
 
         class client(MessagesClient):
             async def query(self, text):

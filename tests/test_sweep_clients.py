@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from convtest.config import Config
-from convtest.play import Played, perform
-from convtest.prepare import Mode, prepare
-from convtest.sweeping import points
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
+from convtest.play.sweeping import points
 from tests.playing import GOOD, Stage, checks_of, finding_of
 
 HONEST = {"interrupted_prompt": "kept", "partial_text": "yielded", "cleared": "gone"}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from convtest.cassettes import store
 from convtest.errors import NothingToSweep, ScenarioError
-from convtest.play import Played, perform
-from convtest.prepare import Mode, prepare
-from convtest.sweeping import in_pieces, points
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import Mode, prepare
+from convtest.play.sweeping import in_pieces, points
 from convtest.wire.counting import rounds_of
 from convtest.wire.interaction import Chunk
 from tests.playing import Stage, checks_of
@@ -51,7 +51,7 @@ sweep:
 """
 KINDS = ["request", *["thinking"] * 3, *["text"] * 2, "tool_use", "tool_result", *["text"] * 3]
 LEAVES_OPEN = """\
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 
 
 class Open(MessagesClient):
@@ -167,7 +167,7 @@ def test_what_is_asked_before_the_point_must_be_as_recorded(story: Project) -> N
         "client.py",
         """
         from dataclasses import replace
-        from convtest.clients.messages import MessagesClient
+        from convtest.clients.messages.client import MessagesClient
 
         def forgets(opening):
             client = MessagesClient(opening)
@@ -432,7 +432,7 @@ def test_a_file_with_a_broken_base_still_plays_its_other_scenarios(project: Proj
 
 
 def plays(
-    stage: Stage, text: str, target: str = "convtest.clients.messages:MessagesClient"
+    stage: Stage, text: str, target: str = "convtest.clients.messages.client:MessagesClient"
 ) -> list[tuple[str, Played]]:
     (base,) = stage.scenarios(text)
     config = stage.config(target)
@@ -526,7 +526,7 @@ def test_clients_of_other_apis_and_other_processes_are_swept(project: Project) -
 
     [tool.convtest.clients.own]
     kind = "python"
-    target = "convtest.clients.messages:MessagesClient"
+    target = "convtest.clients.messages.client:MessagesClient"
     process = "own"
     model = "claude-haiku-4-5"
     upstream = "simulator"

@@ -4,9 +4,9 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from convtest.checks.conduct import Conduct, conduct_of
 from convtest.checks.replies import listed, shown
 from convtest.checks.result import Finding, at_step
-from convtest.conduct import Conduct, conduct_of
 from convtest.errors import CheckError
 from convtest.events import Usage, kind_of, runs_of_kinds
 from convtest.scenario.durations import seconds

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from convtest.checks.conduct import conduct_of, is_broken
 from convtest.checks.result import Finding, at_step
-from convtest.conduct import conduct_of, is_broken
 from convtest.transcript import Transcript
 
 

@@ -5,20 +5,20 @@ import sys
 
 import click
 
-from convtest import __version__
 from convtest.errors import ConvtestError
+from convtest.version import VERSION
 
-_COMMANDS = ("init", "check", "record", "sweep", "probe", "show", "diff", "serve", "schema")
+COMMANDS = ("init", "check", "record", "sweep", "probe", "show", "diff", "serve", "schema")
 
 
 class _Lazy(click.Group):
     """Imports a command's module only when it is called: `convtest --help` is instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
+        if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"convtest.cli.{name}").command
         return command
@@ -31,11 +31,11 @@ class _Lazy(click.Group):
         except click.UsageError as error:
             from convtest.errors import did_you_mean
 
-            raise click.UsageError(f"{error.message} {did_you_mean(args[0], _COMMANDS)}", ctx) from None
+            raise click.UsageError(f"{error.message} {did_you_mean(args[0], COMMANDS)}", ctx) from None
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="convtest")
+@click.version_option(VERSION, prog_name="convtest")
 def group() -> None:
     """Test that conversations hold together.
 

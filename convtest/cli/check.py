@@ -9,9 +9,9 @@ import click
 from convtest.cli.project import missing_folders, project, scenario_files
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
-from convtest.inventory import leaked, orphans, stale
-from convtest.loading import load_file
-from convtest.prepare import check as check_play
+from convtest.play.inventory import leaked, orphans, stale
+from convtest.play.prepare import check as check_play
+from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
 
 

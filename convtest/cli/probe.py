@@ -9,7 +9,7 @@ import click
 
 from convtest.cli.project import project
 from convtest.config import Config
-from convtest.probing import Probed, probe
+from convtest.probe.probing import Probed, probe
 
 _PERMITS: Mapping[tuple[str, str], str] = {
     ("interrupted_prompt", "either"): "that the prompt of an interrupted turn is lost",

@@ -10,8 +10,8 @@ from convtest.cassettes import store
 from convtest.cassettes.scrubbing import Scrubber, secret_values
 from convtest.config import find_root, load_config, upstream_of
 from convtest.errors import ConfigError
-from convtest.standalone import SIMULATOR, Plan, Served, serve
-from convtest.wire.gateway import Gateway
+from convtest.gateway.application import Gateway
+from convtest.play.standalone import SIMULATOR, Plan, Served, serve
 
 
 @click.command(name="serve")

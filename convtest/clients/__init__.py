@@ -1,1 +1,1 @@
-"""Session clients: the port, its conformance suite, and one module per kind."""
+"""Session clients: the port, what all kinds share, and the kinds."""

@@ -7,7 +7,11 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from convtest.clients import chat_completions, claude, command, messages, python, sse
+from convtest.clients import python, sse
+from convtest.clients.claude import client as claude
+from convtest.clients.command import client as command
+from convtest.clients.messages import chat_completions
+from convtest.clients.messages import client as messages
 from convtest.clients.options import unfit
 from convtest.clients.port import Factory, Kind, Made, Opening
 from convtest.config import PROFILE_KEYS, Config, Profile, prices_of, upstream_of
@@ -59,7 +63,7 @@ def _factory(config: Config, profile: Profile, kind: Kind) -> Factory:
         return _requiring(profile, kind) if kind.required else kind.factory
     factory = python.factory_of(profile.target, client=profile.name)
     if profile.own_process:
-        hosted = [sys.executable, "-m", "convtest.clients.hosting", str(profile.target)]
+        hosted = [sys.executable, "-m", "convtest.clients.command.hosting", str(profile.target)]
         paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         return command.factory_of(hosted, config.root, paths)
     return factory

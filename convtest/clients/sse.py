@@ -9,7 +9,7 @@ import anyio
 import httpx
 import msgspec
 
-from convtest.clients.messages_turns import lost
+from convtest.clients.messages.turns import lost
 from convtest.clients.options import SECONDS, TABLE_OF_TEXTS, TEXT
 from convtest.clients.port import Kind, Opening, SessionError
 from convtest.events import Ended, Event, TextDelta, TurnEnd

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from itertools import groupby
 
-from convtest.conduct import conduct_of
+from convtest.checks.conduct import conduct_of
 from convtest.events import TextDelta, ToolResult, ToolUse, text_of
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 

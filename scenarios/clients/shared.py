@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convtest.clients.messages import MessagesClient
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 
 _HISTORIES: dict[Path, MessagesClient] = {}

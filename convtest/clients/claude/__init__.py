@@ -1,0 +1,1 @@
+"""The real Claude Agent SDK and its CLI, behind the gateway."""

@@ -1,0 +1,108 @@
+"""`mode: query`: each turn is one call of the SDK's one-shot `query()`, as stateless applications make them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from convtest.clients.claude.ending import end_cli, message_id, written
+from convtest.clients.claude.events import Turn
+from convtest.clients.claude.options import config_folder, sdk_fields
+from convtest.clients.claude.sessions import StoredSessions
+from convtest.clients.port import Opening, SessionError
+from convtest.events import Event, TurnEnd
+
+
+class OneShots:
+    """A session that lives in its id alone: the first call begins it, each further one resumes it."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._options = dict(opening.options)
+        self._id = opening.resume
+        self._prompt: str | None = None
+        self._connected = False
+        self._stored = StoredSessions(config_folder(opening))
+        self._wanted: dict[str, int] = {}
+        self._said: list[str] = []
+        self._waiting: asyncio.Task[Any] | None = None
+        self._interrupted = False
+
+    @property
+    def session_id(self) -> str | None:
+        return self._id if not self._opening.fork else None
+
+    async def connect(self) -> None:
+        self._connected = True
+
+    async def disconnect(self) -> None:
+        self._connected = False
+
+    def kill(self) -> None:
+        """SIGKILL to the CLI of a call in progress, once it has written down what it was asked and has said."""
+        end_cli(self._opening, self._stored, {**self._wanted, **dict.fromkeys(map(written, self._said), 1)})
+
+    async def query(self, text: str) -> None:
+        if not self._connected:
+            raise SessionError("not_connected", "query() before connect()")
+        self._prompt, self._interrupted, self._said = text, False, []
+        mark = f'"message":{{"role":"user","content":{msgspec.json.encode(text).decode()}}}'
+        self._wanted = {mark: self._stored.holds(mark) + 1}
+
+    async def interrupt(self) -> None:
+        """There is nobody to ask: the call is given up."""
+        if self._prompt is not None:
+            self._interrupted = True
+            if self._waiting is not None:
+                self._waiting.cancel()
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        from claude_agent_sdk import ClaudeAgentOptions, query
+
+        stderr: list[str] = []
+        opening = replace(self._opening, resume=self._id) if self._id else self._opening
+        options = ClaudeAgentOptions(**sdk_fields(opening, self._options), stderr=stderr.append)
+        turn, end = Turn(), None
+        stream: Any = query(prompt=self._prompt or "", options=options)
+        try:
+            async with aclosing(stream):
+                while (message := await self._next(stream)) is not None:
+                    self._said += message_id(message)
+                    if type(message).__name__ == "ResultMessage":
+                        end = turn.end(message, 0.0)
+                        self._id = message.session_id or self._id
+                        self._opening = replace(self._opening, fork=False, continue_=False)
+                    for event in turn.events(message):
+                        yield event
+        except Exception as error:
+            # query() raises once more for a result that was an error: that one has been told.
+            if end is None and "No conversation found" in f"{error} {stderr}":
+                raise SessionError("session_not_found", str(error)) from error
+            end = end or TurnEnd(
+                ended="connection_lost", message=" ".join([f"{type(error).__name__}: {error}", *stderr[-3:]])
+            )
+        self._prompt = None
+        yield TurnEnd(ended="interrupted") if self._interrupted else end or TurnEnd(ended="connection_lost")
+
+    async def _next(self, stream: Any) -> Any:
+        """The next message; None at the end, and as soon as the turn is interrupted."""
+        if self._interrupted:
+            self.kill()
+            return None
+        self._waiting = asyncio.ensure_future(anext(stream, None))
+        try:
+            return await self._waiting
+        except asyncio.CancelledError:
+            if not self._interrupted:
+                raise
+            self.kill()  # else it goes on, and writes into the session what nobody has read
+            return None
+        finally:
+            self._waiting = None
+
+    async def set(self, options: Mapping[str, Any]) -> None:
+        """Change options from the next call on."""
+        self._options.update(options)

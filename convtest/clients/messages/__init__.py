@@ -1,0 +1,1 @@
+"""Our own clients of the Anthropic Messages API and of the OpenAI-compatible API, over httpx."""

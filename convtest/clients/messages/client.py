@@ -1,0 +1,329 @@
+"""`messages`: a session over the Anthropic Messages API, its history in our hand and on disk."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+import msgspec
+
+from convtest.clients.messages.sending import body_of, send, whole_body
+from convtest.clients.messages.turns import (
+    all_tools,
+    end_of,
+    lost,
+    refused,
+    starts_turn,
+    tool_result,
+    unknown_tool,
+    unsendable,
+)
+from convtest.clients.options import MESSAGES
+from convtest.clients.port import Kind, Opening, SessionError, Tool
+from convtest.clients.prices import usd
+from convtest.clients.store import SessionStore
+from convtest.events import Event, TextDelta, ToolResult, ToolUse, TurnEnd, Usage
+from convtest.policy import Policy
+from convtest.wire.messages_api import PATH, PUBLIC_URL, MalformedStream, MessageStream, ReplyStream, usage_of
+from convtest.wire.sse import SSEParser
+
+VERSION = "2023-06-01"
+BODY_OPTIONS = (
+    "model", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice",
+    "metadata",
+)  # fmt: skip
+OPTIONS = frozenset({*BODY_OPTIONS, *MESSAGES, "prices"})
+INTERRUPTED = "The user interrupted before this tool call was finished."
+
+
+@dataclass(slots=True)
+class _Round:
+    """One request of a turn, and what the session yielded of its answer."""
+
+    stream: ReplyStream
+    text: str = ""
+    calls: list[ToolUse] = field(default_factory=list)
+    end: TurnEnd | None = None
+
+
+def _note(current: _Round, event: Event) -> None:
+    if isinstance(event, TextDelta):
+        current.text += event.text
+    elif isinstance(event, ToolUse):
+        current.calls.append(event)
+
+
+class MessagesClient:
+    """One session; options are those of the API's body, and
+
+    - `max_turns`: how many requests one turn may make (the tool loop's limit),
+    - `max_messages`: the history's size limit in messages; beyond it the oldest whole turns are dropped,
+    - `python_tools`: functions as `module:attr`,
+    - `max_retries`: how often to try again after 408, 429, 5xx or no response (0),
+    - `read_timeout`: seconds without a byte before the turn ends in `timeout`.
+
+    An interrupted turn keeps its prompt and just the text that was yielded; tool uses yielded without their result are
+    answered with an error result, so that the history stays valid.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._options = dict(opening.options)
+        self._store = SessionStore(opening.store)
+        self._tools: dict[str, Tool] = {tool.name: tool for tool in all_tools(opening)}
+        self._http: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport = opening.transport or httpx.AsyncHTTPTransport()
+        self._messages: list[dict[str, Any]] = []
+        self._turns: list[int] = []
+        self._id: str | None = None
+        self._asked = False
+        self._queued: list[str] = []
+        self._interrupted = False
+        self._waiting: anyio.CancelScope | None = None
+        self._dropped = False
+
+    @property
+    def session_id(self) -> str | None:
+        return self._id
+
+    async def connect(self) -> None:
+        if self._http is not None:
+            return
+        self._restore()
+        timeout = httpx.Timeout(30.0, read=float(self._options.get("read_timeout", 600)))
+        self._http = httpx.AsyncClient(transport=self._transport, timeout=timeout)
+
+    def _restore(self) -> None:
+        opening, stored = self._opening, None
+        if opening.resume is not None:
+            stored = self._store.load(opening.resume)
+        elif opening.continue_:
+            stored = self._store.latest()
+        if stored is None:
+            self._id = SessionStore.new_id()
+            return
+        self._id, self._messages, self._turns = stored.id, list(stored.messages), list(stored.turns)
+        if opening.fork:
+            self._id = SessionStore.new_id()
+            if opening.fork_at is not None and opening.fork_at < len(self._turns):
+                self._messages = self._messages[: self._turns[opening.fork_at]]
+                self._turns = self._turns[: opening.fork_at]
+            self._save()
+
+    async def disconnect(self) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    async def query(self, text: str) -> None:
+        if self._http is None:
+            raise SessionError("not_connected", "query() before connect()")
+        if self._asked:
+            # A second prompt in mid-turn waits for its own turn: what is streaming is the answer to the first.
+            self._queued.append(text)
+            return
+        self._limit_history()
+        self._turns.append(len(self._messages))
+        self._messages.append({"role": "user", "content": [{"type": "text", "text": text}]})
+        self._save()
+        self._interrupted, self._asked = False, True
+
+    async def interrupt(self) -> None:
+        if self._asked:
+            self._interrupted = True
+            if self._waiting is not None:
+                self._waiting.cancel()
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        if not self._asked and self._queued:
+            await self.query(self._queued.pop(0))
+        usage, rounds, end = Usage(), 0, None
+        while end is None:
+            rounds += 1
+            current = _Round(self._new_stream())
+            async with aclosing(self._round(current)) as events:
+                async for event in events:
+                    yield event
+            usage += usage_of(current.stream.message)
+            end = current.end
+            if end is None and rounds >= int(self._options.get("max_turns", 50)):
+                self._answer_open(current.calls, "The limit of turns was reached.")
+                end = TurnEnd(ended="max_turns", message=f"max_turns is {rounds}")
+            elif end is None:
+                async with aclosing(self._run_tools(current.calls)) as results:
+                    async for event in results:
+                        yield event
+                end = TurnEnd(ended="interrupted") if self._interrupted else None
+        yield self._finished(end, usage)
+
+    def _finished(self, end: TurnEnd, usage: Usage) -> TurnEnd:
+        self._asked, dropped, self._dropped = False, self._dropped, False
+        self._save()
+        cost = usd(str(self._options.get("model", "")), usage, self._options.get("prices"))
+        return TurnEnd(ended=end.ended, error=end.error, message=end.message, usage=usage, usd=cost, boundary=dropped)
+
+    async def _round(self, current: _Round) -> AsyncGenerator[Event, None]:
+        """One request; sets `current.end` unless tools are to be run and the turn goes on."""
+        if self._http is None:
+            current.end = TurnEnd(ended="connection_lost", message="disconnected in mid-turn")
+            return
+        request = self._http.build_request("POST", self._url, headers=self._headers, content=self._body())
+        try:
+            tries = int(self._options.get("max_retries", 0)) + 1
+            sending = send(self._transport, request, tries=tries, clock=self._opening.clock)
+            response = await self._unless_interrupted(sending)
+            if response is None:
+                current.end = TurnEnd(ended="interrupted")
+                return
+            try:
+                async with aclosing(self._read(response, current)) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                await body_of(response).aclose()
+        except httpx.TransportError as error:
+            current.end = TurnEnd(ended=lost(error), message=str(error))
+        except MalformedStream as error:
+            current.end = TurnEnd(ended="error", message=str(error))
+        finally:
+            self._keep(current)
+
+    async def _read(self, response: httpx.Response, current: _Round) -> AsyncGenerator[Event, None]:
+        if response.status_code != 200:
+            current.end = refused(response.status_code, await whole_body(response))
+            return
+        parser, pieces = SSEParser(), aiter(body_of(response))
+        while (data := await self._unless_interrupted(anext(pieces, b""))) is not None:
+            for server_event in parser.feed(data):
+                for event in current.stream.feed(server_event):
+                    if self._interrupted:
+                        break
+                    _note(current, event)
+                    yield event
+            if not data:
+                current.end = end_of(current.stream, current.calls)
+                return
+        current.end = TurnEnd(ended="interrupted")
+
+    async def _unless_interrupted(self, waiting: Any) -> Any:
+        """What is awaited, or None as soon as the turn is interrupted."""
+        with anyio.CancelScope() as scope:
+            self._waiting = scope
+            if self._interrupted:
+                scope.cancel()
+            try:
+                found = await waiting
+            finally:
+                self._waiting = None
+            return None if self._interrupted else found
+        return None
+
+    def _keep(self, current: _Round) -> None:
+        """The assistant's message as far as it was yielded joins the history."""
+        content: list[dict[str, Any]] = []
+        if current.stream.complete and (current.end is None or current.end.ended != "interrupted"):
+            content = [block for block in current.stream.message["content"] if not unsendable(block)]
+        else:
+            if current.text.strip():
+                content.append({"type": "text", "text": current.text})
+            content += [{"type": "tool_use", "id": c.id, "name": c.name, "input": dict(c.input)} for c in current.calls]
+        if content:
+            self._messages.append({"role": "assistant", "content": content})
+        if current.end is not None:
+            self._answer_open(current.calls, INTERRUPTED)
+
+    def _answer_open(self, calls: Sequence[ToolUse], why: str) -> None:
+        if calls:
+            self._messages.append({"role": "user", "content": [tool_result(call.id, why, True) for call in calls]})
+
+    async def _run_tools(self, calls: Sequence[ToolUse]) -> AsyncGenerator[Event, None]:
+        results: list[dict[str, Any]] = []
+        try:
+            for call in calls:
+                tool = self._tools.get(call.name)
+                waiting = tool.call(call.input) if tool else unknown_tool(call.name)
+                answered = await self._unless_interrupted(waiting)
+                if answered is None:
+                    return
+                text, is_error = answered
+                results.append(tool_result(call.id, text, is_error))
+                yield ToolResult(id=call.id, text=text, is_error=is_error)
+        finally:
+            results += [tool_result(call.id, INTERRUPTED, True) for call in calls[len(results) :]]
+            self._messages.append({"role": "user", "content": results})
+
+    def _limit_history(self) -> None:
+        limit = self._options.get("max_messages")
+        while limit is not None and len(self._messages) >= int(limit) and self._turns:
+            cut = self._turns[1] if len(self._turns) > 1 else len(self._messages)
+            self._messages = self._messages[cut:]
+            self._turns = [start - cut for start in self._turns[1:]]
+            self._dropped = True
+
+    def _new_stream(self) -> ReplyStream:
+        """What reads the answer of one request."""
+        return MessageStream()
+
+    @property
+    def _url(self) -> str:
+        return self._opening.base_url.rstrip("/") + PATH
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {
+            "x-api-key": self._opening.api_key,
+            "anthropic-version": VERSION,
+            "content-type": "application/json",
+            "accept": "text/event-stream",
+            # The tap notes the bytes as they come; compressed ones could not be read in a cassette.
+            "accept-encoding": "identity",
+        }
+
+    def _body(self) -> bytes:
+        body = {"max_tokens": 1024, **{k: v for k, v in self._options.items() if k in BODY_OPTIONS}}
+        if self._tools:
+            body["tools"] = [
+                {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
+                for tool in self._tools.values()
+            ]
+        return msgspec.json.encode({**body, "messages": self._messages, "stream": True})
+
+    def _save(self) -> None:
+        if self._id is not None:
+            self._store.save(self._id, self._messages, self._turns)
+
+    async def get_messages(self) -> list[dict[str, Any]]:
+        """The history as the API takes it."""
+        return msgspec.json.decode(msgspec.json.encode(self._messages))  # type: ignore[no-any-return]
+
+    async def load_history(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the history."""
+        self._messages = [dict(message) for message in messages]
+        self._turns = [i for i, message in enumerate(self._messages) if starts_turn(message)]
+        self._save()
+
+    async def clear_history(self) -> None:
+        """Forget everything said; goes on under a new id, the old session stays on disk."""
+        self._messages, self._turns, self._id = [], [], SessionStore.new_id()
+        self._save()
+
+    async def delete(self) -> None:
+        """Remove the session from disk and forget it."""
+        if self._id is not None:
+            self._store.delete(self._id)
+        self._messages, self._turns, self._id = [], [], None
+
+    async def set(self, options: Mapping[str, Any]) -> None:
+        """Change options from the next turn on."""
+        self._options.update(options)
+
+
+POLICY = Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone")
+KIND = Kind(
+    name="messages", factory=MessagesClient, options=OPTIONS, wanted=MESSAGES, base_url=PUBLIC_URL,
+    policy=lambda options: POLICY,
+)  # fmt: skip
+
+__all__ = ["KIND", "OPTIONS", "POLICY", "MessagesClient"]

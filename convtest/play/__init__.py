@@ -1,0 +1,1 @@
+"""One item, from its scenario to its outcome."""

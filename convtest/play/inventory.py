@@ -1,0 +1,59 @@
+"""What stands in the cassette and snapshot folders: secrets, recordings nobody plays, recordings that are stale."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from convtest.cassettes import store
+from convtest.config import Config
+from convtest.errors import CassetteError
+from convtest.play.prepare import cassette_path, scrubber_of
+from convtest.scenario.digest import digest
+from convtest.scenario.model import Scenario
+
+
+def leaked(config: Config) -> Iterator[str]:
+    """A line for each place of a cassette or snapshot that holds something to scrub."""
+    scrubber = scrubber_of(config)
+    for path in _artefacts(config):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if not scrubber.finds(text):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if scrubber.finds(line):
+                yield f"{config.shown(path)}:{number}: a secret stands here: {scrubber.text(line).strip()[:80]}"
+
+
+def _artefacts(config: Config) -> Iterator[Path]:
+    roots = [(config.cassettes, "*.yaml*"), *((root, "__snapshots__/**/*.txt") for root in config.scenarios)]
+    for root, pattern in roots:
+        if root.is_dir():
+            yield from sorted(path for path in root.rglob(pattern) if path.is_file())
+
+
+def stale(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
+    """A line for each cassette whose scenario asks for something else by now."""
+    for scenario in scenarios:
+        path = cassette_path(config, scenario)
+        if scenario.cassette is not None or not path.is_file():
+            continue
+        try:
+            recorded = store.load(path, shown=config.shown(path))
+        except CassetteError as error:
+            yield str(error)
+            continue
+        if recorded and recorded[0].digest and recorded[0].digest != digest(scenario):
+            yield f"{config.shown(path)}: the scenario changed since it was recorded ({scenario.place.line_only})"
+
+
+def orphans(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
+    """A line for each cassette below a scenario's folder that no scenario plays; those of Python tests are left out."""
+    played = {cassette_path(config, scenario) for scenario in scenarios}
+    files = {path.parent for path in played}
+    for path in sorted(config.cassettes.rglob("*.yaml")) if config.cassettes.is_dir() else ():
+        if path not in played and (path.parent in files or not _of_a_test(config, path)):
+            yield f"{config.shown(path)}: no scenario plays this cassette: remove it, or give back its name"
+
+
+def _of_a_test(config: Config, path: Path) -> bool:
+    below = path.parent.relative_to(config.cassettes)
+    return (config.root / below).with_suffix(".py").is_file()

@@ -1,0 +1,148 @@
+"""Recording and replaying without a scenario: for ordinary tests that talk to a model."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from convtest.cassettes import store
+from convtest.cassettes.difference import difference
+from convtest.cassettes.player import Player
+from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
+from convtest.errors import ConversationFailed, NoCassette
+from convtest.play.answering import answering, as_recorded, is_unchanged
+from convtest.play.network import blocked
+from convtest.play.prepare import Mode
+from convtest.wire import lanes
+from convtest.wire.interaction import Interaction
+from convtest.wire.tap import Tap, Upstream
+from convtest.wire.transports import binding
+
+LANE = "main"
+
+
+@dataclass(slots=True, kw_only=True)
+class Recording:
+    """What one test sends and is answered; `source` is live, recorded or replayed."""
+
+    tap: Tap
+    source: str
+    verify: Callable[[], None] = lambda: None
+    """Raises ConversationFailed for a request that nothing recorded answers; once verified, leftovers count too."""
+    failed: bool = False
+    """The test has failed: what it left unsent says nothing, and nothing is recorded over what was there."""
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """In the order of sending."""
+        return self.tap.interactions
+
+    def transport(self, module: str = "httpx", *, sync: bool = False) -> Any:
+        """A transport to hand to a client, where its context cannot tell whose it is. `module`: httpx or httpx2."""
+        bound = binding(module)
+        return (bound.sync_transport if sync else bound.async_transport)(self.tap, LANE)
+
+
+@contextlib.contextmanager
+def recording(
+    path: Path,
+    mode: Mode,
+    *,
+    node: str,
+    shown: str,
+    command: str,
+    allow_hosts: tuple[str, ...] = (),
+    scrubber: Scrubber = NOTHING_KNOWN,
+    volatile: frozenset[str] = frozenset(),
+    prices: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[Recording]:
+    """Within it requests are answered from the cassette at `path`, or recorded into it.
+
+    Raises NoCassette, UnreadableCassette, RecordedElsewhere or NetworkBlocked for a wrong set-up; SpendingLimit where
+    the mode's purse is empty; at the end ConversationFailed for a request that nothing recorded answers, and for a
+    recorded one that was not sent.
+    """
+    source_name = _source_name(mode, path.is_file())
+    with store.only_writer(path, shown=shown) if source_name == "recorded" else contextlib.nullcontext():
+        recorded = _recorded(path, mode, source_name, shown, command)
+        for one in recorded:
+            one.volatile = volatile
+        answers = answering(
+            mode,
+            Upstream(),
+            recorded,
+            replays=source_name == "replayed",
+            simulated=False,
+            command=command,
+            prices=prices,
+        )
+        made = Recording(tap=Tap(answers.source, answers.clock, scrubber, volatile), source=source_name)
+        made.verify = lambda: _verify(made, answers.player, node, command)
+        with lanes.active(made.tap), lanes.routed(made.tap, LANE):
+            with blocked(node, allow_hosts, source_name == "replayed") as attempts:
+                try:
+                    yield made
+                except Exception:
+                    made.verify()
+                    raise
+                finally:
+                    answers.settle()
+            if attempts:
+                raise attempts[0]
+        if made.failed:
+            return
+        made.verify()
+        _raise_unplayed(made, answers.player, node, command)
+        # That a test sends nothing is recorded too: else it would be asked for a cassette for ever.
+        if source_name == "recorded" and not (recorded and is_unchanged(made.interactions, recorded)):
+            store.save(path, as_recorded(made.interactions), scrubber)
+
+
+def _recorded(path: Path, mode: Mode, source_name: str, shown: str, command: str) -> list[Interaction]:
+    there = path.is_file()
+    if source_name == "replayed" and not there:
+        raise NoCassette(cassette=shown, command=command)
+    reads = there and not mode.live and mode.record != "all"
+    return store.load(path, shown=shown, command=command) if reads else []
+
+
+def _source_name(mode: Mode, there: bool) -> str:
+    if mode.live:
+        return "live"
+    if mode.record == "none" or (mode.record == "once" and there):
+        return "replayed"
+    return "recorded"
+
+
+def _verify(made: Recording, player: Player | None, node: str, command: str) -> None:
+    trouble = next((one.trouble for one in made.interactions if one.trouble is not None), None)
+    if trouble is not None and not made.failed:
+        made.failed = True
+        raise trouble
+    _raise_miss(made, player, node, command)
+
+
+def _raise_miss(made: Recording, player: Player | None, node: str, command: str) -> None:
+    missed = next((one for one in made.interactions if one.missed), None)
+    if missed is None or player is None:
+        return
+    made.failed = True
+    nearest = player.nearest(missed)
+    lines = difference(nearest.canonical, missed.canonical) if nearest else ["nothing is recorded"]
+    text = [
+        f"{node}: no recorded interaction answers request {missed.number} (layer wire)",
+        "  against the nearest recorded request:",
+        *(f"    {line}" for line in lines or ["nothing differs: it was played already"]),
+        f"  if the change is meant, record it: {command}",
+    ]
+    raise ConversationFailed("\n".join(text), headline="miss (layer wire): no recorded interaction answers a request")
+
+
+def _raise_unplayed(made: Recording, player: Player | None, node: str, command: str) -> None:
+    if made.source != "replayed" or player is None or not player.unplayed():
+        return
+    count = len(player.unplayed())
+    text = f"{node}: {count} recorded request{'s' * (count != 1)} not sent\n  record again: {command}"
+    raise ConversationFailed(text, headline="unplayed (layer wire): recorded requests were not sent")

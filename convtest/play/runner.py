@@ -1,0 +1,308 @@
+"""Plays a scenario: opens sessions, takes the steps in order and keeps the transcript; it checks nothing."""
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from convtest.clients.port import Made
+from convtest.clients.prices import usd
+from convtest.errors import MissingCapability
+from convtest.gateway.application import Gateway
+from convtest.play.live import LiveSession, Meanwhile
+from convtest.play.sessions import Clients, Environment, Sessions, Watch
+from convtest.scenario.model import Act, Scenario, Step, Turn
+from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord, ends_in
+from convtest.wire.tap import Tap
+
+
+class Runner:
+    """Plays one scenario against one tap."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        make: Callable[[str], Made],
+        tap: Tap,
+        folder: Path,
+        source: SourceName,
+        after_turn: Callable[[Transcript], None] = lambda transcript: None,
+        gateway: Gateway | None = None,
+        environment: Environment = lambda session, own: dict(own),
+        clients: Clients | None = None,
+    ) -> None:
+        self.transcript = Transcript(scenario=scenario, source=source, interactions=tap.interactions)
+        self.watch = Watch()
+        self._after_turn = after_turn
+        self._gateway = gateway
+        self._scenario = scenario
+        self._make = make
+        self._tap = tap
+        self._sessions = Sessions(
+            scenario, make=make, tap=tap, folder=folder, transcript=self.transcript, watch=self.watch, gateway=gateway,
+            environment=environment, clients={} if clients is None else clients,
+        )  # fmt: skip
+        self._ids: dict[str, str] = {}
+        self._saved: dict[str, list[dict[str, Any]]] = {}
+
+    async def play(self) -> Transcript:
+        """The transcript; a client's exceptions are in it, errors of the set-up as `trouble`."""
+        self._write_files()
+        steps = list(self._scenario.steps)
+        try:
+            async with AsyncExitStack() as stack:
+                if self._gateway is not None:
+                    await stack.enter_async_context(self._gateway.serving())
+                await self._play(steps)
+        except BaseExceptionGroup as group:
+            # The event loop finds out at the end of a session's task that a scope in it was left open, or twice.
+            disorder, rest = group.split(_is_scope_disorder)
+            if rest is not None or disorder is None:
+                raise
+            last = self.transcript.records[-1]
+            last.crash = last.crash or "the client left a task group or cancel scope open, or closed it twice"
+        self.transcript.not_run = tuple(steps)
+        return self.transcript
+
+    async def _play(self, steps: list[Step]) -> None:
+        async with anyio.create_task_group() as tasks:
+            while self._goes_on() and steps:
+                await self._next(steps, tasks)
+            await self._sessions.close_all()
+        self._goes_on()  # for what the last step and the closing brought to light
+        if self._gateway is None:
+            self.transcript.leftovers += [
+                f"the answer to request {one.number} of {one.lane!r}, neither read to its end nor closed"
+                for one in self._tap.left_open()
+            ]
+        if self._gateway is not None:
+            self.transcript.leftovers += [f"an answer to {lane} still streams" for lane in await self._gateway.quiet()]
+
+    def _write_files(self) -> None:
+        self._sessions.workspace.mkdir(parents=True, exist_ok=True)
+        for name, text in self._scenario.files.items():
+            path = self._sessions.workspace / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+    def _goes_on(self) -> bool:
+        last = self.transcript.records[-1] if self.transcript.records else None
+        for one in self._tap.interactions:
+            if one.trouble is not None:
+                self.transcript.trouble = one.trouble
+        stopped = self.transcript.trouble is not None or self.transcript.missed() is not None
+        if last is not None:
+            expected = last.step.expect.error if last.step.expect else None
+            lost = isinstance(last, ActRecord) and last.error is not None and last.error.code != expected
+            stopped = stopped or bool(last.crash or last.hung) or lost
+        return not stopped
+
+    async def _next(self, steps: list[Step], tasks: TaskGroup) -> None:
+        """The next step, or all branches of a `together` at once, each in its own order."""
+        first = steps.pop(0)
+        if first.group is None:
+            await self._step(first, tasks, _taken(steps, first))
+            return
+        branches: dict[int, list[Step]] = {first.group[1]: [first]}
+        while steps and steps[0].group is not None and steps[0].group[0] == first.group[0]:
+            branches.setdefault(steps[0].group[1], []).append(steps.pop(0))
+        start = len(self.transcript.records)
+        async with anyio.create_task_group() as together:
+            for branch in branches.values():
+                together.start_soon(self._branch, branch, tasks)
+        played = self.transcript.records[start:]
+        self.transcript.records[start:] = sorted(played, key=lambda record: record.step.index)
+
+    async def _branch(self, steps: list[Step], tasks: TaskGroup) -> None:
+        for step in steps:
+            await self._step(step, tasks)
+
+    async def _step(self, step: Step, tasks: TaskGroup, during: list[Step] | None = None) -> None:
+        record: StepRecord = (
+            TurnRecord(step=step, session=step.session)
+            if isinstance(step, Turn)
+            else ActRecord(step=step, session=step.session)
+        )
+        self.transcript.records.append(record)
+        self.watch.step = step
+        self.watch.deadline = time.monotonic() + self._scenario.timeout
+        record.session_id_before = self._ids.get(step.session)
+        try:
+            if isinstance(record, TurnRecord):
+                await self._turn(record, tasks, during or [])
+            else:
+                await self._act(step, record, tasks)  # type: ignore[arg-type]
+        except MissingCapability as error:
+            self.transcript.trouble = error
+        self.watch.deadline = float("inf")
+        self._note(record)
+
+    def _note(self, record: StepRecord) -> None:
+        client, options = self._sessions.clients.get(record.session, (self._scenario.client, {}))
+        made = self._make(client)
+        record.client, record.wire = client, str(options.get("wire", made.wire))
+        record.policy = made.policy({**made.options, **options})
+        if isinstance(record, TurnRecord):
+            record.price = lambda model, usage: usd(model, usage, made.prices)
+        if record.session_id is not None:
+            self._ids[record.session] = record.session_id
+        wanted = record.step.expect.files if record.step.expect else None
+        record.files = {name: self._read(name) for name in wanted or {}}
+        if isinstance(record, TurnRecord) and record.end is not None:
+            self._after_turn(self.transcript)
+
+    def _read(self, name: str) -> str | None:
+        path = self._sessions.workspace / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+    async def _turn(self, record: TurnRecord, tasks: TaskGroup, during: list[Step]) -> None:
+        step = record.turn
+        live = self._sessions.open.get(step.session) or await self._sessions.connect(step.session, record, tasks)
+        if live is None:
+            return
+        first = len(self._tap.interactions)
+        self.watch.last_seen = lambda: live.last_seen
+        queued = [one for one in during if isinstance(one, Turn) and one.session == step.session]
+        second = [TurnRecord(step=one, session=step.session) for one in queued]
+        meanwhile = Meanwhile(
+            second=second,
+            others=lambda: self._meanwhile([one for one in during if one not in queued], tasks),
+        )
+        timeout = self._scenario.timeout * (1 + len(during))
+        self.watch.deadline = time.monotonic() + timeout
+        await live.perform(lambda: live.turn(step, record, meanwhile), record, timeout)
+        for one in (record, *second):
+            self._sent_in(one, first)
+        for one in second:
+            _hand_over(record, one)
+        for one in second:
+            if record.end is not None and step.during not in record.unreached:
+                one.session_id_before = one.session_id = record.session_id
+                self.transcript.records.append(one)
+                self._note(one)
+
+    def _sent_in(self, record: TurnRecord, first: int) -> None:
+        """What was sent since request `first` and belongs to this turn."""
+        during = self._tap.interactions[first:]
+        mine = {record.step.index, None}
+        record.interactions = [one for one in during if one.lane == record.session and one.turn in mine]
+        if not record.interactions:
+            record.borrowed = [one for one in during if one.turn is None and one.lane is not None]
+
+    async def _meanwhile(self, steps: list[Step], tasks: TaskGroup) -> None:
+        """Steps of other sessions, while a turn streams and is not read."""
+        kept = self.watch.deadline, self.watch.last_seen
+        for step in steps:
+            if self._goes_on():
+                await self._step(step, tasks)
+        self.watch.deadline, self.watch.last_seen = kept
+
+    async def _act(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
+        match act.kind:
+            case "resume" | "continue" | "fork":
+                await self._reopen(act, record, tasks)
+            case "restore":
+                await self._restore(act, record, tasks)
+            case "connect":
+                await self._sessions.disconnect(act.target, record)
+                self._sessions.override(act)
+                await self._sessions.connect(act.target, record, tasks)
+            case "disconnect":
+                live = self._sessions.open.get(act.target)
+                if live is not None:
+                    await live.perform(live.close, record, self._scenario.timeout)
+            case "kill":
+                live = self._sessions.open.get(act.target)
+                if live is not None:
+                    live.drop()
+            case _:
+                await self._call(act, record, tasks)
+
+    async def _reopen(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
+        known = self._ids.get(act.target) or self._sessions.id_of(act.target)
+        how: dict[str, Any] = (
+            {"continue_": True} if act.kind == "continue" else {"resume": act.session_id or known or ""}
+        )
+        if act.kind == "fork":
+            how |= {"fork": True, "fork_at": act.at}
+        if act.new is None:
+            await self._sessions.disconnect(act.target, record)
+        else:
+            self._begins_as(act)
+        if record.session_id_before is None:
+            record.session_id_before = known
+        self._sessions.override(act)
+        await self._sessions.connect(act.session, record, tasks, **how)
+
+    def _begins_as(self, act: Act) -> None:
+        position = len(self.transcript.records) - 1
+        if act.kind == "restore":
+            position = self.transcript.saved_at(act.target, position)
+        self.transcript.origins[act.session] = Origin(parent=act.target, position=position, turns=act.at)
+
+    async def _restore(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
+        if act.new is None:
+            await self._sessions.disconnect(act.target, record)
+        else:
+            self._begins_as(act)
+        self._sessions.override(act)
+        live = await self._sessions.connect(act.session, record, tasks)
+        if live is not None:
+            load = self._capability(live, "load_history", act)
+            await live.perform(lambda: load(self._saved[act.target]), record, self._scenario.timeout)
+
+    async def _call(self, act: Act, record: StepRecord, tasks: TaskGroup) -> None:
+        live = self._sessions.open.get(act.target) or await self._sessions.connect(act.target, record, tasks)
+        if live is None:
+            return
+        names = {
+            "clear": "clear_history",
+            "compact": "compact_history",
+            "save": "get_messages",
+            "delete": "delete",
+            "set": "set",
+        }
+        capability = self._capability(live, names[act.kind], act)
+        arguments = (dict(act.options),) if act.kind == "set" else ()
+        value = await live.perform(lambda: capability(*arguments), record, self._scenario.timeout)
+        if act.kind == "save" and value is not None:
+            self._saved[act.target] = list(value)
+        if act.kind == "set":
+            self._sessions.override(act)
+        if act.kind == "delete":
+            await self._sessions.disconnect(act.target, record)
+
+    def _capability(self, live: LiveSession, name: str, act: Act) -> Callable[..., Any]:
+        found = getattr(live.client, name, None)
+        if not callable(found):
+            client, _ = self._sessions.clients[act.session]
+            raise MissingCapability(client=client, capability=name, place=act.place)
+        return found  # type: ignore[no-any-return]
+
+
+def _hand_over(outer: TurnRecord, second: TurnRecord) -> None:
+    """A process asks for its second prompt as soon as it has answered the first, before we know that it has."""
+    asked = [one for one in outer.interactions if ends_in(one.canonical, second)]
+    if second.interactions or not asked or ends_in(asked[0].canonical, outer):
+        return
+    outer.interactions = [one for one in outer.interactions if one not in asked]
+    second.interactions, second.borrowed = asked, []
+    for one in asked:
+        one.turn = second.step.index
+
+
+def _taken(steps: list[Step], outer: Step) -> list[Step]:
+    """The steps that are to run while `outer` streams, off the list."""
+    found: list[Step] = []
+    while steps and steps[0].within == outer.index:
+        found.append(steps.pop(0))
+    return found
+
+
+def _is_scope_disorder(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "scope" in str(error)

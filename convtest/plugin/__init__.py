@@ -1,0 +1,176 @@
+"""pytest's face: options, marks, collection of scenario files, and one line of summary.
+
+Nothing heavy is imported here: scenarios are loaded when a scenario file is collected, clients when an item runs.
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from convtest.config import load_config
+from convtest.errors import ConfigError, ConversationFailed, ConvtestError
+from convtest.plugin.gateway import GatewayAddress
+from convtest.plugin.options import add_options, need_backend
+from convtest.plugin.state import STATE, Crash, Shown, State, register_tags
+from convtest.plugin.summary import Counting, summary
+from convtest.plugin.sweeps import asked_sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convtest.play.recording import Recording
+    from convtest.plugin.items import ScenarioFile
+
+_MARKS = {
+    "live": "a scenario that is played against the real upstream",
+    "sweep": "one point of a sweep",
+    "retention": "one cell of a retention matrix",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in _MARKS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    try:
+        loaded = load_config(config.rootpath)
+        if loaded is None:
+            return
+        if config.getoption("--convtest-client"):
+            loaded.profile(config.getoption("--convtest-client"))
+        need_backend(config.getoption("--convtest-backend"))
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
+    asked_sweep(config)  # what is misspelt in it is said now, not at the first file
+    config.stash[STATE] = State(loaded)
+    config.pluginmanager.register(Counting(config.stash[STATE]), "convtest-counter")
+    if config.getoption("--convtest-live") and config.getoption("--convtest-record"):
+        raise pytest.UsageError("--convtest-live reads and writes no cassettes: leave out --convtest-record")
+    if config.getoption("--convtest-speed") < 0:
+        raise pytest.UsageError("--convtest-speed is 0 or more")
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        # testpaths say where the Python tests are; scenarios stand where [tool.convtest] says.
+        config.args += [str(root) for root in loaded.scenarios if root.is_dir()]
+    if config.getoption("markers", False):
+        _register_all_tags(config)
+
+
+def _register_all_tags(config: pytest.Config) -> None:
+    from convtest.scenario.loading import tags_of
+
+    for root in config.stash[STATE].config.scenarios:
+        for path in sorted(root.rglob("*.y*ml")):
+            register_tags(config, tags_of(path, config.stash[STATE].config))
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioFile | None":
+    state = parent.config.stash.get(STATE, None)
+    if state is None or file_path.suffix not in {".yaml", ".yml"}:
+        return None
+    path = file_path.resolve()
+    named = parent.session.isinitpath(file_path)
+    inside = any(path.is_relative_to(root) for root in state.config.scenarios)
+    if path.is_relative_to(state.config.cassettes) or not (named or inside):
+        return None
+    from convtest.plugin.items import ScenarioFile
+
+    return ScenarioFile.from_parent(parent, path=file_path)
+
+
+@pytest.fixture(scope="session")
+def convtest_gateway(pytestconfig: pytest.Config) -> GatewayAddress:
+    """The address at which an application under test finds its model: give it `url` (or `environment`) and `token`."""
+    state = pytestconfig.stash.get(STATE, None)
+    if state is None:
+        raise pytest.UsageError("convtest_gateway needs [tool.convtest] in pyproject.toml: convtest init")
+    return state.gateway
+
+
+@pytest.fixture
+def convtest_client_options() -> dict[str, Any]:
+    """Define it anew to lay options over the client profiles: the URL of a server that a fixture started."""
+    return {}
+
+
+@pytest.fixture
+def convtest_upstream() -> str | None:
+    """Define it anew to say at run time which model answers: a base URL, or `simulator`."""
+    return None
+
+
+@pytest.fixture
+def convtest_scrub() -> list[str]:
+    """Define it anew to add regular expressions of secrets that only the run knows."""
+    return []
+
+
+@pytest.fixture
+def convtest_cassette(request: pytest.FixtureRequest) -> "Iterator[Recording]":
+    """Records and replays what this test sends through httpx or httpx2, sync or async, the SDKs on them included.
+
+    The cassette stands under the test file's path and the test's name; the options are those of scenarios. A request
+    that is not recorded fails the test with the difference, whatever the test made of the answer.
+    """
+    from convtest.plugin.cassette import recording_of
+
+    with recording_of(request) as recording:
+        yield recording
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """A miss is a failure of the test itself, whatever the test made of the answer."""
+    recording: Any = pyfuncitem.funcargs.get("convtest_cassette")
+    try:
+        result = yield
+    except pytest.skip.Exception:
+        if recording is not None:
+            recording.failed = True  # what it sent so far is not all that it sends
+        raise
+    except (Exception, pytest.fail.Exception):
+        if recording is not None:
+            recording.verify()
+            recording.failed = True
+        raise
+    if recording is not None:
+        recording.verify()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if item.config.stash.get(STATE, None) is None or call.excinfo is None:
+        if hasattr(item, "convtest_report"):
+            item.convtest_report(report, call)
+        return report
+    error = call.excinfo.value
+    if hasattr(item, "convtest_report"):
+        item.convtest_report(report, call)
+    elif isinstance(error, ConvtestError | ConversationFailed):
+        line = str(error).splitlines()[0]
+        path, number, _ = item.location
+        headline = error.headline if isinstance(error, ConversationFailed) else line
+        report.longrepr = Shown(str(error), Crash(path, (number or 0) + 1, headline))  # type: ignore[assignment]
+    return report
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    state = config.stash.get(STATE, None)
+    if state is not None:
+        state.gateway.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    state = config.stash.get(STATE, None)
+    if state is None:
+        return
+    for line in summary(state, live=bool(config.getoption("--convtest-live"))):
+        terminalreporter.write_line(line)

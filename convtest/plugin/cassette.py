@@ -1,0 +1,37 @@
+"""`convtest_cassette`: a recording named after an ordinary test."""
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from convtest.play.prepare import scrubber_of
+from convtest.play.recording import Recording, recording
+from convtest.plugin.state import STATE, mode_of
+from convtest.scenario.names import safe_name
+
+
+@contextlib.contextmanager
+def recording_of(request: pytest.FixtureRequest) -> Iterator[Recording]:
+    """The recording of the test that asks for it. Raises pytest.UsageError where there is no [tool.convtest]."""
+    state = request.config.stash.get(STATE, None)
+    if state is None:
+        raise pytest.UsageError("convtest_cassette needs [tool.convtest] in pyproject.toml: convtest init")
+    config, node = state.config, request.node
+    file = node.path.resolve()
+    below = file.relative_to(config.root) if file.is_relative_to(config.root) else file.relative_to(file.anchor)
+    path = config.cassettes / below.with_suffix("") / f"{safe_name(node.nodeid.split('::', 1)[-1])}.yaml"
+    command = f"pytest --convtest-record=all {shlex.quote(node.nodeid)}"
+    with recording(
+        path,
+        mode_of(request.config),
+        node=node.nodeid,
+        shown=config.shown(path),
+        command=command,
+        allow_hosts=config.allow_hosts,
+        scrubber=scrubber_of(config),
+        volatile=config.volatile,
+        prices=config.prices,
+    ) as made:
+        yield made

@@ -1,0 +1,288 @@
+"""Scenario files and items for pytest; a ScenarioItem is a pytest.Function, so that every plugin knows it."""
+
+import difflib
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from convtest.config import Config
+from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette, ScenarioError
+from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of, register_tags
+from convtest.plugin.sweeps import SWEEP, asked_sweep, point_facts
+from convtest.scenario.loading import load_file
+from convtest.scenario.model import Scenario
+
+if TYPE_CHECKING:
+    from convtest.play.perform import Played
+    from convtest.play.prepare import Prepared
+
+
+OVERRIDABLE = ("convtest_client_options", "convtest_upstream", "convtest_scrub")
+"""Fixtures of the plugin that a conftest.py may define anew."""
+
+
+class ScenarioFile(pytest.File):
+    """A YAML file of scenarios."""
+
+    def collect(self) -> Iterator["ScenarioItem"]:
+        state = self.config.stash[STATE]
+        try:
+            client, asked = self.config.getoption("--convtest-client"), asked_sweep(self.config)
+            scenarios = load_file(self.path, state.config, client, asked)
+        except ScenarioError as error:
+            raise self.CollectError(str(error)) from None
+        for scenario in scenarios:
+            register_tags(self.config, scenario.tags)
+            yield ScenarioItem.of(self, scenario)
+            if scenario.sweep is not None and not self._asks_upstream():
+                yield from self._points(scenario)
+
+    def _asks_upstream(self) -> bool:
+        """Points of a sweep are played offline and write nothing."""
+        return bool(self.config.getoption("--convtest-live") or self.config.getoption("--convtest-record"))
+
+    def _points(self, base: Scenario) -> Iterator["ScenarioItem"]:
+        from convtest.play.sweeping import points
+
+        try:
+            found = points(self.config.stash[STATE].config, base)
+        except ConvtestError as error:
+            # One item that says what is missing: the file's other scenarios are none the worse.
+            item = ScenarioItem.of(self, replace(base, name=f"{base.name}[sweep]", sweep=None, snapshot=False))
+            item.add_marker(pytest.mark.sweep)
+            item.trouble = error
+            yield item
+            return
+        for scenario in found:
+            yield ScenarioItem.of(self, scenario)
+
+
+class ScenarioSnapshots(SingleFileSnapshotExtension):
+    """One readable text file per item."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "txt"
+
+
+class ScenarioItem(pytest.Function):
+    """One scenario with one row and one client."""
+
+    scenario: Scenario
+    prepared: "Prepared"
+    written: Path | None
+    """What its last play wrote."""
+    trouble: ConvtestError | None
+    """Why it cannot be played, known since it was collected."""
+
+    @classmethod
+    def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
+        item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
+        _know_brackets(item)
+        item.scenario, item.written, item.trouble = scenario, None, None
+        if scenario.point is not None:
+            item.add_marker(pytest.mark.sweep)
+            item.user_properties.append((SWEEP, point_facts(item, scenario, scenario.point)))
+        item.extra_keyword_matches.add(scenario.title)
+        for tag in scenario.tags:
+            item.add_marker(getattr(pytest.mark, tag))
+        if scenario.skip:
+            item.add_marker(pytest.mark.skip(reason=scenario.skip))
+        if item.config.getoption("--convtest-live"):
+            item.add_marker(pytest.mark.live)
+        return item
+
+    def setup(self) -> None:
+        """Clients and cassette are resolved here, so that what is wrong with them shows as ERROR."""
+        from convtest.play.prepare import prepare
+
+        state = self.config.stash[STATE]
+        if str(state.config.root) not in sys.path:
+            # Last, so that it hides nothing: `target = "module:attr"` is looked for beside pyproject.toml.
+            sys.path.append(str(state.config.root))
+        self._progress("started")
+        if self.trouble is not None:
+            raise self.trouble
+        # First, because fixtures may say at run time where the client finds what it talks to.
+        super().setup()
+        config = self._configured(state.config)
+        prepared = prepare(config, self.scenario, mode_of(self.config))
+        self._need(prepared)
+        self.prepared = replace(prepared, listening=state.gateway.listening, token=state.gateway.token)
+        if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
+            shown = state.config.shown(self.prepared.cassette)
+            raise NoCassette(cassette=shown, command=self.prepared.first_record_command)
+
+    def teardown(self) -> None:
+        """pytest keeps its items to the end of the run: thousands of them must not keep their recordings too."""
+        vars(self).pop("prepared", None)
+        super().teardown()
+
+    def _need(self, prepared: "Prepared") -> None:
+        """Skips, or fails where nothing may be skipped, what needs something that is not installed."""
+        missing = prepared.missing()
+        if not missing:
+            return
+        if self.config.getoption("--convtest-strict"):
+            raise ClientError("it cannot be used", client=missing[0], help=missing[1])
+        pytest.skip(f"client {missing[0]!r} needs: {missing[1]}")
+
+    def _configured(self, config: Config) -> Config:
+        """With what the fixtures convtest_client_options, convtest_upstream and convtest_scrub say."""
+        from convtest.clients.registry import overridden
+
+        given: dict[str, Any] = self.funcargs
+        made = overridden(config, given["convtest_client_options"], given["convtest_upstream"])
+        return replace(made, scrub=(*made.scrub, *given["convtest_scrub"]))
+
+    def _is_unrecorded(self) -> bool:
+        return self.prepared.source == "simulated" and not self.config.getoption("--convtest-live")
+
+    def play(self, snapshot: SnapshotAssertion | None) -> None:
+        """Play, judge, compare. Raises ConversationFailed with the report, or the ConvtestError that stopped it."""
+        __tracebackhide__ = True
+        from convtest.play.perform import perform
+        from convtest.reporting.failure import failure_text, headline
+
+        with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
+            outcome = perform(self.prepared, Path(folder))
+        self.written = outcome.written
+        self._note(outcome)
+        if not outcome.verdict.passed:
+            text = failure_text(
+                outcome.transcript,
+                outcome.verdict,
+                node=self.prepared.node,
+                record_command=self.prepared.record_command,
+            )
+            if outcome.written is not None:
+                text += f"\n  recorded for review: {self.prepared.config.shown(outcome.written)}"
+            elif outcome.transcript.source == "recorded":
+                text += "\n  nothing of this run became a cassette"
+            scrub = self.prepared.scrubber.text
+            raise ConversationFailed(scrub(text), headline=scrub(headline(outcome.verdict)))
+        if snapshot is not None:
+            self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
+
+    def _note(self, outcome: "Played") -> None:
+        usage = outcome.transcript.usage()
+        facts = {
+            "source": outcome.transcript.source,
+            "tokens": usage.prompt_tokens + usage.output_tokens,
+            "usd": outcome.transcript.usd(),
+            "unseen": bool(outcome.verdict.not_seen),
+        }
+        self.user_properties.append((PROPERTY, json.dumps(facts)))
+        for blind in outcome.verdict.not_seen:
+            self.user_properties.append(("convtest_not_seen", f"{blind.check}: {blind.why}"))
+
+    def _compare(self, snapshot: SnapshotAssertion, outcome: "Played") -> None:
+        from convtest.reporting.snapshot import snapshot_text, source_of
+
+        text = self.prepared.scrubber.text(snapshot_text(outcome.transcript))
+        source = outcome.transcript.source
+        location = Path(snapshot.extension.get_location(test_location=snapshot.test_location, index=0))
+        kept = location.read_text(encoding="utf-8") if location.is_file() else None
+        if source not in {"replayed", "simulated"}:
+            # Live answers differ from run to run: comparing what is kept with itself only marks it as used.
+            comparable, text = kept is not None, kept or ""
+        elif kept is not None and source == "simulated" and source_of(kept) != source_of(text):
+            comparable, text = True, kept
+        else:
+            comparable = True
+            if kept is not None and not snapshot.update_snapshots and _body_of(kept) == _body_of(text):
+                text = kept
+        if comparable and not snapshot == text:
+            raise ConversationFailed(self._snapshot_report(kept, text, location), headline="snapshot: it differs")
+
+    def _snapshot_report(self, kept: str | None, text: str, location: Path) -> str:
+        shown = self.prepared.config.shown(location)
+        what = "the snapshot differs" if kept is not None else "there is no snapshot yet"
+        diff = difflib.unified_diff((kept or "").splitlines(), text.splitlines(), "kept", "now", lineterm="", n=2)
+        return "\n".join(
+            [
+                f"{self.scenario.place.line_only}: {self.scenario.title}: {what} — {shown}",
+                *(f"  {line}" for line in diff),
+                f"  if it is meant: pytest --snapshot-update {shlex.quote(self.prepared.node)}",
+            ]
+        )
+
+    def convtest_report(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+        """An error of the set-up that shows only while playing is ERROR, not FAILED; and tell of the progress."""
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, ConvtestError) and call.excinfo is not None:
+            if report.when != "call":
+                # Outside the call phase pytest does not ask the item how it wants its errors shown.
+                report.longrepr = self.repr_failure(call.excinfo)
+                report.user_properties = list(self.user_properties)
+            report.when = "setup"
+        if report.when == "call" or report.outcome != "passed":
+            self._progress("finished", outcome=self._outcome_word(report), seconds=round(report.duration, 3))
+
+    def _outcome_word(self, report: pytest.TestReport) -> str:
+        return "error" if report.failed and report.when != "call" else report.outcome
+
+    def _progress(self, what: str, **more: Any) -> None:
+        path = self.config.getoption("--convtest-progress")
+        if not path:
+            return
+        facts = json.loads(dict(self.user_properties).get(PROPERTY, "{}"))  # type: ignore[arg-type]
+        cassette = str(self.written) if self.written else None
+        cause = json.loads(str(dict(self.user_properties).get(HEADLINE, "[null]")))[-1]
+        line = {"item": self.nodeid, "cause": cause, "what": what, **facts, **more, "cassette": cassette}
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        error = excinfo.value
+        if not isinstance(error, ConversationFailed | ConvtestError):
+            return super().repr_failure(excinfo)
+        headline = error.headline if isinstance(error, ConversationFailed) else str(error).splitlines()[0]
+        shown = self.config.stash[STATE].config.shown(self.path)
+        crash = (shown, self.scenario.place.line, headline)
+        self.user_properties.append((HEADLINE, json.dumps(crash)))
+        return Shown(str(error), Crash(*crash))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, max(0, self.scenario.place.line - 1), self.name
+
+
+def _know_brackets(item: pytest.Item) -> None:
+    """From pytest 9.2 on `--lf` compares ids in parts, and takes what stands in brackets for params; our names hold
+    brackets. Without this an item that failed would not be known again."""
+    parse = getattr(type(getattr(item, "id", None)), "parse", None)
+    if callable(parse):
+        item._id = parse(item.nodeid)
+
+
+def _body_of(snapshot: str) -> list[str]:
+    """A snapshot without the line that names its source."""
+    return [line for line in snapshot.splitlines() if not line.startswith("# source:")]
+
+
+def _body(scenario: Scenario) -> Any:
+    """The item's function; it asks for syrupy's fixture only where the scenario has a snapshot."""
+    around = pytest.mark.usefixtures(*scenario.fixtures, *OVERRIDABLE)
+    if scenario.wants_snapshot:
+
+        @around
+        def play_with_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> None:
+            __tracebackhide__ = True
+            request.node.play(snapshot)
+
+        return play_with_snapshot
+
+    @around
+    def play(request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True
+        request.node.play(None)
+
+    return play

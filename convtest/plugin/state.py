@@ -1,0 +1,96 @@
+"""What the plugin's modules share during one run of pytest; it imports none of them that hold hooks or items."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from convtest.config import Config
+from convtest.plugin.gateway import GatewayAddress
+from convtest.plugin.sweeps import Sweeps
+
+if TYPE_CHECKING:
+    from convtest.play.prepare import Mode
+
+STATE = pytest.StashKey["State"]()
+PROPERTY = "convtest"
+HEADLINE = "convtest_headline"
+
+
+@dataclass(slots=True)
+class State:
+    """What the plugin knows during one run of pytest."""
+
+    config: Config
+    tags: set[str] = field(default_factory=set)
+    sources: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    gateway: GatewayAddress = field(default_factory=GatewayAddress)
+    purse: Any = None
+    """What recording may cost, for all items of this process together."""
+    unseen: int = 0
+    """Items in which a check could not look at the wire."""
+    sweeps: Sweeps = field(default_factory=Sweeps)
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Where and what, in one line: what pytest's short summary shows."""
+
+    path: str
+    lineno: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.lineno}: {self.message}"
+
+
+class Shown:
+    """The report of a failed item: whole in the terminal, one line in the summary."""
+
+    def __init__(self, text: str, crash: Crash) -> None:
+        self._text = text
+        self.reprcrash = crash
+
+    def toterminal(self, tw: Any) -> None:
+        for line in self._text.splitlines():
+            tw.line(line, **_markup(line))
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def _markup(line: str) -> dict[str, bool]:
+    first = line.split(maxsplit=1)[0] if line.strip() else ""
+    return {"bold": first == ">", "green": first == "expected", "red": first == "seen"}
+
+
+def register_tags(config: pytest.Config, tags: tuple[str, ...]) -> None:
+    """Tags are marks like any other: `-m`, `--strict-markers` and `--markers` know them."""
+    known = config.stash[STATE].tags
+    for tag in tags:
+        if tag not in known:
+            known.add(tag)
+            config.addinivalue_line("markers", f"{tag}: a tag of convtest scenarios")
+
+
+def mode_of(config: pytest.Config) -> "Mode":
+    """How items are to be played, by the command line."""
+    from convtest.play.prepare import Mode
+    from convtest.wire.spending import Purse
+
+    option: Any = config.getoption
+    state = config.stash[STATE]
+    if option("--convtest-max-usd") is not None and state.purse is None:
+        state.purse = Purse(option("--convtest-max-usd"))
+    return Mode(
+        resume=option("--convtest-resume"),
+        purse=state.purse,
+        record=option("--convtest-record") or "none",
+        live=option("--convtest-live"),
+        speed=option("--convtest-speed"),
+        backend=option("--convtest-backend"),
+    )

@@ -1,0 +1,1 @@
+"""What one client does: measured as a policy, and proved by the conformance suite."""
