@@ -13,8 +13,9 @@ from pathlib import Path
 from convtest.checks.conduct import conduct_of
 from convtest.checks.kept import kept_of
 from convtest.config import Config, load_config
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.play.sweeping import points
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Point, Scenario

@@ -7,8 +7,9 @@ from textwrap import dedent
 
 from convtest.checks.result import Finding
 from convtest.config import Config, Profile
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, Prepared, prepare
+from convtest.play.prepare import Prepared, prepare
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from convtest.config import load_config
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.reporting.failure import failure_text
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario

@@ -17,8 +17,9 @@ from convtest.checks.histories import Block
 from convtest.clients.claude.sessions import StoredSessions
 from convtest.config import Config, Profile
 from convtest.errors import ClientError
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from tests.playing import Stage, checks_of, finding_of

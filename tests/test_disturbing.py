@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from convtest.cassettes import store
-from convtest.play.prepare import Mode
+from convtest.play.mode import Mode
 from tests.playing import Stage, checks_of, finding_of
 
 STORY = """

@@ -3,7 +3,7 @@
 import pytest
 
 from convtest.errors import ScenarioError
-from convtest.play.prepare import Mode
+from convtest.play.mode import Mode
 from convtest.wire.tap import OpenTurn, Tap
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.test_processes import own, play

@@ -14,8 +14,9 @@ import pytest
 from convtest.cassettes import store
 from convtest.config import Config, load_config
 from convtest.gateway.server import HEAD_SECONDS
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from convtest.scenario.loading import load_file

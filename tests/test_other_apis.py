@@ -15,7 +15,7 @@ import pytest
 
 from convtest.clients.messages.chat_completions import ChatCompletionsClient
 from convtest.config import Profile
-from convtest.play.prepare import Mode
+from convtest.play.mode import Mode
 from convtest.probe.conformance import assert_conforms, check_client
 from convtest.wire.openai_apis import ChatStream
 from convtest.wire.sse import parse

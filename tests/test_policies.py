@@ -12,8 +12,9 @@ from convtest.clients.port import Opening
 from convtest.config import load_config
 from convtest.errors import ConfigError, ScenarioError
 from convtest.events import TurnEnd
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.policy import Policy
 from convtest.reporting.conversation import conversation_lines
 from tests.playing import GOOD, Stage, checks_of, finding_of

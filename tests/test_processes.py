@@ -16,12 +16,14 @@ import anyio
 import psutil
 import pytest
 
+from convtest.clients.prices import usd
 from convtest.clients.process import Program
 from convtest.config import Config, Profile
 from convtest.errors import ClientError, ConfigError, NetworkBlocked, SpendingLimit
 from convtest.gateway.application import Outlet
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from convtest.scenario.loader import load
@@ -473,7 +475,7 @@ def test_what_a_program_says_after_its_turn_is_seen(stage: Stage, end: str) -> N
 
 
 def test_a_limit_that_is_reached_in_the_last_step_is_an_error_and_nothing_is_kept(stage: Stage) -> None:
-    purse = Purse(limit=0.0)
+    purse = Purse(0.0, usd)
 
     with pytest.raises(SpendingLimit):
         play(stage, ONE.replace("contains: hi", "ended: connection_lost"), own(), Mode(record="all", purse=purse))

@@ -19,8 +19,9 @@ from convtest.clients.messages.sending import body_of
 from convtest.clients.port import Opening
 from convtest.config import Config, Profile
 from convtest.events import Event, TextDelta, TurnEnd
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.scenario.loader import load
 from convtest.wire.openai_apis import chat_stream
 from convtest.wire.sse import parse

@@ -15,8 +15,9 @@ from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.clock import VirtualClock
 from convtest.events import TextDelta
+from convtest.play.mode import Mode
 from convtest.play.perform import perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.simulator.rendering import Reply, chunks
 from convtest.simulator.source import Simulator
 from convtest.wire.interaction import Chunk

@@ -11,7 +11,7 @@ import pytest
 from convtest.cassettes.player import Player
 from convtest.clock import RealClock, VirtualClock
 from convtest.errors import NoCassette, RecordingEnds, ScenarioChanged, UnreadableCassette
-from convtest.play.prepare import Mode
+from convtest.play.mode import Mode
 from convtest.reporting.failure import failure_text
 from convtest.simulator.rendering import Reply, chunks
 from convtest.wire.interaction import Chunk, Interaction, Request

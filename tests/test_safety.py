@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -22,9 +22,11 @@ import pytest
 
 from convtest.cassettes import store
 from convtest.cassettes.scrubbing import Scrubber, secret_values
+from convtest.cassettes.store import Cassette
+from convtest.clients.prices import usd
 from convtest.errors import ConversationFailed, RecordedElsewhere, SpendingLimit, UnreadableCassette
+from convtest.play.mode import Mode, Rules
 from convtest.play.perform import perform
-from convtest.play.prepare import Mode
 from convtest.play.recording import recording
 from convtest.wire import lanes
 from convtest.wire.interaction import Chunk
@@ -41,17 +43,17 @@ TALK = "scenario: long\nsteps: [" + ", ".join(f"{{user: Small talk {n}}}" for n 
 KILLER = """
     import os, random, signal, sys, time, traceback
     from pathlib import Path
-    import convtest.play.perform as play
     from convtest.cassettes import store
-    from convtest.play.prepare import Mode
+    from convtest.play.keeping import Keeping
+    from convtest.play.mode import Mode
     from tests.playing import Stage
     from tests.test_safety import KILLS, TALK, TURNS
 
     root, done = Path(sys.argv[1]), Path(sys.argv[1]) / "done"
-    keep = play._keep_turn
+    keep = Keeping.turn
 
-    def kept(prepared, transcript):
-        keep(prepared, transcript)
+    def kept(keeping, transcript):
+        keep(keeping, transcript)
         with done.open("a") as log:
             log.write("x")
 
@@ -61,7 +63,7 @@ KILLER = """
             return pid
         code = 2
         try:
-            play._keep_turn = kept
+            Keeping.turn = kept
             code = not Stage(root, runs=os.getpid()).play(TALK, mode=mode).verdict.passed
         except BaseException:
             traceback.print_exc()
@@ -118,13 +120,13 @@ def test_of_two_recorders_one_is_refused_and_nothing_is_lost(stage: Stage) -> No
     prepared = stage.prepare(TALK, mode=Mode(record="once"))
 
     with (
-        store.only_writer(prepared.cassette, shown="c"),
+        store.only_writer(prepared.cassette.path, shown="c"),
         pytest.raises(RecordedElsewhere, match="another process is recording"),
     ):
         perform(prepared, stage.root / "run")
 
     assert perform(prepared, stage.root / "again").verdict.passed
-    assert not list(prepared.cassette.parent.glob("*.lock"))
+    assert not list(prepared.cassette.path.parent.glob("*.lock"))
 
 
 def test_two_processes_on_one_file(project: Project) -> None:
@@ -172,7 +174,7 @@ def test_the_next_run_names_a_recording_that_broke_off(project: Project) -> None
 
 
 def test_recording_stops_before_it_costs_more(stage: Stage) -> None:
-    purse = Purse(limit=0.0002)
+    purse = Purse(0.0002, usd)
 
     with pytest.raises(SpendingLimit, match=r"USD spent, the limit is 0\.0002"):
         stage.play(TALK, mode=Mode(record="all", purse=purse))
@@ -189,7 +191,7 @@ def test_recording_stops_before_it_costs_more(stage: Stage) -> None:
 
 def test_the_last_answer_of_an_item_is_paid_for_too(stage: Stage) -> None:
     """Else each item of a run would have its last request for nothing."""
-    purse = Purse(limit=1)
+    purse = Purse(1, usd)
 
     outcome = stage.play("scenario: one\nsteps: [{user: Hello.}]\n", mode=Mode(record="all", purse=purse))
 
@@ -199,20 +201,20 @@ def test_the_last_answer_of_an_item_is_paid_for_too(stage: Stage) -> None:
 
 def test_an_ordinary_recording_keeps_to_the_limit_and_to_the_prices_of_the_project(tmp_path: Path) -> None:
     prices = {"m": {"input": 100.0, "output": 100.0}}
-    purse = Purse(limit=0.002)
+    purse = Purse(0.002, lambda model, used: usd(model, used, prices))
     with model() as (url, _):
 
-        def call(prices: Mapping[str, Any]) -> None:
+        def call(purse: Purse) -> None:
             mode = Mode(record="all", purse=purse)
-            with recording(tmp_path / "c.yaml", mode, node="t", shown="c", command="r", prices=prices):
+            with recording(Cassette(tmp_path / "c.yaml", "c", "r"), mode, Rules(), node="t"):
                 for _ in range(5):
                     with contextlib.suppress(httpx.TransportError):
                         say(url, "hello")
 
         with pytest.raises(SpendingLimit, match="no price is known for 'm'"):
-            call({})
+            call(Purse(0.002, usd))
         with pytest.raises(SpendingLimit, match=r"0\.0026 USD spent, the limit is 0\.002"):
-            call(prices)
+            call(purse)
     assert purse.spent == pytest.approx(0.0026)
     assert not (tmp_path / "c.yaml").exists()
 
@@ -222,7 +224,7 @@ def test_an_ordinary_recording_knows_volatile_fields(tmp_path: Path) -> None:
 
     def call(url: str, trace: str, mode: Mode, volatile: frozenset[str]) -> None:
         body = {"model": "m", "max_tokens": 9, "trace": trace, "messages": [{"role": "user", "content": "hello"}]}
-        with recording(path, mode, node="t", shown="c", command="r", volatile=volatile), httpx.Client() as client:
+        with recording(Cassette(path, "c", "r"), mode, Rules(volatile=volatile), node="t"), httpx.Client() as client:
             client.post(f"{url}/v1/messages", json=body)
 
     with model() as (url, _):
@@ -292,7 +294,7 @@ def test_a_limit_needs_a_price(stage: Stage) -> None:
     text = TALK.replace("steps:", "options: {model: mystery}\nsteps:")
 
     with pytest.raises(SpendingLimit, match="no price is known for 'mystery'"):
-        stage.play(text, mode=Mode(record="all", purse=Purse(limit=1)))
+        stage.play(text, mode=Mode(record="all", purse=Purse(1, usd)))
 
 
 def say(url: str, words: str, module: Any = httpx) -> str:
@@ -313,7 +315,7 @@ def words_in(path: Path) -> list[str]:
 
 
 def record(path: Path, call: Callable[[], Any]) -> None:
-    with recording(path, Mode(record="all"), node="t", shown="c", command="r"):
+    with recording(Cassette(path, "c", "r"), Mode(record="all"), Rules(), node="t"):
         call()
 
 
@@ -332,7 +334,7 @@ def test_parallel_and_nested_recordings_keep_apart(tmp_path: Path, round: int) -
     with model(Behaviour(pause=0)) as (url, _):
 
         async def one(name: str) -> None:
-            with recording(tmp_path / f"{name}.yaml", Mode(record="all"), node="t", shown="c", command="r"):
+            with recording(Cassette(tmp_path / f"{name}.yaml", "c", "r"), Mode(record="all"), Rules(), node="t"):
                 await say_async(url, name)
 
         async def tasks() -> None:
@@ -348,7 +350,7 @@ def test_parallel_and_nested_recordings_keep_apart(tmp_path: Path, round: int) -
         for started in threads:
             started.start()
         anyio.run(tasks)
-        with recording(tmp_path / "outer.yaml", Mode(record="all"), node="t", shown="c", command="r"):
+        with recording(Cassette(tmp_path / "outer.yaml", "c", "r"), Mode(record="all"), Rules(), node="t"):
             say(url, "outer")
             record(tmp_path / "inner.yaml", lambda: say(url, "inner"))
             say(url, "outer")
@@ -401,11 +403,11 @@ def test_planted_secrets_are_in_no_artefact(
 
     with (
         model(in_answer if place == "answer" else Behaviour(extra_headers={"x-echo": secret})) as (url, _),
-        recording(path, Mode(record="all"), node="t", shown="c", command="r", scrubber=scrubber),
+        recording(Cassette(path, "c", "r"), Mode(record="all"), Rules(scrubber=scrubber), node="t"),
     ):
         first = call(url)
 
-    with recording(path, Mode(), node="t", shown="c", command="r", scrubber=scrubber) as made:
+    with recording(Cassette(path, "c", "r"), Mode(), Rules(scrubber=scrubber), node="t") as made:
         again = call(url)
 
     printed = capfd.readouterr()
@@ -562,10 +564,10 @@ def test_a_body_that_is_no_utf_8_is_kept(tmp_path: Path) -> None:
             with httpx.Client() as client, client.stream("POST", f"{url}/v1/messages", json=body) as response:
                 return b"".join(response.iter_bytes())
 
-        with recording(tmp_path / "c.yaml", Mode(record="all"), node="t", shown="c", command="r"):
+        with recording(Cassette(tmp_path / "c.yaml", "c", "r"), Mode(record="all"), Rules(), node="t"):
             first = call()
 
-    with recording(tmp_path / "c.yaml", Mode(), node="t", shown="c", command="r"):
+    with recording(Cassette(tmp_path / "c.yaml", "c", "r"), Mode(), Rules(), node="t"):
         assert call() == first
     assert b"f\xffrty" in first
     assert "!!binary" in (tmp_path / "c.yaml").read_text()

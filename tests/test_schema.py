@@ -14,7 +14,7 @@ VALIDATOR = jsonschema.Draft202012Validator(schema())
 
 
 def shipped() -> list[tuple[str, object]]:
-    paths = [*sorted((REPOSITORY / "scenarios").glob("*.yaml")), REPOSITORY / "convtest" / "conformance.yaml"]
+    paths = [*sorted((REPOSITORY / "scenarios").glob("*.yaml")), REPOSITORY / "convtest" / "probe" / "conformance.yaml"]
     return [
         (f"{path.stem}-{index}", nodes.plain_value(node))
         for path in paths

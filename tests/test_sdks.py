@@ -18,11 +18,12 @@ from convtest.cassettes import store
 from convtest.cassettes.format import from_plain, to_text
 from convtest.cassettes.player import Player
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, PLACEHOLDER, SECRET_HEADERS
+from convtest.cassettes.store import Cassette
 from convtest.clients.port import Opening
 from convtest.clock import VirtualClock
 from convtest.errors import ConversationFailed, NoCassette
 from convtest.events import TextDelta, TurnEnd
-from convtest.play.prepare import Mode
+from convtest.play.mode import Mode, Rules
 from convtest.play.recording import Recording, recording
 from convtest.wire import lanes
 from convtest.wire.interaction import Interaction, StreamEnd
@@ -130,7 +131,7 @@ CALLS: list[Call] = [
 
 def played(tmp_path: Path, mode: Mode, call: Callable[[], Any]) -> tuple[Any, Recording]:
     path = tmp_path / "c.yaml"
-    with recording(path, mode, node="test", shown="c.yaml", command="record") as made:
+    with recording(Cassette(path, "c.yaml", "record"), mode, Rules(), node="test") as made:
         value = call()
     return value, made
 

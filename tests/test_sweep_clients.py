@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from convtest.config import Config
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.play.sweeping import points
 from tests.playing import GOOD, Stage, checks_of, finding_of
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from convtest.cassettes import store
 from convtest.errors import NothingToSweep, ScenarioError
+from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.prepare import prepare
 from convtest.play.sweeping import in_pieces, points
 from convtest.wire.counting import rounds_of
 from convtest.wire.interaction import Chunk

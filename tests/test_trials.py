@@ -10,7 +10,7 @@ from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.errors import ClientError
 from convtest.events import Event, TextDelta, TurnEnd
-from convtest.play.prepare import Mode
+from convtest.play.mode import Mode
 from convtest.reporting.failure import failure_text, side
 from tests.broken_clients import edited
 from tests.playing import Stage, checks_of, finding_of

@@ -3,6 +3,7 @@
 import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -17,14 +18,23 @@ MISS_STATUS = 418
 """The answer to a request that nothing recorded answers: SDKs do not retry it, and its text is kept."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """Where a lane goes on that asks for something unrecorded, from then on (`new_episodes`)."""
+
+    source: Source
+    leaves: Callable[[OpenTurn | None], bool] = lambda turn: True
+    """Whether the turn may leave the recording."""
+    pace: Clock | None = None
+    """The clock of the recorded sleeps where it is not that of the item."""
+
+
 class Player:
     """A source that answers from recorded interactions.
 
-    With `beyond`, a lane that asks for something unrecorded goes on there from then on (`new_episodes`), where `leaves`
-    lets the turn do so. `pace` is the
-    clock of the recorded sleeps where it is not that of the item. With `again`, what was played last is played again
-    when it is asked for again. `chunks_of` says in which pieces a recorded answer comes. With `explains`, a miss
-    says itself how it differs from what is recorded: no report of a test follows.
+    With `again`, what was played last is played again when it is asked for again. `chunks_of` says in which pieces a
+    recorded answer comes. With `explains`, a miss says itself how it differs from what is recorded: no report of a test
+    follows.
     """
 
     def __init__(
@@ -32,18 +42,14 @@ class Player:
         recorded: Iterable[Interaction],
         *,
         command: str,
-        beyond: Source | None = None,
-        pace: Clock | None = None,
-        leaves: Callable[[OpenTurn | None], bool] = lambda turn: True,
+        beyond: Beyond | None = None,
         again: bool = False,
         explains: bool = False,
         chunks_of: Callable[[Interaction], Sequence[Chunk]] = lambda recorded: recorded.chunks,
     ) -> None:
         self._recorded = list(recorded)
-        self._pace = pace
         self._command = command
         self._beyond = beyond
-        self._leaves = leaves
         self._again = again
         self._explains = explains
         self.explained: dict[int, list[str]] = {}
@@ -60,10 +66,11 @@ class Player:
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         found = None if interaction.lane in self._left else self._take(interaction)
         if found is not None:
-            return await self._play(found, interaction, turn, self._pace or via.clock, via.parting)
-        if self._beyond is not None and self._leaves(turn):
+            pace = self._beyond.pace if self._beyond is not None else None
+            return await self._play(found, interaction, turn, replace(via, clock=pace) if pace is not None else via)
+        if self._beyond is not None and self._beyond.leaves(turn):
             self._left.add(interaction.lane)
-            return await self._beyond.answer(interaction, turn, via)
+            return await self._beyond.source.answer(interaction, turn, via)
         return self._miss(interaction, via.clock)
 
     def unplayed(self) -> list[Interaction]:
@@ -123,17 +130,15 @@ class Player:
         for position, one in mine if self._cut[lane] else ():
             index[relaxed_key(one.canonical, self._cut[lane])].append(position)
 
-    async def _play(
-        self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, clock: Clock, parting: float
-    ) -> Answer:
+    async def _play(self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         interaction.origin, interaction.recorded = "replayed", recorded
         if turn is not None:
-            await turn.hold(clock)
-        await clock.sleep(recorded.first_byte or 0.0)
+            await turn.hold(via.clock)
+        await via.clock.sleep(recorded.first_byte or 0.0)
         if recorded.ended in {"refused", "timeout", "no_response"} and recorded.first_byte is None:
             raise WireFailure(recorded.ended, f"as recorded: {recorded.ended}")
         chunks = self._chunks_of(recorded)
-        stream = _Recorded(recorded, chunks, interaction, turn, clock, self._command, parting)
+        stream = _Recorded(recorded, chunks, interaction, turn, via, self._command)
         if not recorded.chunks and recorded.ended == "closed_by_client" and recorded.first_byte is None:
             await stream.cut()
         return Answer(
@@ -167,17 +172,16 @@ class _Recorded:
         chunks: Sequence[Chunk],
         interaction: Interaction,
         turn: OpenTurn | None,
-        clock: Clock,
+        via: Via,
         command: str,
-        parting: float,
     ) -> None:
         self._recorded = recorded
         self._interaction = interaction
         self._turn = turn
         self._before = list(turn.yielded) if turn else []
-        self._clock = clock
+        self._clock = via.clock
         self._command = command
-        self._parting = parting
+        self._parting = via.parting
         self._chunks = iter(chunks)
         self._at = recorded.first_byte or 0.0
 

@@ -3,6 +3,8 @@
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -73,3 +75,44 @@ def only_writer(path: Path, *, shown: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.with_name(f"{path.name}.lock").unlink()
         lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Cassette:
+    """Where one recording is kept, how messages name it, and the command that records it anew."""
+
+    path: Path
+    shown: str
+    command: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        return self.path.is_file()
+
+    @property
+    def partial(self) -> "Cassette":
+        """Where its turns stand until it is finished."""
+        shown = f"{self.shown}.partial"
+        return Cassette(partial_of(self.path), shown, self.command)
+
+    @property
+    def for_review(self) -> "Cassette":
+        """Beside it: what was recorded by an item that failed."""
+        return Cassette(self.path.with_suffix(".yaml.new"), f"{self.shown}.new", self.command)
+
+    def load(self, volatile: frozenset[str] = frozenset()) -> list[Interaction]:
+        """Its interactions, compared without what stands under `volatile` keys. Raises UnreadableCassette."""
+        found = load(self.path, shown=self.shown, command=self.command)
+        for interaction in found:
+            interaction.volatile = volatile
+        return found
+
+    def save(self, interactions: Iterable[Interaction], scrubber: Scrubber) -> None:
+        save(self.path, interactions, scrubber)
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+    def only_writer(self) -> AbstractContextManager[None]:
+        """Raises RecordedElsewhere at once if somebody else records it."""
+        return only_writer(self.path, shown=self.shown)

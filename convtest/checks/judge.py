@@ -1,42 +1,16 @@
 """The verdict on a transcript: every expectation, every invariant, the budget; then xfail."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+from convtest.checks.expectations import EXPECTATIONS, after_miss, judged
 from convtest.checks.invariants import INVARIANTS, NEED_THE_WIRE
-from convtest.checks.replies import listed, reply_findings, shown
-from convtest.checks.result import Finding, NotSeen, Verdict, at_step, unique_not_seen
-from convtest.checks.sent import knows_findings, not_knows_findings, sent_findings, summary, unseen
-from convtest.checks.session_history import history_findings
-from convtest.checks.ways import (
-    broken_findings,
-    ended_findings,
-    file_findings,
-    over_budget,
-    own_findings,
-    session_findings,
-    way_findings,
-)
-from convtest.scenario.grammar import ExpectShape, SentShape, XfailShape
+from convtest.checks.limits import over_budget
+from convtest.checks.result import Asked, Finding, NotSeen, Verdict, at_step, unique_not_seen
+from convtest.checks.sent import summary, unseen
+from convtest.checks.ways import broken_findings, ended_findings
+from convtest.scenario.grammar import ExpectShape, XfailShape
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 from convtest.wire.interaction import Interaction
-
-NEGATABLE = (
-    "contains",
-    "lacks",
-    "matches",
-    "equals",
-    "one_of",
-    "json",
-    "json_schema",
-    "sent",
-    "events",
-    "calls",
-    "session",
-    "history",
-    "ended",
-    "files",
-)
 
 
 def judge(transcript: Transcript) -> Verdict:
@@ -57,90 +31,15 @@ def _of_step(transcript: Transcript, record: StepRecord) -> Iterator[Finding]:
     yield from broken_findings(record)
     if here and isinstance(record, TurnRecord):
         # After a miss the reply is ours, not the model's: only what was sent can be judged.
-        yield from _sent_side(transcript, record, expect)
+        if expect is not None:
+            yield from after_miss(Asked(transcript=transcript, record=record, expect=expect, wanted=None))
         return
     if isinstance(record, TurnRecord):
         yield from ended_findings(record, expect)
     if record.hung or record.crash or (record.error and not expect):
         return
     if expect is not None:
-        yield from _expected(transcript, record, expect)
-
-
-def _sent_side(transcript: Transcript, record: TurnRecord, expect: ExpectShape | None) -> Iterator[Finding]:
-    if expect is None:
-        return
-    if expect.sent is not None and unseen(record, "sent") is None:
-        yield from sent_findings(record, expect.sent)
-    for name in listed(expect.knows):
-        yield from knows_findings(transcript, record, name, wire_only=True)
-
-
-def _expected(transcript: Transcript, record: StepRecord, expect: ExpectShape) -> Iterator[Finding]:
-    if expect.error is not None and record.error is None and not isinstance(record, TurnRecord):
-        yield at_step(record, "error", None, "nothing was refused", expected=expect.error, seen="no error")
-    yield from session_findings(record, expect)
-    yield from history_findings(transcript, record, expect)
-    yield from file_findings(record, expect)
-    if isinstance(record, TurnRecord):
-        yield from reply_findings(record, expect)
-        for name in listed(expect.knows):
-            yield from knows_findings(transcript, record, name, wire_only=False)
-        if expect.sent is not None and unseen(record, "sent") is None:
-            yield from sent_findings(record, expect.sent)
-        yield from way_findings(transcript, record, expect)
-        if expect.not_ is not None:
-            yield from _not(transcript, record, expect.not_)
-    yield from own_findings(transcript, record, expect)
-
-
-def _not(transcript: Transcript, record: TurnRecord, unwanted: ExpectShape) -> Iterator[Finding]:
-    """None of what it holds may be so."""
-    for name in listed(unwanted.knows):
-        yield from not_knows_findings(transcript, record, name)
-    for key in NEGATABLE:
-        for value in _parts(getattr(unwanted, key)):
-            alone = ExpectShape(**{key: value})
-            if [one for one in _expected_or_ended(transcript, record, alone) if one.check == key]:
-                continue
-            yield at_step(
-                record,
-                "not",
-                "wire" if key == "sent" else None,
-                f"{key} holds, and must not",
-                expected=f"not {key}: {_spelled(value)}",
-                seen=shown(record.text),
-                key=f"expect not {key}",
-            )
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    """Each of the things that must not be so, on its own."""
-    match value:
-        case None:
-            return
-        case SentShape():
-            for name in value.__struct_fields__:
-                wanted = getattr(value, name)
-                parts = listed(wanted) if name in {"contains", "lacks"} else [wanted]
-                yield from (SentShape(**{name: one}) for one in parts if one is not None)
-        case dict():
-            yield from ({key: one} for key, one in value.items())
-        case _:
-            yield value
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, SentShape):
-        return ", ".join(
-            f"{n}: {getattr(value, n)!r}" for n in value.__struct_fields__ if getattr(value, n) is not None
-        )
-    return repr(value)
-
-
-def _expected_or_ended(transcript: Transcript, record: TurnRecord, expect: ExpectShape) -> Iterator[Finding]:
-    yield from ended_findings(record, expect)
-    yield from _expected(transcript, record, expect)
+        yield from judged(Asked(transcript=transcript, record=record, expect=expect, wanted=None))
 
 
 def _invariants(transcript: Transcript) -> Iterator[Finding]:
@@ -243,7 +142,8 @@ def _silent(record: TurnRecord, check: str) -> NotSeen | None:
 
 
 def _wire_expectations(expect: ExpectShape | None) -> list[str]:
-    return [name for name in ("sent", "knows") if expect and getattr(expect, name)]
+    names = [name for name, one in EXPECTATIONS.items() if one.needs_the_wire]
+    return [name for name in names if expect and getattr(expect, name)]
 
 
 def _expected_failure(transcript: Transcript, verdict: Verdict) -> Verdict:

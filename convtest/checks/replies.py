@@ -6,10 +6,8 @@ from typing import Any
 
 import msgspec
 
-from convtest.checks.result import Finding, at_step
+from convtest.checks.result import Asked, Finding, at_step
 from convtest.checks.schemas import violations
-from convtest.scenario.grammar import ExpectShape
-from convtest.transcript import TurnRecord
 
 
 def listed(value: Any) -> list[Any]:
@@ -25,45 +23,80 @@ def shown(text: str, limit: int = 300) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def reply_findings(record: TurnRecord, expect: ExpectShape) -> Iterator[Finding]:
-    """What the text fails of contains, lacks, matches, equals, one_of, json and json_schema."""
-    text = record.text
-    for wanted in listed(expect.contains):
-        if wanted not in text:
-            yield _reply(record, "contains", "the reply does not contain the text", wanted, text)
-    for unwanted in listed(expect.lacks):
-        if unwanted in text:
-            yield _reply(record, "lacks", "the reply contains what it must not", f"no {unwanted!r}", text)
-    for pattern in listed(expect.matches):
-        if not re.search(pattern, text):
-            yield _reply(record, "matches", "the reply does not match the pattern", pattern, text)
-    if expect.equals is not None and text.strip() != expect.equals.strip():
-        yield _reply(record, "equals", "the reply is not the text", expect.equals, text)
-    if expect.one_of is not None and text.strip() not in [one.strip() for one in expect.one_of]:
-        yield _reply(record, "one_of", "the reply is none of the texts", " | ".join(expect.one_of), text)
-    if expect.json is not None or expect.json_schema is not None:
-        yield from _json_findings(record, expect.json or {}, expect.json_schema)
+def contains(asked: Asked) -> Iterator[Finding]:
+    """Every text stands in the reply."""
+    for wanted in listed(asked.wanted):
+        if wanted not in asked.turn.text:
+            yield _reply(asked, "contains", "the reply does not contain the text", wanted)
 
 
-def _reply(record: TurnRecord, check: str, message: str, expected: str, text: str) -> Finding:
-    return at_step(record, check, "reply", message, expected=expected, seen=shown(text))
+def lacks(asked: Asked) -> Iterator[Finding]:
+    """No text does."""
+    for unwanted in listed(asked.wanted):
+        if unwanted in asked.turn.text:
+            yield _reply(asked, "lacks", "the reply contains what it must not", f"no {unwanted!r}")
 
 
-def _json_findings(record: TurnRecord, wanted: dict[str, Any], schema: dict[str, Any] | None) -> Iterator[Finding]:
-    text = re.sub(r"^```\w*\n|\n?```$", "", record.text.strip())
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        check = "json" if wanted else "json_schema"
-        yield _reply(record, check, f"the reply is not JSON: {error}", "JSON", record.text)
+def matches(asked: Asked) -> Iterator[Finding]:
+    """Every regular expression is found in the reply."""
+    for pattern in listed(asked.wanted):
+        if not re.search(pattern, asked.turn.text):
+            yield _reply(asked, "matches", "the reply does not match the pattern", pattern)
+
+
+def equals(asked: Asked) -> Iterator[Finding]:
+    """The reply is the text, white space at its ends apart."""
+    if asked.turn.text.strip() != asked.wanted.strip():
+        yield _reply(asked, "equals", "the reply is not the text", asked.wanted)
+
+
+def one_of(asked: Asked) -> Iterator[Finding]:
+    """The reply is one of the texts."""
+    if asked.turn.text.strip() not in [one.strip() for one in asked.wanted]:
+        yield _reply(asked, "one_of", "the reply is none of the texts", " | ".join(asked.wanted))
+
+
+def json(asked: Asked) -> Iterator[Finding]:
+    """The reply is JSON, and holds the values at their paths."""
+    value = _decoded(asked)
+    if isinstance(value, msgspec.DecodeError):
+        yield _no_json(asked, "json", value)
         return
-    for path, expected in wanted.items():
+    for path, expected in asked.wanted.items():
         found = at_path(value, path)
         if found != expected:
-            yield _reply(record, "json", f"{path} differs", repr(expected), "nothing" if found is None else repr(found))
-    if schema is not None:
-        for asked, seen in violations(value, schema, record.step.place_of("expect", "json_schema")):
-            yield _reply(record, "json_schema", "the reply does not fit the schema", asked, seen)
+            seen = "nothing" if found is None else repr(found)
+            yield at_step(asked.record, "json", "reply", f"{path} differs", expected=repr(expected), seen=shown(seen))
+
+
+def json_schema(asked: Asked) -> Iterator[Finding]:
+    """The reply is JSON that fits the schema."""
+    value = _decoded(asked)
+    if isinstance(value, msgspec.DecodeError):
+        if not asked.expect.json:  # which says so itself
+            yield _no_json(asked, "json_schema", value)
+        return
+    place = asked.record.step.place_of("expect", "json_schema")
+    for wanted, seen in violations(value, asked.wanted, place):
+        message = "the reply does not fit the schema"
+        yield at_step(asked.record, "json_schema", "reply", message, expected=wanted, seen=shown(seen))
+
+
+def _reply(asked: Asked, check: str, message: str, expected: str) -> Finding:
+    return at_step(asked.record, check, "reply", message, expected=expected, seen=shown(asked.turn.text))
+
+
+def _decoded(asked: Asked) -> Any:
+    """The value, or the error that tells why it is none."""
+    text = re.sub(r"^```\w*\n|\n?```$", "", asked.turn.text.strip())
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        return error
+
+
+def _no_json(asked: Asked, check: str, error: msgspec.DecodeError) -> Finding:
+    return _reply(asked, check, f"the reply is not JSON: {error}", "JSON")
 
 
 def at_path(value: Any, path: str) -> Any:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from convtest.errors import Place
-from convtest.transcript import StepRecord
+from convtest.scenario.grammar import ExpectShape
+from convtest.transcript import StepRecord, Transcript, TurnRecord
 
 Layer = Literal["wire", "mass", "reply"]
 """Which side broke: the request (the client), its size (the client), or the answer (the model)."""
@@ -44,6 +45,23 @@ class Verdict:
     @property
     def passed(self) -> bool:
         return not self.findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One key of an `expect`, to be judged at its step."""
+
+    transcript: Transcript
+    record: StepRecord
+    expect: ExpectShape
+    """All that is expected of the step."""
+    wanted: Any
+    """What stands under the key."""
+
+    @property
+    def turn(self) -> TurnRecord:
+        assert isinstance(self.record, TurnRecord)
+        return self.record
 
 
 def at_step(record: StepRecord, check: str, layer: Layer | None, message: str, **more: str) -> Finding:

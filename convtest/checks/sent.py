@@ -5,7 +5,7 @@ from typing import Any
 
 from convtest.checks.facts import outcome, told_version, values_for
 from convtest.checks.replies import listed, shown
-from convtest.checks.result import Finding, NotSeen, at_step
+from convtest.checks.result import Asked, Finding, NotSeen, at_step
 from convtest.scenario.grammar import SentShape
 from convtest.textmatch import contains_value
 from convtest.transcript import Transcript, TurnRecord
@@ -21,8 +21,13 @@ def unseen(record: TurnRecord, check: str) -> NotSeen | None:
     return NotSeen(check=check, why=f"client {record.client!r} declares wire: {record.wire}")
 
 
-def sent_findings(record: TurnRecord, expect: SentShape) -> Iterator[Finding]:
-    """What the turn's last main request fails of `sent`."""
+def sent(asked: Asked) -> Iterator[Finding]:
+    """What the turn's last main request fails of `sent`; silent where no request can be seen."""
+    if unseen(asked.turn, "sent") is None:
+        yield from _sent_findings(asked.turn, asked.wanted)
+
+
+def _sent_findings(record: TurnRecord, expect: SentShape) -> Iterator[Finding]:
     sent = record.sent()
     if sent is None:
         yield at_step(record, "sent", "wire", "no request was sent in this turn", expected="a request", seen="none")
@@ -59,8 +64,25 @@ def summary(sent: Canonical) -> str:
     return f"{len(roles)} message{'s' * (len(roles) != 1)} ({', '.join(roles[-6:])}), the last: {shown(last, 120)!r}"
 
 
-def knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wire_only: bool) -> Iterator[Finding]:
-    """`knows: f`: the current value is in the request and in the reply."""
+def knows(asked: Asked) -> Iterator[Finding]:
+    """The current value of each fact is in the request and in the reply."""
+    for name in listed(asked.wanted):
+        yield from _knows_findings(asked.transcript, asked.turn, name, wire_only=False)
+
+
+def knows_on_the_wire(asked: Asked) -> Iterator[Finding]:
+    """The wire half of `knows`: in the request."""
+    for name in listed(asked.wanted):
+        yield from _knows_findings(asked.transcript, asked.turn, name, wire_only=True)
+
+
+def not_knows(asked: Asked) -> Iterator[Finding]:
+    """No value of any of the facts is in the request, nor in the reply."""
+    for name in listed(asked.wanted):
+        yield from _not_knows_findings(asked.transcript, asked.turn, name)
+
+
+def _knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wire_only: bool) -> Iterator[Finding]:
     fact = transcript.scenario.facts[name]
     values = values_for(transcript, record, fact)
     found = outcome(record.text, values)
@@ -93,8 +115,7 @@ def knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wir
         yield _knows(record, "reply", message, values.current, shown(record.text), advice=intact)
 
 
-def not_knows_findings(transcript: Transcript, record: TurnRecord, name: str) -> Iterator[Finding]:
-    """`not: {knows: f}`: no value of the slot is in the request, nor in the reply."""
+def _not_knows_findings(transcript: Transcript, record: TurnRecord, name: str) -> Iterator[Finding]:
     fact = transcript.scenario.facts[name]
     sent = record.sent()
     for value in fact.answers:

@@ -4,26 +4,27 @@ from collections.abc import Iterator
 
 from convtest.checks.histories import Seen, follow, request_blocks
 from convtest.checks.replies import listed
-from convtest.checks.result import Finding, at_step
+from convtest.checks.result import Asked, Finding, at_step
 from convtest.checks.sent import summary
-from convtest.scenario.grammar import ExpectShape, HistoryShape
+from convtest.scenario.grammar import HistoryShape
 from convtest.transcript import StepRecord, Transcript
 
 
-def history_findings(transcript: Transcript, record: StepRecord, expect: ExpectShape) -> Iterator[Finding]:
+def history(asked: Asked) -> Iterator[Finding]:
     """Judged on the step's own request for a turn, else on the next request of the session."""
-    if expect.history is None or record.error:
+    transcript, record, wanted = asked.transcript, asked.record, asked.wanted
+    if record.error:
         return
     seen = _next_request(transcript, record)
     if seen is None:
         if record.wire == "history" and transcript.missed() is None:
             message = "no request follows in which the history could be seen"
             advice = "add a turn of this session after it"
-            yield at_step(record, "history", None, message, expected=str(expect.history), seen="none", advice=advice)
+            yield at_step(record, "history", None, message, expected=str(wanted), seen="none", advice=advice)
         return
-    if isinstance(expect.history, HistoryShape):
-        yield from _details(record, expect.history, seen)
-    elif expect.history == "intact":
+    if isinstance(wanted, HistoryShape):
+        yield from _details(record, wanted, seen)
+    elif wanted == "intact":
         yield from _intact(transcript, record, seen)
     else:
         earlier = [block for block in request_blocks(seen.sent) if seen.record.turn.prompt.strip() not in block.text]

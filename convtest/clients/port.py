@@ -8,8 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from convtest.clients.options import Wanted
 from convtest.clock import Clock, RealClock
+from convtest.config import Profile
 from convtest.events import ErrorCode, Event
 from convtest.policy import Policy
+from convtest.wire.messages_api import PATH
 
 
 class SessionError(Exception):
@@ -112,7 +114,8 @@ class Kind:
     """One kind of session client. `options` are the keys it takes, None for any."""
 
     name: str
-    factory: Factory
+    factory_of: Callable[[Profile, Path], Factory]
+    """What opens sessions for a profile of this kind, in the project's folder. Raises ConfigError or ClientError."""
     options: frozenset[str] | None
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
     """What those of its options must be whose values are its own business and not its API's."""
@@ -122,6 +125,8 @@ class Kind:
     base_url: str = ""
     base_path: str = ""
     """What base URLs of its API end in by convention."""
+    path: str = PATH
+    """Where its API takes conversations."""
     gateway: bool = False
     """It asks the model from another process: its requests go to the gateway."""
     api_key_env: str = "ANTHROPIC_API_KEY"

@@ -6,8 +6,10 @@ from typing import Any
 
 from convtest.events import Usage
 
+SOURCE = "https://platform.claude.com/docs/en/about-claude/pricing"
 AS_OF = "2026-10-10"
-"""The day this table was taken from https://platform.claude.com/docs/en/about-claude/pricing."""
+"""The day this table was taken from `SOURCE`. Models that are missing there are in the catalogue of the CLI that
+claude-agent-sdk 0.2.186 bundles, whose prices these are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +20,25 @@ class Price:
     output: float
     cache_read: float
     cache_write: float
+    long_prompt: "Price | None" = None
+    """What all tokens of a request cost whose prompt has more than `LONG_PROMPT` tokens."""
 
 
-def _standard(input: float, output: float, cache_read: float | None = None) -> Price:
-    return Price(input, output, input * 0.1 if cache_read is None else cache_read, input * 1.25)
+LONG_PROMPT = 100_000
+"""Tokens."""
+
+
+def _standard(input: float, output: float, cache_read: float | None = None, above: "Price | None" = None) -> Price:
+    return Price(input, output, input * 0.1 if cache_read is None else cache_read, input * 1.25, above)
 
 
 PRICES: Mapping[str, Price] = {
+    "claude-fable-5-2": _standard(8, 40, 0.2),
     "claude-fable-5-1": _standard(10, 50, 0.25),
     "claude-fable-5": _standard(10, 50),
+    "claude-mythos-5-2": _standard(8, 40, 0.2),
+    "claude-mythos-5-1": _standard(10, 50, 0.25),
+    "claude-mythos-5": _standard(10, 50),
     "claude-opus-5-5": _standard(4, 20, 0.2),
     "claude-opus-5": _standard(5, 25),
     "claude-opus-4-8": _standard(5, 25),
@@ -40,17 +52,23 @@ PRICES: Mapping[str, Price] = {
     "claude-sonnet-4-6": _standard(3, 15),
     "claude-sonnet-4-5": _standard(3, 15),
     "claude-sonnet-4-0": _standard(3, 15),
+    "claude-3-7-sonnet": _standard(3, 15),
+    "claude-3-5-sonnet": _standard(3, 15),
+    "claude-haiku-5-5": _standard(0.1, 0.5, above=_standard(0.5, 2.5)),
     "claude-haiku-4-5": _standard(1, 5),
     "claude-3-5-haiku": _standard(0.8, 4),
 }
-"""By model family. Models whose price depends on the length of the prompt are left out: their cost is unknown here."""
+"""By model family."""
 
 
 def usd(model: str, usage: Usage, overrides: Mapping[str, Any] | None = None) -> float | None:
-    """The cost in USD, or None for a model without a price; dated names (`-20251001`) count as their family."""
+    """The cost of one request in USD, or None for a model without a price; dated names (`-20251001`) count as their
+    family."""
     price = _find(model, overrides or {})
     if price is None:
         return None
+    if price.long_prompt is not None and usage.prompt_tokens > LONG_PROMPT:
+        price = price.long_prompt
     return (
         usage.input_tokens * price.input
         + usage.output_tokens * price.output

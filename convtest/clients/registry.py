@@ -1,7 +1,5 @@
 """From a client profile to what opens sessions."""
 
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -14,14 +12,13 @@ from convtest.clients.messages import chat_completions
 from convtest.clients.messages import client as messages
 from convtest.clients.options import unfit
 from convtest.clients.port import Factory, Kind, Made, Opening
-from convtest.config import PROFILE_KEYS, Config, Profile, prices_of, upstream_of
+from convtest.config import PROFILE_KEYS, Config, Profile, upstream_of
 from convtest.config import SIMULATOR as SIMULATOR
 from convtest.errors import ConfigError, did_you_mean
 from convtest.policy import policy_over
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (messages.KIND, chat_completions.KIND, claude.KIND, python.KIND, command.KIND, sse.KIND)
-}
+_MODULES = (messages, chat_completions, claude, python, command, sse)
+KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
 
 
 def make(config: Config, name: str) -> Made:
@@ -32,8 +29,8 @@ def make(config: Config, name: str) -> Made:
     upstream = profile.upstream or kind.base_url
     return Made(
         profile=name,
-        factory=_factory(config, profile, kind),
-        options={**profile.options, **({"prices": config.prices} if config.prices else {})},
+        factory=_requiring(profile, kind, kind.factory_of(profile, config.root)),
+        options=profile.options,
         wire=profile.wire or kind.wire,
         base_url=kind.base_url if upstream == SIMULATOR else upstream,
         upstream=upstream,
@@ -48,29 +45,26 @@ def make(config: Config, name: str) -> Made:
     )
 
 
+def path_of(config: Config, name: str) -> str:
+    """Where the API of the profile's kind takes conversations."""
+    return _kind(config.profile(name)).path
+
+
+def key_names(config: Config) -> list[str]:
+    """The environment variables that hold keys of the profiles' models."""
+    kinds = {name: kind.api_key_env for name, kind in KINDS.items()}
+    return [profile.api_key_env or kinds.get(profile.kind, "") for profile in config.clients.values()]
+
+
 def _missing(kind: Kind) -> str:
     absent = kind.needs and find_spec(kind.needs) is None
     return f"pip install 'convtest[{kind.extra}]'" if absent else ""
 
 
-def _factory(config: Config, profile: Profile, kind: Kind) -> Factory:
-    if kind is command.KIND:
-        if not profile.command:
-            help = 'such as command = ["node", "agent.js"]'
-            raise ConfigError("command is missing", where=profile.where, help=help)
-        return command.factory_of(profile.command, config.root)
-    if kind is not python.KIND:
-        return _requiring(profile, kind) if kind.required else kind.factory
-    factory = python.factory_of(profile.target, client=profile.name)
-    if profile.own_process:
-        hosted = [sys.executable, "-m", "convtest.clients.command.hosting", str(profile.target)]
-        paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        return command.factory_of(hosted, config.root, paths)
-    return factory
-
-
-def _requiring(profile: Profile, kind: Kind) -> Factory:
+def _requiring(profile: Profile, kind: Kind, factory: Factory) -> Factory:
     """Looks when a session is opened: fixtures and scenarios give options too."""
+    if not kind.required:
+        return factory
 
     def opened(opening: Opening) -> Any:
         for option in kind.required:
@@ -79,7 +73,7 @@ def _requiring(profile: Profile, kind: Kind) -> Factory:
                     f"add it there, or give it as an option by the fixture convtest_client_options: {{{option!r}: …}}"
                 )
                 raise ConfigError(f"{option} is missing", where=profile.where, help=help)
-        return kind.factory(opening)
+        return factory(opening)
 
     return opened
 
@@ -92,6 +86,9 @@ def _kind(profile: Profile) -> Kind:
 
 def _check_options(profile: Profile, kind: Kind) -> None:
     for option in profile.options:
+        if option == "prices":
+            help = "a model costs every client the same: write them in [tool.convtest.prices]"
+            raise ConfigError("prices do not belong to a profile", where=profile.where, help=help)
         if kind.options is not None and option not in kind.options:
             raise ConfigError(
                 f"unknown option {option!r} for a {kind.name} client",
@@ -100,8 +97,6 @@ def _check_options(profile: Profile, kind: Kind) -> None:
             )
     for what in unfit(profile.options, kind.wanted):
         raise ConfigError(what, where=profile.where)
-    if kind.options is not None and "prices" in profile.options:
-        prices_of(profile.options["prices"], profile.where)
 
 
 def overridden(config: Config, options: Mapping[str, Any] | None, upstream: str | None) -> Config:

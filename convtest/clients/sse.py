@@ -16,9 +16,7 @@ from convtest.events import Ended, Event, TextDelta, TurnEnd
 from convtest.wire import lanes
 from convtest.wire.sse import ServerEvent, SSEParser
 
-OPTIONS = frozenset(
-    {"url", "method", "headers", "body", "text", "event", "done", "session", "error", "read_timeout", "prices"}
-)
+OPTIONS = frozenset({"url", "method", "headers", "body", "text", "event", "done", "session", "error", "read_timeout"})
 _WANTED = {
     **dict.fromkeys(("url", "method", "text", "event", "done", "session", "error"), TEXT),
     "headers": TABLE_OF_TEXTS,
@@ -207,7 +205,7 @@ def _refused(status: int, body: bytes) -> TurnEnd:
 
 KIND = Kind(
     name="sse",
-    factory=SSEClient,
+    factory_of=lambda profile, root: SSEClient,
     options=OPTIONS,
     wanted=_WANTED,
     required=("url",),

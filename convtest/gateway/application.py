@@ -5,7 +5,6 @@ run's token is demanded, foreign Host headers and browsers are refused: whoever 
 """
 
 import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from convtest.gateway.gate import PARTING, Gate, awaits_events
-from convtest.gateway.server import CONNECTION, HOST, Connection, Server, listening_socket
+from convtest.gateway.server import CONNECTION, HOST, Connection, Door, Server, listening_socket
 from convtest.wire import messages_api, openai_apis
 from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.lanes import MODEL_PATHS
@@ -76,8 +75,7 @@ class Gateway:
         outlet: Callable[[str | None, str], Outlet],
         *,
         item: str,
-        token: str = "",
-        listening: socket.socket | None = None,
+        door: Door = Door(),  # noqa: B008  it is frozen
         refused: Callable[[str], None] = lambda host: None,
         knows: Callable[[str], bool] = lambda session: True,
     ) -> None:
@@ -86,8 +84,8 @@ class Gateway:
         self._tap = tap
         self._outlet = outlet
         self._item = quote(item, safe="")
-        self.token = token or f"convtest-{secrets.token_hex(16)}"
-        self._server = Server(self, listening or listening_socket(), refused)
+        self.token = door.token or f"convtest-{secrets.token_hex(16)}"
+        self._server = Server(self, door.listening() or listening_socket(), refused)
         self._outward = Outward(_TIMEOUTS)
         self._streams: dict[str | None, set[Any]] = {}
 

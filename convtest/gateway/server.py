@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +42,15 @@ def listening_socket(port: int = 0) -> socket.socket:
         made.close()
         raise
     return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where a gateway listens and what it demands, where somebody was told so before it is opened."""
+
+    token: str = ""
+    """Empty: one of its own."""
+    listening: Callable[[], socket.socket | None] = lambda: None
 
 
 class Connection(HttpToolsProtocol):

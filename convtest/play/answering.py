@@ -1,110 +1,149 @@
-"""Who answers what is sent, by which clock and within which limit; the same for scenarios and for ordinary tests."""
+"""The arrangement of one item: who answers, with which clock, gateway and environment, and where it is kept."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from convtest.cassettes.player import Player
-from convtest.clients.prices import usd
-from convtest.clock import Clock, RealClock, UnpacedClock, VirtualClock
-from convtest.play.prepare import Mode
+from convtest.clients.registry import SIMULATOR, key_names
+from convtest.errors import ConfigError, NetworkBlocked
+from convtest.gateway.application import Gateway, Outlet, public_url
+from convtest.play.cast import Cast
+from convtest.play.children import environment
+from convtest.play.keeping import Keeping
+from convtest.play.prepare import Prepared
+from convtest.play.sources import Answering, at_a_point, source_of
+from convtest.play.surroundings import Environment, Surroundings
+from convtest.play.sweeping import in_pieces
+from convtest.simulator.source import Simulator, prompts_of, scripts_of, slots_of
 from convtest.wire.faults import Faulty
-from convtest.wire.interaction import Chunk, Interaction
-from convtest.wire.spending import Spending
-from convtest.wire.tap import Answer, OpenTurn, Source, Via
+from convtest.wire.interaction import Interaction
+from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answering:
-    """The source of one item, its clock, and what counts the cost where there is a limit."""
+class Arrangement:
+    """What one item is played with."""
 
-    source: Source
-    clock: Clock
-    spending: Spending | None = None
-
-    @property
-    def player(self) -> Player | None:
-        source = self.source.player if isinstance(self.source, _Point) else self.source
-        return source if isinstance(source, Player) else None
-
-    def settle(self) -> None:
-        """Count the cost of the last answer: nothing more will be asked."""
-        if self.spending is not None:
-            self.spending.settle()
+    surroundings: Surroundings
+    player: Player | None
+    settle: Callable[[], None]
+    """To be called when nothing more will be asked."""
+    offline: bool
+    attempts: list[NetworkBlocked]
+    """What tried to leave this machine while nothing may, here and in other processes."""
+    keeping: Keeping | None
+    """None where nothing is recorded."""
 
 
-def answering(
-    mode: Mode,
-    upstream: Source,
-    recorded: Sequence[Interaction],
-    *,
-    replays: bool,
-    simulated: bool,
-    command: str,
-    prices: Mapping[str, Any],
-    elsewhere: bool = False,
-) -> Answering:
-    """`replays`: nothing goes beyond what is recorded. Time is virtual unless somebody wants to see it pass, or what
-    is asked is real (not `simulated`), or the clients wait in processes of their own (`elsewhere`)."""
-    paced: Clock = RealClock(mode.speed) if mode.speed else _idle_clock(elsewhere)
-    if replays:
-        return Answering(source=Player(recorded, command=command), clock=paced)
-    spending = None
-    if mode.purse is not None:
-        upstream = spending = Spending(upstream, mode.purse, usd, prices)
-    clock = paced if simulated else RealClock()
-    if recorded:
-        player = Player(recorded, command=command, beyond=upstream, pace=paced)
-        return Answering(source=player, clock=clock, spending=spending)
-    return Answering(source=upstream, clock=clock, spending=spending)
+def arranged(prepared: Prepared, folder: Path) -> Arrangement:
+    """Everything that playing the item in `folder` takes. Raises ConfigError where it cannot be had."""
+    offline = prepared.source in {"replayed", "simulated", "swept"} or prepared.simulated
+    cast = Cast(prepared.scenario, prepared.make)
+    answers = _answering(prepared, cast)
+    tap = Tap(answers.source, answers.clock, prepared.scrubber, prepared.config.volatile)
+    attempts: list[NetworkBlocked] = []
+    gateway = _gateway(prepared, cast, tap, attempts) if prepared.needs_gateway else None
+    surroundings = Surroundings(cast=cast, tap=tap, folder=folder)
+    if gateway is not None:
+        made = _environment(prepared, gateway, folder, offline)
+        surroundings = Surroundings(cast=cast, tap=tap, folder=folder, gateway=gateway, environment=made)
+    return Arrangement(
+        surroundings=surroundings,
+        player=answers.player,
+        settle=answers.settle,
+        offline=offline,
+        attempts=attempts,
+        keeping=_keeping(prepared) if prepared.source == "recorded" else None,
+    )
 
 
-def _idle_clock(elsewhere: bool) -> Clock:
-    return UnpacedClock() if elsewhere else VirtualClock()
+def _keeping(prepared: Prepared) -> Keeping:
+    return Keeping(
+        scenario=prepared.scenario,
+        cassette=prepared.cassette,
+        before=prepared.recorded,
+        resumed=prepared.mode.resume,
+        scrubber=prepared.scrubber,
+    )
 
 
-def at_a_point(
-    recorded: Sequence[Interaction],
-    beyond: Source,
-    *,
-    turn: int,
-    command: str,
-    chunks_of: Callable[[Interaction], Sequence[Chunk]],
-    elsewhere: bool,
-) -> Answering:
-    """The base's recording up to the point in the swept turn; what is asked after it, `beyond` answers."""
+def _gateway(prepared: Prepared, cast: Cast, tap: Tap, attempts: list[NetworkBlocked]) -> Gateway:
+    """The gateway of an item with clients elsewhere. What they try to reach through it as a proxy is an attempt."""
+    if prepared.mode.backend != "asyncio":
+        raise ConfigError("the gateway runs on asyncio", where="--convtest-backend", help="leave the option out")
 
-    def leaves(now: OpenTurn | None) -> bool:
-        return not recorded or now is None or now.number > turn or now.disturbed() or bool(now.met)
+    def outlet(lane: str | None, path: str) -> Outlet:
+        made = cast.made(lane)
+        if made.upstream == SIMULATOR:
+            return Outlet(base_url=public_url(path))
+        key = os.environ.get(made.api_key_env, "")
+        return Outlet(base_url=made.upstream, api_key=key, pass_through=prepared.source in {"live", "recorded"})
 
-    until = [one for one in recorded if one.turn is None or one.turn <= turn]
-    player = Player(until, command=command, beyond=beyond, leaves=leaves, again=True, chunks_of=chunks_of)
-    return Answering(source=_Point(player, turn if recorded else 0), clock=_idle_clock(elsewhere))
+    return Gateway(
+        tap,
+        outlet,
+        item=prepared.scenario.name,
+        door=prepared.door,
+        knows=lambda session: session in cast,
+        refused=lambda host: attempts.append(NetworkBlocked(host=host, item=prepared.node)),
+    )
 
 
-class _Point:
-    """Breaks answers from the swept turn on; before it a recording holds what its faults made of them."""
+def _environment(prepared: Prepared, gateway: Gateway, folder: Path, offline: bool) -> Environment:
+    def made(session: str, own: Mapping[str, str]) -> Mapping[str, str]:
+        return environment(
+            gateway,
+            session,
+            home=folder / "home",
+            offline=offline,
+            allow_hosts=prepared.config.allow_hosts,
+            own=own,
+            keys=key_names(prepared.config),
+        )
 
-    def __init__(self, player: Player, turn: int) -> None:
-        self.player = player
-        self._faulty = Faulty(player)
-        self._turn = turn
+    return made
+
+
+def _answering(prepared: Prepared, cast: Cast) -> Answering:
+    point, upstreams = prepared.scenario.point, _Upstreams(prepared, cast)
+    if point is not None:
+        return at_a_point(
+            prepared.recorded,
+            upstreams,
+            turn=point.turn,
+            command=prepared.record_command,
+            chunks_of=in_pieces(prepared.scenario, prepared.recorded, exact=prepared.needs_gateway),
+            elsewhere=prepared.needs_gateway,
+        )
+    return source_of(
+        prepared.mode,
+        Faulty(upstreams),
+        prepared.recorded,
+        replays=prepared.source == "replayed",
+        simulated=prepared.simulated,
+        command=prepared.record_command,
+        elsewhere=prepared.needs_gateway,
+    )
+
+
+class _Upstreams:
+    """The real upstream or the simulator, as the client of each lane has it."""
+
+    def __init__(self, prepared: Prepared, cast: Cast) -> None:
+        scenario = prepared.scenario
+        self._cast = cast
+        self._simulator = Simulator(slots_of(scenario), scripts_of(scenario), prompts_of(scenario))
+        self._upstream = Upstream()
+        self._swept = prepared.source == "swept"
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
-        broken = turn is not None and turn.number >= self._turn
-        return await (self._faulty if broken else self.player).answer(interaction, turn, via)
-
-
-def as_recorded(interactions: Iterable[Interaction]) -> list[Interaction]:
-    """What is to be written: whatever was replayed on the way keeps the times of its recording. What our own limit kept
-    from being sent was never asked."""
-    found = [one for one in interactions if one.trouble is None]
-    for one in found:
-        if one.recorded is not None and one.ended is not None:
-            one.first_byte, one.chunks = one.recorded.first_byte, one.recorded.chunks
-    return found
-
-
-def is_unchanged(interactions: Sequence[Interaction], recorded: Sequence[Interaction]) -> bool:
-    """All of it was replayed, and all that there was: writing it again would change nothing."""
-    return len(interactions) == len(recorded) and all(one.recorded is not None for one in interactions)
+        made = self._cast.made(interaction.lane)
+        if made.upstream == SIMULATOR and made.gateway and not self._simulator.knows(interaction.request.url):
+            return self._simulator.unknown(interaction, via)
+        stands_in = made.upstream == SIMULATOR or self._swept
+        simulated = stands_in and self._simulator.knows(interaction.request.url)
+        # What the simulator does not speak is sent on for real, where the network block meets it.
+        chosen: Source = self._simulator if simulated else self._upstream
+        return await chosen.answer(interaction, turn, via)

@@ -12,7 +12,8 @@ from anyio.abc import TaskGroup
 from convtest.clients.port import Factory, Opening, SessionClient, SessionError
 from convtest.errors import ConvtestError, raised_at
 from convtest.events import Event, TurnEnd, kind_of
-from convtest.scenario.model import Disturbance, Turn
+from convtest.play.disturbing import Plan
+from convtest.scenario.model import Turn
 from convtest.transcript import Refusal, StepRecord, TurnRecord
 from convtest.wire import lanes
 from convtest.wire.tap import OpenTurn, Tap
@@ -143,7 +144,7 @@ class LiveSession:
         self, step: Turn, record: TurnRecord, during: Callable[[], Awaitable[None]], *, asks: bool
     ) -> None:
         assert self.client is not None
-        plan = _Plan(step, self.drop, during)
+        plan = Plan(step, self.drop, during)
         turn = OpenTurn(
             number=step.index,
             due=plan.due,
@@ -170,7 +171,7 @@ class LiveSession:
             record.total_ms = self._tap.clock.now() - started
             record.unreached = [*plan.pending, *(one for one in turn.faults if one not in turn.met)]
 
-    async def _read(self, record: TurnRecord, plan: "_Plan", started: float) -> None:
+    async def _read(self, record: TurnRecord, plan: "Plan", started: float) -> None:
         assert self.client is not None
         events = self.client.receive_response()
         async with AsyncExitStack() as closing:
@@ -244,63 +245,3 @@ def _seen(event: Event) -> str:
         return f"turn end ({event.ended})"
     words = getattr(event, "text", None) or getattr(event, "name", "")
     return f"{kind_of(event).replace('_', ' ')} {str(words)[:60]!r}"
-
-
-class _Plan:
-    """What is still to be done to the client in one turn: interrupts, a kill, a disconnect."""
-
-    def __init__(self, step: Turn, drop: Callable[[], None], during: Callable[[], Awaitable[None]]) -> None:
-        self.pending = [one for one in step.disturbances if not one.on_the_wire]
-        self.pending += [step.during] if step.during is not None else []
-        self._drop = drop
-        self._during = during
-        self.done = False
-        """Something has been done to the client in this turn."""
-
-    def due(self) -> bool:
-        return bool(self.pending)
-
-    def description(self) -> str:
-        return " and ".join(str(one) for one in self.pending)
-
-    def reachable(self, kinds: list[str]) -> bool:
-        return any(_reached(one, kinds) for one in self.pending)
-
-    def wants_request(self) -> bool:
-        return any(one.after == 0 for one in self.pending)
-
-    async def act_at(self, point: str, client: SessionClient) -> None:
-        for one in [one for one in self.pending if one.at == point]:
-            await self._act(one, client)
-
-    async def act_when_out(self, turn: OpenTurn, client: SessionClient) -> None:
-        await turn.request_out.wait()
-        for one in [one for one in self.pending if one.after == 0]:
-            await self._act(one, client)
-        if turn.early is not None:
-            turn.early.set()
-
-    async def act_after(self, events: list[Event], client: SessionClient) -> None:
-        kinds = [kind_of(event) for event in events]
-        for one in [one for one in self.pending if one.after != 0 and _reached(one, kinds)]:
-            await self._act(one, client)
-
-    async def _act(self, one: Disturbance, client: SessionClient) -> None:
-        self.pending.remove(one)
-        self.done = self.done or one.do not in {"during", "fork"}
-        match one.do:
-            case "during" | "fork":
-                await self._during()
-            case "interrupt":
-                await client.interrupt()
-            case "disconnect" | "resume":
-                await client.disconnect()
-                self._drop()
-            case "kill":
-                self._drop()
-
-
-def _reached(one: Disturbance, kinds: list[str]) -> bool:
-    if one.after is not None:
-        return len(kinds) >= one.after
-    return bool(kinds) if one.at == "first_event" else one.at in kinds

@@ -2,38 +2,22 @@
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from socket import socket
-from typing import Literal
 
-from convtest.cassettes import store
 from convtest.cassettes.scrubbing import Scrubber, secret_values
+from convtest.cassettes.store import Cassette
 from convtest.clients.port import Made
-from convtest.clients.registry import KINDS, SIMULATOR, make, unknown_options
+from convtest.clients.registry import KINDS, SIMULATOR, key_names, make, unknown_options
 from convtest.config import Config
 from convtest.errors import ClientError, NoCassette, did_you_mean
+from convtest.gateway.server import Door
+from convtest.play.mode import Mode
 from convtest.scenario.model import Scenario
 from convtest.transcript import SourceName
 from convtest.wire.interaction import Interaction
-from convtest.wire.spending import Purse
-
-RecordMode = Literal["none", "once", "new_episodes", "all"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mode:
-    """How items are to be played; `speed` 0 waits for nothing, 1 is the recorded pace."""
-
-    record: RecordMode = "none"
-    live: bool = False
-    speed: float = 0.0
-    resume: bool = False
-    """Go on with a recording that broke off."""
-    purse: Purse | None = None
-    backend: str = "asyncio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,30 +29,17 @@ class Prepared:
     mode: Mode
     source: SourceName
     make: Callable[[str], Made]
-    cassette: Path
+    cassette: Cassette
     recorded: tuple[Interaction, ...]
     simulated: bool
     """All upstreams are the simulator."""
     scrubber: Scrubber
-
-    listening: Callable[[], socket | None] = lambda: None
-    """A socket for the gateway, where an application was given its address before the item began."""
-    token: str = ""
-    """The run's token, where an application was given it before."""
+    door: Door = field(default_factory=Door)
+    """The gateway's, where an application was told of it before the item began."""
 
     @property
     def needs_gateway(self) -> bool:
-        names = {spec.client for spec in self.scenario.sessions.values()} | {self.scenario.client}
-        return any(self.make(name).gateway for name in names)
-
-    def missing(self) -> tuple[str, str] | None:
-        """(the first client that lacks something, what to install)."""
-        names = {spec.client for spec in self.scenario.sessions.values()} | {self.scenario.client}
-        return next(((name, what) for name in sorted(names) if (what := self.make(name).missing)), None)
-
-    def made_of(self, session: str | None, clients: Mapping[str, tuple[str, object]]) -> Made:
-        """What the session is opened with, by `clients`, which the play keeps; the scenario's client for any other."""
-        return self.make(clients.get(session or "", (self.scenario.client, {}))[0])
+        return any(self.make(name).gateway for name in client_names(self.scenario))
 
     @property
     def node(self) -> str:
@@ -77,12 +48,13 @@ class Prepared:
 
     @property
     def record_command(self) -> str:
-        return self.first_record_command.replace("convtest record", "convtest record --mode all", 1)
+        """What records the item anew."""
+        return self.cassette.command
 
-    @property
-    def first_record_command(self) -> str:
-        """Where there is no cassette yet."""
-        return record_command(self.config, self.scenario)
+
+def client_names(scenario: Scenario) -> list[str]:
+    """The profiles that the scenario's sessions are played with."""
+    return sorted({spec.client for spec in scenario.sessions.values()} | {scenario.client})
 
 
 def cassette_path(config: Config, scenario: Scenario) -> Path:
@@ -94,6 +66,13 @@ def cassette_path(config: Config, scenario: Scenario) -> Path:
     return config.cassettes / below / f"{scenario.recording}.yaml"
 
 
+def cassette_of(config: Config, scenario: Scenario) -> Cassette:
+    """The scenario's cassette, or that of the one it is a point of."""
+    path = cassette_path(config, scenario)
+    anew = record_command(config, scenario).replace("convtest record", "convtest record --mode all", 1)
+    return Cassette(path, config.shown(path), anew)
+
+
 def record_command(config: Config, scenario: Scenario) -> str:
     """What records the scenario where there is no cassette yet."""
     return f"convtest record {shlex.quote(f'{config.shown(scenario.file)}::{scenario.recording}')}"
@@ -101,87 +80,60 @@ def record_command(config: Config, scenario: Scenario) -> str:
 
 def base_recording(config: Config, scenario: Scenario) -> tuple[Interaction, ...]:
     """What the cassette of a scenario, or of the one it is a point of, holds; nothing where there is none."""
-    path = cassette_path(config, scenario)
-    if not path.is_file():
+    cassette = cassette_of(config, scenario)
+    if not cassette.is_there:
         return ()
-    state = path.stat()
-    anew = record_command(config, scenario).replace("convtest record", "convtest record --mode all", 1)
-    return _read_once(path, (state.st_mtime_ns, state.st_size), config.shown(path), anew, config.volatile)
+    state = cassette.path.stat()
+    return _read_once(cassette, (state.st_mtime_ns, state.st_size), config.volatile)
 
 
 @lru_cache(maxsize=4)
-def _read_once(
-    path: Path, state: tuple[int, int], shown: str, command: str, volatile: frozenset[str]
-) -> tuple[Interaction, ...]:
+def _read_once(cassette: Cassette, state: tuple[int, int], volatile: frozenset[str]) -> tuple[Interaction, ...]:
     """Hundreds of points play one cassette; none of them changes it."""
-    recorded = store.load(path, shown=shown, command=command)
-    for interaction in recorded:
-        interaction.volatile = volatile
-    return tuple(recorded)
+    return tuple(cassette.load(volatile))
 
 
-def _at_point(
-    config: Config, scenario: Scenario, mode: Mode, making: Callable[[str], Made], simulated: bool
-) -> Prepared:
-    return Prepared(
-        scenario=scenario,
-        config=config,
-        mode=mode,
-        source="swept",
-        make=making,
-        cassette=cassette_path(config, scenario),
-        recorded=base_recording(config, scenario),
-        simulated=simulated,
-        scrubber=scrubber_of(config),
-    )
-
-
-def prepare(config: Config, scenario: Scenario, mode: Mode) -> Prepared:
+def prepare(config: Config, scenario: Scenario, mode: Mode, door: Door | None = None) -> Prepared:
     """Resolve clients and cassette. Raises ConfigError, ClientError, NoCassette or UnreadableCassette."""
     making = cache(lambda name: make(config, name))
-    names = {spec.client for spec in scenario.sessions.values()} | {scenario.client}
-    made = [making(name) for name in sorted(names)]
+    made = [making(name) for name in client_names(scenario)]
     _check_options(config, scenario)
     _check_visible(scenario, making)
-    simulated = all(one.upstream == SIMULATOR for one in made)
-    path = cassette_path(config, scenario)
+    cassette = cassette_of(config, scenario)
     for one in made:
-        _check_key(one, mode, path.is_file())
-    if scenario.point is not None:
-        return _at_point(config, scenario, mode, making, simulated)
-    command = record_command(config, scenario)
-    source, read = _source(mode, path, simulated and scenario.cassette is None)
-    if scenario.cassette is not None and not mode.live:
-        source, read = "replayed", True
-    if source == "replayed" and not path.is_file():
-        partial = store.partial_of(path)
-        left = config.shown(partial) if partial.is_file() else ""
-        raise NoCassette(cassette=config.shown(path), command=command, partial=left)
-    anew = command.replace("convtest record", "convtest record --mode all", 1)
-    if mode.resume and source == "recorded" and store.partial_of(path).is_file():
-        path_read, read = store.partial_of(path), True
-    else:
-        path_read = path
-    recorded = store.load(path_read, shown=config.shown(path_read), command=anew) if read else []
-    for interaction in recorded:
-        interaction.volatile = config.volatile
+        _check_key(one, mode, cassette.is_there)
+    simulated = all(one.upstream == SIMULATOR for one in made)
+    source, recorded = _recorded(config, scenario, mode, simulated)
     return Prepared(
         scenario=scenario,
         config=config,
         mode=mode,
         source=source,
         make=making,
-        cassette=path,
-        recorded=tuple(recorded),
+        cassette=cassette,
+        recorded=recorded,
         simulated=simulated,
         scrubber=scrubber_of(config),
+        door=door or Door(),
     )
 
 
-def key_names(config: Config) -> list[str]:
-    """The environment variables that hold keys of the profiles' models."""
-    kinds = {name: kind.api_key_env for name, kind in KINDS.items()}
-    return [profile.api_key_env or kinds.get(profile.kind, "") for profile in config.clients.values()]
+def _recorded(
+    config: Config, scenario: Scenario, mode: Mode, simulated: bool
+) -> tuple[SourceName, tuple[Interaction, ...]]:
+    """Who answers, and what has been recorded of it."""
+    if scenario.point is not None:
+        return "swept", base_recording(config, scenario)
+    cassette = cassette_of(config, scenario)
+    source, reads = _source(mode, cassette.path, simulated and scenario.cassette is None)
+    if scenario.cassette is not None and not mode.live:
+        source, reads = "replayed", True
+    if source == "replayed" and not cassette.is_there:
+        left = cassette.partial.shown if cassette.partial.is_there else ""
+        raise NoCassette(cassette=cassette.shown, command=record_command(config, scenario), partial=left)
+    if mode.resume and source == "recorded" and cassette.partial.is_there:
+        return source, tuple(cassette.partial.load(config.volatile))
+    return source, tuple(cassette.load(config.volatile)) if reads else ()
 
 
 def scrubber_of(config: Config) -> Scrubber:
@@ -209,10 +161,15 @@ def _source(mode: Mode, path: Path, simulated: bool) -> tuple[SourceName, bool]:
 def check(config: Config, scenario: Scenario) -> None:
     """What can be known to be wrong before playing. Raises ConfigError or ClientError."""
     making = cache(lambda name: make(config, name))
-    for name in sorted({spec.client for spec in scenario.sessions.values()} | {scenario.client}):
+    for name in client_names(scenario):
         making(name)
     _check_options(config, scenario)
     _check_visible(scenario, making)
+
+
+def missing(config: Config, scenario: Scenario) -> tuple[str, str] | None:
+    """(the first client that lacks something, what to install)."""
+    return next(((name, what) for name in client_names(scenario) if (what := make(config, name).missing)), None)
 
 
 def _check_key(made: Made, mode: Mode, there: bool) -> None:

@@ -1,20 +1,17 @@
 """Recording and replaying without a scenario: for ordinary tests that talk to a model."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from convtest.cassettes import store
 from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
-from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
+from convtest.cassettes.store import Cassette
 from convtest.errors import ConversationFailed, NoCassette
-from convtest.play.answering import answering, as_recorded, is_unchanged
+from convtest.play.mode import Mode, Rules
 from convtest.play.network import blocked
-from convtest.play.prepare import Mode
+from convtest.play.sources import Answering, as_recorded, is_unchanged, source_of
 from convtest.wire import lanes
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Tap, Upstream
@@ -46,66 +43,52 @@ class Recording:
 
 
 @contextlib.contextmanager
-def recording(
-    path: Path,
-    mode: Mode,
-    *,
-    node: str,
-    shown: str,
-    command: str,
-    allow_hosts: tuple[str, ...] = (),
-    scrubber: Scrubber = NOTHING_KNOWN,
-    volatile: frozenset[str] = frozenset(),
-    prices: Mapping[str, Any] = MappingProxyType({}),
-) -> Iterator[Recording]:
-    """Within it requests are answered from the cassette at `path`, or recorded into it.
+def recording(cassette: Cassette, mode: Mode, rules: Rules, *, node: str) -> Iterator[Recording]:
+    """Within it requests are answered from the cassette, or recorded into it; `node` is the test's id.
 
     Raises NoCassette, UnreadableCassette, RecordedElsewhere or NetworkBlocked for a wrong set-up; SpendingLimit where
     the mode's purse is empty; at the end ConversationFailed for a request that nothing recorded answers, and for a
     recorded one that was not sent.
     """
-    source_name = _source_name(mode, path.is_file())
-    with store.only_writer(path, shown=shown) if source_name == "recorded" else contextlib.nullcontext():
-        recorded = _recorded(path, mode, source_name, shown, command)
-        for one in recorded:
-            one.volatile = volatile
-        answers = answering(
-            mode,
-            Upstream(),
-            recorded,
-            replays=source_name == "replayed",
-            simulated=False,
-            command=command,
-            prices=prices,
-        )
-        made = Recording(tap=Tap(answers.source, answers.clock, scrubber, volatile), source=source_name)
-        made.verify = lambda: _verify(made, answers.player, node, command)
-        with lanes.active(made.tap), lanes.routed(made.tap, LANE):
-            with blocked(node, allow_hosts, source_name == "replayed") as attempts:
-                try:
-                    yield made
-                except Exception:
-                    made.verify()
-                    raise
-                finally:
-                    answers.settle()
-            if attempts:
-                raise attempts[0]
+    source_name = _source_name(mode, cassette.is_there)
+    with cassette.only_writer() if source_name == "recorded" else contextlib.nullcontext():
+        recorded = _recorded(cassette, mode, source_name, rules.volatile)
+        replays = source_name == "replayed"
+        answers = source_of(mode, Upstream(), recorded, replays=replays, simulated=False, command=cassette.command)
+        made = Recording(tap=Tap(answers.source, answers.clock, rules.scrubber, rules.volatile), source=source_name)
+        made.verify = lambda: _verify(made, answers.player, node, cassette.command)
+        with _played(made, answers, rules.allow_hosts, node):
+            yield made
         if made.failed:
             return
         made.verify()
-        _raise_unplayed(made, answers.player, node, command)
+        _raise_unplayed(made, answers.player, node, cassette.command)
         # That a test sends nothing is recorded too: else it would be asked for a cassette for ever.
         if source_name == "recorded" and not (recorded and is_unchanged(made.interactions, recorded)):
-            store.save(path, as_recorded(made.interactions), scrubber)
+            cassette.save(as_recorded(made.interactions), rules.scrubber)
 
 
-def _recorded(path: Path, mode: Mode, source_name: str, shown: str, command: str) -> list[Interaction]:
-    there = path.is_file()
-    if source_name == "replayed" and not there:
-        raise NoCassette(cassette=shown, command=command)
-    reads = there and not mode.live and mode.record != "all"
-    return store.load(path, shown=shown, command=command) if reads else []
+@contextlib.contextmanager
+def _played(made: Recording, answers: Answering, allow_hosts: tuple[str, ...], node: str) -> Iterator[None]:
+    """What is sent within it is the test's, and leaves this machine only where it is recorded or live."""
+    with lanes.active(made.tap), lanes.routed(made.tap, LANE):
+        with blocked(node, allow_hosts, made.source == "replayed") as attempts:
+            try:
+                yield
+            except Exception:
+                made.verify()
+                raise
+            finally:
+                answers.settle()
+        if attempts:
+            raise attempts[0]
+
+
+def _recorded(cassette: Cassette, mode: Mode, source_name: str, volatile: frozenset[str]) -> list[Interaction]:
+    if source_name == "replayed" and not cassette.is_there:
+        raise NoCassette(cassette=cassette.shown, command=cassette.command)
+    reads = cassette.is_there and not mode.live and mode.record != "all"
+    return cassette.load(volatile) if reads else []
 
 
 def _source_name(mode: Mode, there: bool) -> str:

@@ -3,21 +3,18 @@
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from convtest.clients.port import Made
 from convtest.clients.prices import usd
 from convtest.errors import MissingCapability
-from convtest.gateway.application import Gateway
 from convtest.play.live import LiveSession, Meanwhile
-from convtest.play.sessions import Clients, Environment, Sessions, Watch
+from convtest.play.sessions import Sessions, Watch
+from convtest.play.surroundings import Surroundings
 from convtest.scenario.model import Act, Scenario, Step, Turn
 from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord, ends_in
-from convtest.wire.tap import Tap
 
 
 class Runner:
@@ -26,27 +23,18 @@ class Runner:
     def __init__(
         self,
         scenario: Scenario,
+        surroundings: Surroundings,
         *,
-        make: Callable[[str], Made],
-        tap: Tap,
-        folder: Path,
         source: SourceName,
         after_turn: Callable[[Transcript], None] = lambda transcript: None,
-        gateway: Gateway | None = None,
-        environment: Environment = lambda session, own: dict(own),
-        clients: Clients | None = None,
     ) -> None:
-        self.transcript = Transcript(scenario=scenario, source=source, interactions=tap.interactions)
+        self._around = surroundings
+        self._tap = surroundings.tap
+        self.transcript = Transcript(scenario=scenario, source=source, interactions=self._tap.interactions)
         self.watch = Watch()
         self._after_turn = after_turn
-        self._gateway = gateway
         self._scenario = scenario
-        self._make = make
-        self._tap = tap
-        self._sessions = Sessions(
-            scenario, make=make, tap=tap, folder=folder, transcript=self.transcript, watch=self.watch, gateway=gateway,
-            environment=environment, clients={} if clients is None else clients,
-        )  # fmt: skip
+        self._sessions = Sessions(scenario, surroundings, self.transcript, self.watch)
         self._ids: dict[str, str] = {}
         self._saved: dict[str, list[dict[str, Any]]] = {}
 
@@ -56,8 +44,8 @@ class Runner:
         steps = list(self._scenario.steps)
         try:
             async with AsyncExitStack() as stack:
-                if self._gateway is not None:
-                    await stack.enter_async_context(self._gateway.serving())
+                if self._around.gateway is not None:
+                    await stack.enter_async_context(self._around.gateway.serving())
                 await self._play(steps)
         except BaseExceptionGroup as group:
             # The event loop finds out at the end of a session's task that a scope in it was left open, or twice.
@@ -75,18 +63,19 @@ class Runner:
                 await self._next(steps, tasks)
             await self._sessions.close_all()
         self._goes_on()  # for what the last step and the closing brought to light
-        if self._gateway is None:
+        gateway = self._around.gateway
+        if gateway is None:
             self.transcript.leftovers += [
                 f"the answer to request {one.number} of {one.lane!r}, neither read to its end nor closed"
                 for one in self._tap.left_open()
             ]
-        if self._gateway is not None:
-            self.transcript.leftovers += [f"an answer to {lane} still streams" for lane in await self._gateway.quiet()]
+        else:
+            self.transcript.leftovers += [f"an answer to {lane} still streams" for lane in await gateway.quiet()]
 
     def _write_files(self) -> None:
-        self._sessions.workspace.mkdir(parents=True, exist_ok=True)
+        self._around.workspace.mkdir(parents=True, exist_ok=True)
         for name, text in self._scenario.files.items():
-            path = self._sessions.workspace / name
+            path = self._around.workspace / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
@@ -143,10 +132,10 @@ class Runner:
         self._note(record)
 
     def _note(self, record: StepRecord) -> None:
-        client, options = self._sessions.clients.get(record.session, (self._scenario.client, {}))
-        made = self._make(client)
-        record.client, record.wire = client, str(options.get("wire", made.wire))
-        record.policy = made.policy({**made.options, **options})
+        cast = self._around.cast
+        made, options = cast.made(record.session), cast.options(record.session)
+        record.client, record.wire = made.profile, str(options.get("wire", made.wire))
+        record.policy = made.policy(options)
         if isinstance(record, TurnRecord):
             record.price = lambda model, usage: usd(model, usage, made.prices)
         if record.session_id is not None:
@@ -157,7 +146,7 @@ class Runner:
             self._after_turn(self.transcript)
 
     def _read(self, name: str) -> str | None:
-        path = self._sessions.workspace / name
+        path = self._around.workspace / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
     async def _turn(self, record: TurnRecord, tasks: TaskGroup, during: list[Step]) -> None:
@@ -210,7 +199,7 @@ class Runner:
                 await self._restore(act, record, tasks)
             case "connect":
                 await self._sessions.disconnect(act.target, record)
-                self._sessions.override(act)
+                self._around.cast.override(act)
                 await self._sessions.connect(act.target, record, tasks)
             case "disconnect":
                 live = self._sessions.open.get(act.target)
@@ -236,7 +225,7 @@ class Runner:
             self._begins_as(act)
         if record.session_id_before is None:
             record.session_id_before = known
-        self._sessions.override(act)
+        self._around.cast.override(act)
         await self._sessions.connect(act.session, record, tasks, **how)
 
     def _begins_as(self, act: Act) -> None:
@@ -250,7 +239,7 @@ class Runner:
             await self._sessions.disconnect(act.target, record)
         else:
             self._begins_as(act)
-        self._sessions.override(act)
+        self._around.cast.override(act)
         live = await self._sessions.connect(act.session, record, tasks)
         if live is not None:
             load = self._capability(live, "load_history", act)
@@ -273,14 +262,14 @@ class Runner:
         if act.kind == "save" and value is not None:
             self._saved[act.target] = list(value)
         if act.kind == "set":
-            self._sessions.override(act)
+            self._around.cast.override(act)
         if act.kind == "delete":
             await self._sessions.disconnect(act.target, record)
 
     def _capability(self, live: LiveSession, name: str, act: Act) -> Callable[..., Any]:
         found = getattr(live.client, name, None)
         if not callable(found):
-            client, _ = self._sessions.clients[act.session]
+            client = self._around.cast.client(act.session)
             raise MissingCapability(client=client, capability=name, place=act.place)
         return found  # type: ignore[no-any-return]
 

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,17 +12,13 @@ from anyio.abc import TaskGroup
 from convtest.clients.port import Made, Opening, Tool
 from convtest.clients.tools import stand_in
 from convtest.errors import MissingCapability
-from convtest.gateway.application import Gateway
 from convtest.play.live import LiveSession
-from convtest.scenario.model import Act, Scenario, Step
+from convtest.play.surroundings import Surroundings
+from convtest.scenario.model import Scenario, Step
 from convtest.transcript import ActRecord, Carried, StepRecord, Transcript
-from convtest.wire.tap import Tap
 from convtest.wire.transports import binding
 
 PLACEHOLDER_KEY = "convtest-placeholder-key"
-Clients = dict[str, tuple[str, Mapping[str, Any]]]
-"""By session: its client profile, and its options."""
-Environment = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -39,49 +34,32 @@ class Watch:
 class Sessions:
     """Which sessions are open, and how each is opened."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        make: Callable[[str], Made],
-        tap: Tap,
-        folder: Path,
-        transcript: Transcript,
-        watch: Watch,
-        gateway: Gateway | None,
-        environment: Environment,
-        clients: Clients,
-    ) -> None:
+    def __init__(self, scenario: Scenario, surroundings: Surroundings, transcript: Transcript, watch: Watch) -> None:
         self._scenario = scenario
-        self._make = make
-        self._tap = tap
+        self._surroundings = surroundings
+        self._tap = surroundings.tap
         self._transcript = transcript
         self._watch = watch
-        self._gateway = gateway
-        self._environment = environment
-        self.workspace = folder / "workspace"
-        self._store = folder / "sessions"
         self._tools: tuple[Tool, ...] = tuple(stand_in(tool) for tool in scenario.tools)
         self.open: dict[str, LiveSession] = {}
-        self.clients = clients
-        self.clients |= {spec.name: (spec.client, spec.options) for spec in scenario.sessions.values()}
 
     async def connect(self, session: str, record: StepRecord, tasks: TaskGroup, **how: Any) -> LiveSession | None:
         """Open the session with a new client; None if the client refused, which the record then says."""
-        client, options = self.clients.setdefault(session, (self._scenario.client, dict(self._scenario.options)))
-        made = self._make(client)
+        around = self._surroundings
+        options = around.cast.opened(session)
+        made = around.cast.made(session)
         opening = Opening(
             session=session,
-            options={**made.options, **options},
+            options=options,
             clock=self._tap.clock,
-            workspace=self.workspace,
-            store=self._store,
+            workspace=around.workspace,
+            store=around.store,
             tools=tuple(self._counted(tool, session) for tool in self._tools),
             leftovers=self._transcript.leftovers,
             **self._way(made, session),
             **how,
         )
-        cut = self._gateway.drop if self._gateway is not None else lambda lane: None
+        cut = around.gateway.drop if around.gateway is not None else lambda lane: None
         live = LiveSession(session, made.factory, opening, self._tap, cut=cut)
         live.start(tasks)
         self._watch.last_seen = lambda: "connecting"
@@ -107,13 +85,14 @@ class Sessions:
 
     def _way(self, made: Made, session: str) -> dict[str, Any]:
         """How the session's client reaches its model: through a transport of ours, or over the gateway's address."""
-        if made.gateway and self._gateway is not None:
+        gateway = self._surroundings.gateway
+        if made.gateway and gateway is not None:
             return {
-                "base_url": self._gateway.address(session) + made.base_path,
-                "api_key": self._gateway.token,
+                "base_url": gateway.address(session) + made.base_path,
+                "api_key": gateway.token,
                 # Loopback and plain HTTP: reading certificates would cost 20 ms for nothing.
                 "transport": binding("httpx").module.AsyncHTTPTransport(verify=False),
-                "environment": self._environment(session, made.environment),
+                "environment": self._surroundings.environment(session, made.environment),
             }
         return {
             "base_url": made.base_url,
@@ -153,9 +132,3 @@ class Sessions:
                 last = self._transcript.records[-1]
                 last.crash = last.crash or record.crash
                 last.hung = last.hung or record.hung
-
-    def override(self, act: Act) -> None:
-        client, options = self.clients.get(act.session) or self.clients.get(
-            act.target, (self._scenario.client, dict(self._scenario.options))
-        )
-        self.clients[act.session] = (client, {**options, **act.options})

@@ -12,8 +12,8 @@ from convtest.cassettes.player import Player
 from convtest.cassettes.scrubbing import Scrubber
 from convtest.clock import RealClock
 from convtest.gateway.application import Gateway, Outlet, public_url
-from convtest.gateway.server import listening_socket
-from convtest.play.answering import as_recorded
+from convtest.gateway.server import Door, listening_socket
+from convtest.play.sources import as_recorded
 from convtest.simulator.source import Simulator
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
@@ -74,7 +74,9 @@ def serve(plan: Plan, scrubber: Scrubber, recorded: list[Interaction], ready: Ca
     source: Source = player or (_Simulated() if plan.upstream == SIMULATOR else Upstream())
     keeps = plan.record is not None or player is not None
     tap = Tap(source, RealClock(plan.speed), scrubber, plan.volatile, keeps=keeps)
-    gateway = Gateway(tap, _outlet(plan, recorded), item=ITEM, token=plan.token, listening=listening_socket(plan.port))
+    listening = listening_socket(plan.port)
+    door = Door(token=plan.token, listening=lambda: listening)
+    gateway = Gateway(tap, _outlet(plan, recorded), item=ITEM, door=door)
     kept = anyio.run(_run, plan, tap, gateway, scrubber, ready)
     return Served(
         interactions=tap.interactions,

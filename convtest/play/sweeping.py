@@ -1,21 +1,18 @@
 """The points of a sweep, counted from what the base's cassette keeps of the turn, or from what is simulated in it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from convtest.clients.registry import SIMULATOR
+from convtest.clients.registry import SIMULATOR, path_of
 from convtest.config import Config
 from convtest.errors import NothingToSweep
 from convtest.play.prepare import base_recording, cassette_path, record_command
 from convtest.scenario.digest import digest
+from convtest.scenario.disturbances import BETWEEN, ON_CLIENT, ON_WIRE
 from convtest.scenario.model import Point, Scenario, Sweep, Turn
-from convtest.scenario.sweeping import BETWEEN, ON_CLIENT, ON_WIRE, point_of
+from convtest.scenario.sweeping import point_of
 from convtest.simulator.source import rehearsed
 from convtest.wire.counting import Round, rounds_of, split_at
 from convtest.wire.interaction import Chunk, Interaction, Request
-from convtest.wire.messages_api import PATH
-from convtest.wire.openai_apis import CHAT_PATH
-
-_PATHS: Mapping[str, str] = {"chat_completions": CHAT_PATH}
 
 
 def points(config: Config, base: Scenario) -> list[Scenario]:
@@ -44,10 +41,10 @@ def _rounds(config: Config, base: Scenario, turn: Turn) -> list[Round]:
             raise NothingToSweep(f"{shown} holds no answer to this turn", place=place, command=command)
         return rounds
     spec = base.sessions.get(turn.session)
-    profile = config.profile(spec.client if spec else base.client)
-    if not turn.simulate or profile.upstream != SIMULATOR:
+    client = spec.client if spec else base.client
+    if not turn.simulate or config.profile(client).upstream != SIMULATOR:
         raise NothingToSweep("of which events this turn is made is not known", place=place, command=command)
-    path = _PATHS.get(profile.kind, PATH)
+    path = path_of(config, client)
     return rounds_of([_simulated(body, number, turn, path) for number, body in enumerate(rehearsed(base, turn, path))])
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from convtest.cassettes.store import Cassette
+from convtest.play.mode import Rules
 from convtest.play.prepare import scrubber_of
 from convtest.play.recording import Recording, recording
 from convtest.plugin.state import STATE, mode_of
@@ -23,15 +25,7 @@ def recording_of(request: pytest.FixtureRequest) -> Iterator[Recording]:
     below = file.relative_to(config.root) if file.is_relative_to(config.root) else file.relative_to(file.anchor)
     path = config.cassettes / below.with_suffix("") / f"{safe_name(node.nodeid.split('::', 1)[-1])}.yaml"
     command = f"pytest --convtest-record=all {shlex.quote(node.nodeid)}"
-    with recording(
-        path,
-        mode_of(request.config),
-        node=node.nodeid,
-        shown=config.shown(path),
-        command=command,
-        allow_hosts=config.allow_hosts,
-        scrubber=scrubber_of(config),
-        volatile=config.volatile,
-        prices=config.prices,
-    ) as made:
+    cassette = Cassette(path, config.shown(path), command)
+    rules = Rules(allow_hosts=config.allow_hosts, scrubber=scrubber_of(config), volatile=config.volatile)
+    with recording(cassette, mode_of(request.config), rules, node=node.nodeid) as made:
         yield made

@@ -2,6 +2,10 @@
 
 import secrets
 import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convtest.gateway.server import Door
 
 
 class GatewayAddress:
@@ -31,9 +35,15 @@ class GatewayAddress:
         keys = {"ANTHROPIC_API_KEY": self.token, "OPENAI_API_KEY": self.token}
         return {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1", **keys}
 
-    def listening(self) -> socket.socket | None:
-        """A socket of its own for one item, where the address is in use."""
-        return self._socket.dup() if self._socket is not None else None
+    @property
+    def door(self) -> "Door | None":
+        """For one item, a socket of its own where the address is in use."""
+        kept = self._socket
+        if kept is None:
+            return None
+        from convtest.gateway.server import Door
+
+        return Door(token=self.token, listening=kept.dup)
 
     def close(self) -> None:
         if self._socket is not None:

@@ -22,8 +22,7 @@ from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
 
 if TYPE_CHECKING:
-    from convtest.play.perform import Played
-    from convtest.play.prepare import Prepared
+    from convtest.play.perform import Played, Ready
 
 
 OVERRIDABLE = ("convtest_client_options", "convtest_upstream", "convtest_scrub")
@@ -77,7 +76,7 @@ class ScenarioItem(pytest.Function):
     """One scenario with one row and one client."""
 
     scenario: Scenario
-    prepared: "Prepared"
+    ready: "Ready"
     written: Path | None
     """What its last play wrote."""
     trouble: ConvtestError | None
@@ -102,7 +101,8 @@ class ScenarioItem(pytest.Function):
 
     def setup(self) -> None:
         """Clients and cassette are resolved here, so that what is wrong with them shows as ERROR."""
-        from convtest.play.prepare import prepare
+        from convtest.play.perform import ready
+        from convtest.play.prepare import cassette_path, record_command
 
         state = self.config.stash[STATE]
         if str(state.config.root) not in sys.path:
@@ -114,26 +114,27 @@ class ScenarioItem(pytest.Function):
         # First, because fixtures may say at run time where the client finds what it talks to.
         super().setup()
         config = self._configured(state.config)
-        prepared = prepare(config, self.scenario, mode_of(self.config))
-        self._need(prepared)
-        self.prepared = replace(prepared, listening=state.gateway.listening, token=state.gateway.token)
+        self._need(config)
+        self.ready = ready(config, self.scenario, mode_of(self.config), state.gateway.door)
         if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
-            shown = state.config.shown(self.prepared.cassette)
-            raise NoCassette(cassette=shown, command=self.prepared.first_record_command)
+            shown = config.shown(cassette_path(config, self.scenario))
+            raise NoCassette(cassette=shown, command=record_command(config, self.scenario))
 
     def teardown(self) -> None:
         """pytest keeps its items to the end of the run: thousands of them must not keep their recordings too."""
-        vars(self).pop("prepared", None)
+        vars(self).pop("ready", None)
         super().teardown()
 
-    def _need(self, prepared: "Prepared") -> None:
+    def _need(self, config: Config) -> None:
         """Skips, or fails where nothing may be skipped, what needs something that is not installed."""
-        missing = prepared.missing()
-        if not missing:
+        from convtest.play.prepare import missing
+
+        found = missing(config, self.scenario)
+        if not found:
             return
         if self.config.getoption("--convtest-strict"):
-            raise ClientError("it cannot be used", client=missing[0], help=missing[1])
-        pytest.skip(f"client {missing[0]!r} needs: {missing[1]}")
+            raise ClientError("it cannot be used", client=found[0], help=found[1])
+        pytest.skip(f"client {found[0]!r} needs: {found[1]}")
 
     def _configured(self, config: Config) -> Config:
         """With what the fixtures convtest_client_options, convtest_upstream and convtest_scrub say."""
@@ -144,30 +145,29 @@ class ScenarioItem(pytest.Function):
         return replace(made, scrub=(*made.scrub, *given["convtest_scrub"]))
 
     def _is_unrecorded(self) -> bool:
-        return self.prepared.source == "simulated" and not self.config.getoption("--convtest-live")
+        return self.ready.source == "simulated" and not self.config.getoption("--convtest-live")
 
     def play(self, snapshot: SnapshotAssertion | None) -> None:
         """Play, judge, compare. Raises ConversationFailed with the report, or the ConvtestError that stopped it."""
         __tracebackhide__ = True
-        from convtest.play.perform import perform
         from convtest.reporting.failure import failure_text, headline
 
         with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
-            outcome = perform(self.prepared, Path(folder))
+            outcome = self.ready.play(Path(folder))
         self.written = outcome.written
         self._note(outcome)
         if not outcome.verdict.passed:
             text = failure_text(
                 outcome.transcript,
                 outcome.verdict,
-                node=self.prepared.node,
-                record_command=self.prepared.record_command,
+                node=self.ready.node,
+                record_command=self.ready.record_command,
             )
             if outcome.written is not None:
-                text += f"\n  recorded for review: {self.prepared.config.shown(outcome.written)}"
+                text += f"\n  recorded for review: {self._shown(outcome.written)}"
             elif outcome.transcript.source == "recorded":
                 text += "\n  nothing of this run became a cassette"
-            scrub = self.prepared.scrubber.text
+            scrub = self.ready.scrub
             raise ConversationFailed(scrub(text), headline=scrub(headline(outcome.verdict)))
         if snapshot is not None:
             self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
@@ -184,10 +184,13 @@ class ScenarioItem(pytest.Function):
         for blind in outcome.verdict.not_seen:
             self.user_properties.append(("convtest_not_seen", f"{blind.check}: {blind.why}"))
 
+    def _shown(self, path: Path) -> str:
+        return self.config.stash[STATE].config.shown(path)
+
     def _compare(self, snapshot: SnapshotAssertion, outcome: "Played") -> None:
         from convtest.reporting.snapshot import snapshot_text, source_of
 
-        text = self.prepared.scrubber.text(snapshot_text(outcome.transcript))
+        text = self.ready.scrub(snapshot_text(outcome.transcript))
         source = outcome.transcript.source
         location = Path(snapshot.extension.get_location(test_location=snapshot.test_location, index=0))
         kept = location.read_text(encoding="utf-8") if location.is_file() else None
@@ -204,14 +207,14 @@ class ScenarioItem(pytest.Function):
             raise ConversationFailed(self._snapshot_report(kept, text, location), headline="snapshot: it differs")
 
     def _snapshot_report(self, kept: str | None, text: str, location: Path) -> str:
-        shown = self.prepared.config.shown(location)
+        shown = self._shown(location)
         what = "the snapshot differs" if kept is not None else "there is no snapshot yet"
         diff = difflib.unified_diff((kept or "").splitlines(), text.splitlines(), "kept", "now", lineterm="", n=2)
         return "\n".join(
             [
                 f"{self.scenario.place.line_only}: {self.scenario.title}: {what} — {shown}",
                 *(f"  {line}" for line in diff),
-                f"  if it is meant: pytest --snapshot-update {shlex.quote(self.prepared.node)}",
+                f"  if it is meant: pytest --snapshot-update {shlex.quote(self.ready.node)}",
             ]
         )
 

@@ -11,7 +11,7 @@ from convtest.plugin.gateway import GatewayAddress
 from convtest.plugin.sweeps import Sweeps
 
 if TYPE_CHECKING:
-    from convtest.play.prepare import Mode
+    from convtest.play.mode import Mode
 
 STATE = pytest.StashKey["State"]()
 PROPERTY = "convtest"
@@ -79,13 +79,15 @@ def register_tags(config: pytest.Config, tags: tuple[str, ...]) -> None:
 
 def mode_of(config: pytest.Config) -> "Mode":
     """How items are to be played, by the command line."""
-    from convtest.play.prepare import Mode
+    from convtest.clients.prices import usd
+    from convtest.play.mode import Mode
     from convtest.wire.spending import Purse
 
     option: Any = config.getoption
     state = config.stash[STATE]
     if option("--convtest-max-usd") is not None and state.purse is None:
-        state.purse = Purse(option("--convtest-max-usd"))
+        prices = state.config.prices
+        state.purse = Purse(option("--convtest-max-usd"), lambda model, usage: usd(model, usage, prices))
     return Mode(
         resume=option("--convtest-resume"),
         purse=state.purse,

@@ -13,8 +13,10 @@ from convtest.checks.judge import judge
 from convtest.clients.port import Factory, Made
 from convtest.clock import VirtualClock
 from convtest.errors import MissingCapability, unwrapped
+from convtest.play.cast import Cast
 from convtest.play.network import blocked
 from convtest.play.runner import Runner
+from convtest.play.surroundings import Surroundings
 from convtest.reporting.failure import failure_text
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
@@ -69,7 +71,8 @@ async def check_client(
 async def _result(case: Scenario, made: Made, folder: Path) -> Result:
     clock = VirtualClock()
     tap = Tap(Simulator(slots_of(case), scripts_of(case)), clock)
-    runner = Runner(case, make=lambda name: made, tap=tap, folder=folder, source="simulated")
+    surroundings = Surroundings(cast=Cast(case, lambda name: made), tap=tap, folder=folder)
+    runner = Runner(case, surroundings, source="simulated")
     with lanes.active(tap), blocked(f"conformance.yaml::{case.id}", ()) as attempts:
         try:
             transcript = await runner.play()

@@ -11,8 +11,9 @@ from convtest.checks.kept import Kept, kept_of
 from convtest.clients.registry import SIMULATOR, make, overridden
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError, MissingCapability
-from convtest.play.perform import perform
-from convtest.play.prepare import Mode, prepare
+from convtest.play.mode import Mode
+from convtest.play.perform import ready
+from convtest.play.prepare import missing
 from convtest.scenario.loader import load
 from convtest.transcript import Transcript, TurnRecord
 
@@ -147,11 +148,10 @@ class _Plays:
         (scenario,) = load(path, shown=f"probe {name}", default_client=self._client, clients=(self._client,))
         folder = self._folder / slug
         folder.mkdir()
-        prepared = prepare(self._config, scenario, Mode())
-        if (missing := prepared.missing()) is not None:
-            raise ClientError("it cannot be used", client=self._client, help=missing[1])
+        if (lacks := missing(self._config, scenario)) is not None:
+            raise ClientError("it cannot be used", client=self._client, help=lacks[1])
         try:
-            transcript = perform(prepared, folder).transcript
+            transcript = ready(self._config, scenario, Mode()).play(folder).transcript
         except MissingCapability as error:
             return error
         told = transcript.turns()[0]

@@ -9,13 +9,11 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from convtest.events import Ended, ErrorCode
+from convtest.scenario.disturbances import Doing, FaultDoing
 
 Duration = Annotated[str | float, Meta(description="seconds, or a number with its unit: 250ms, 2s, 5m")]
 OneOrMore = str | list[str]
 Point = Literal["before_request", "first_event", "text", "thinking", "tool_use", "tool_result", "turn_end"]
-Doing = Literal[
-    "interrupt", "kill", "disconnect", "reset", "close", "stall", "malformed", "error_event", "status", "resume", "fork"
-]
 
 
 SweepAt = Literal["every event", "every change", "text", "thinking", "tool_use", "tool_result"]
@@ -159,7 +157,7 @@ class InterruptShape(Shape, frozen=True, kw_only=True):
 class FaultShape(Shape, frozen=True, kw_only=True):
     """A fault on the wire."""
 
-    do: Literal["reset", "close", "stall", "malformed", "error_event"] | None = None
+    do: FaultDoing | None = None
     after: int | None = None
     at: Point | None = None
     status: int | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convtest.errors import Place
+from convtest.scenario.disturbances import KINDS
 from convtest.scenario.grammar import BudgetShape, ExpectShape, SimulateShape, XfailShape
 from convtest.scenario.grammar import Point as PointName
 from convtest.scenario.nodes import Mapping as MappingNode
@@ -66,10 +67,6 @@ class StandIn:
     answers: tuple[Answer, ...]
 
 
-ON_THE_WIRE = frozenset({"reset", "close", "stall", "malformed", "error_event", "status"})
-"""Disturbances that the wire meets with; the others are acts on the client."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbance:
     """Something done in mid-turn: as soon as `after` events were yielded (on the wire: delivered), or at a point."""
@@ -86,7 +83,7 @@ class Disturbance:
 
     @property
     def on_the_wire(self) -> bool:
-        return self.do in ON_THE_WIRE
+        return self.do in KINDS and KINDS[self.do].on_the_wire
 
     def __str__(self) -> str:
         if self.do == "status":

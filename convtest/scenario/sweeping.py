@@ -7,6 +7,7 @@ import msgspec
 
 from convtest.errors import Place, Problem, did_you_mean
 from convtest.events import Ended
+from convtest.scenario.disturbances import SWEEPABLE, is_status, kind_of_disturbance
 from convtest.scenario.grammar import (
     TURN_KEYS,
     DisturbShape,
@@ -20,19 +21,8 @@ from convtest.scenario.model import Fact, Point, Scenario, SessionSpec, Step, Sw
 from convtest.scenario.nodes import Mapping, Node, Scalar, Sequence
 from convtest.scenario.steps import lower_steps
 
-ON_CLIENT = ("interrupt", "kill", "disconnect", "resume", "fork")
-"""At every event that the client yields."""
-ON_WIRE = ("reset", "close", "stall", "malformed", "error_event")
-"""At every event that the server sends."""
-BETWEEN = ("disconnect", "resume", "fork", "restart")
-"""Once more after the turn; `restart` is a kill and a resume, and only there."""
-SWEEPABLE = tuple(dict.fromkeys((*ON_CLIENT, *BETWEEN, *ON_WIRE)))
 NOTHING_TOLD = "Are you still there?"
 """Asked after the disturbance where no fact has been told: without a further turn nothing could be seen."""
-_LOST: list[Ended] = ["connection_lost", "interrupted", "no_response", "error"]
-_FAILED: list[Ended] = [
-    "complete", "connection_lost", "refused", "timeout", "no_response", "overloaded", "rate_limited", "error",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +102,7 @@ def _is_turn(step: StepShape) -> bool:
 
 def unknown(disturbance: str) -> tuple[str, str] | None:
     """What is wrong with it, and what to write instead; None where a turn can be swept by it."""
-    if disturbance in SWEEPABLE or (disturbance.isdigit() and 400 <= int(disturbance) <= 599):
+    if disturbance in SWEEPABLE or is_status(disturbance):
         return None
     help = f"{did_you_mean(disturbance, SWEEPABLE)} (a status of a failure goes too, such as 529)"
     return f"unknown disturbance {disturbance!r}", help
@@ -191,19 +181,12 @@ class _Maker:
 
     def _afterwards(self, point: Point) -> list[tuple[StepShape, Node]]:
         session, place = self._turn.session, self._place
-        fork = f"{session}-fork"
-        acts: dict[str, list[StepShape]] = {
-            "kill": [StepShape(resume=session)],
-            "disconnect": [StepShape(resume=session)],
-        }
-        if point.after is None:
-            acts = {
-                "disconnect": [StepShape(disconnect=session), StepShape(resume=session)],
-                "resume": [StepShape(resume=session)],
-                "restart": [StepShape(kill=session), StepShape(resume=session)],
-                "fork": [StepShape(fork=session, as_=fork)],
-            }
-        found: list[tuple[StepShape, Node]] = [(one, _node_of(one, place)) for one in acts.get(point.do, [])]
+        fork, kind = f"{session}-fork", kind_of_disturbance(point.do)
+        acts = [
+            StepShape(fork=session, as_=fork) if act == "fork" else msgspec.convert({act: session}, StepShape)
+            for act in (kind.between_acts if point.after is None else kind.afterwards)
+        ]
+        found: list[tuple[StepShape, Node]] = [(one, _node_of(one, place)) for one in acts]
         if point.do == "fork":
             found += self._asked_in(fork)
         return found + self._asked_in(session)
@@ -220,14 +203,9 @@ class _Maker:
 
 
 def _ends(point: Point) -> list[Ended]:
-    """How the disturbed turn may end; whether it may have lost or made up anything is for the invariants."""
-    if point.do == "interrupt":
-        return ["interrupted", "complete"] if point.last else ["interrupted"]
-    if point.do == "fork":
-        return ["complete"]
-    if point.do in ON_CLIENT:
-        return [*_LOST, "complete"] if point.last else _LOST
-    return _FAILED
+    kind = kind_of_disturbance(point.do)
+    at_last = point.last and kind.complete_at_last and "complete" not in kind.ends
+    return [*kind.ends, "complete"] if at_last else list(kind.ends)
 
 
 def _node_of(shape: StepShape, place: Place) -> Mapping:

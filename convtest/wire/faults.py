@@ -1,7 +1,7 @@
 """Faults on the wire: a source that answers with failures where the turn's disturbances say so."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -89,8 +89,12 @@ class _Broken:
             self._turn.faults.remove(due)
             self._turn.met.append(due)
             await self._via.clock.checkpoint()
-            return await self._do(due)
+            return await BREAKS[due.do](self)
         return self._up_to_the_fault(b"".join(self._rest) or await anext(self._chunks))
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
 
     def _is_due(self, fault: Disturbance) -> bool:
         if fault.after is not None:
@@ -116,22 +120,7 @@ class _Broken:
         self._rest = pieces
         return b"".join(passed)
 
-    async def _do(self, fault: Disturbance) -> bytes:
-        match fault.do:
-            case "reset":
-                raise WireFailure("reset", "connection reset, as the scenario asks")
-            case "close":
-                raise WireFailure("truncated", "connection closed in mid-stream, as the scenario asks")
-            case "stall":
-                return await self._stall()
-            case "malformed":
-                return MALFORMED
-            case _:
-                self._ended = True
-                error = {"type": "overloaded_error", "message": "overloaded, as the scenario asks"}
-                return b"event: error\ndata: " + msgspec.json.encode({"type": "error", "error": error}) + b"\n\n"
-
-    async def _stall(self) -> bytes:
+    async def stall(self) -> bytes:
         if self._turn.due():
             await self._via.clock.forever()
         if math.isinf(self._via.read_timeout):
@@ -140,3 +129,31 @@ class _Broken:
             await self._via.clock.forever()
         await self._via.clock.sleep(self._via.read_timeout * 1000)
         raise WireFailure("timeout", f"nothing came for {self._via.read_timeout:g} s")
+
+
+async def _reset(answer: _Broken) -> bytes:
+    raise WireFailure("reset", "connection reset, as the scenario asks")
+
+
+async def _close(answer: _Broken) -> bytes:
+    raise WireFailure("truncated", "connection closed in mid-stream, as the scenario asks")
+
+
+async def _malformed(answer: _Broken) -> bytes:
+    return MALFORMED
+
+
+async def _error_event(answer: _Broken) -> bytes:
+    answer.end()
+    error = {"type": "overloaded_error", "message": "overloaded, as the scenario asks"}
+    return b"event: error\ndata: " + msgspec.json.encode({"type": "error", "error": error}) + b"\n\n"
+
+
+BREAKS: Mapping[str, Callable[[_Broken], Awaitable[bytes]]] = {
+    "reset": _reset,
+    "close": _close,
+    "stall": _Broken.stall,
+    "malformed": _malformed,
+    "error_event": _error_event,
+}
+"""By disturbance: what comes in place of the rest of an answer. A `status` comes in place of the whole of it."""

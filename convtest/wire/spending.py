@@ -1,15 +1,16 @@
 """A limit on what recording may cost: checked before each request that goes to a real model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from convtest.errors import SpendingLimit
+from convtest.events import Usage
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import usage_of
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
 
-Price = Callable[[str, Any, Mapping[str, Any]], float | None]
+Price = Callable[[str, Usage], float | None]
+"""What tokens of a model cost in USD, None where that is not known."""
 
 
 @dataclass(slots=True)
@@ -17,23 +18,22 @@ class Purse:
     """What a run may spend in all, in USD, and what it has spent."""
 
     limit: float
+    price: Price
     spent: float = 0.0
 
 
 class Spending:
     """Asks the upstream as long as the purse allows it."""
 
-    def __init__(self, source: Source, purse: Purse, price: Price, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, source: Source, purse: Purse) -> None:
         self._source = source
         self._purse = purse
-        self._price = price
-        self._overrides = overrides
         self._sent: list[Interaction] = []
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         self.settle()
         model = str(interaction.canonical.fields.get("model", ""))
-        if self._price(model, usage_of({}), self._overrides) is None:
+        if self._purse.price(model, Usage()) is None:
             what = f"no price is known for {model!r}, so no limit in USD can be kept: add it to [tool.convtest.prices]"
             self._stop(interaction, what)
         if self._purse.spent >= self._purse.limit:
@@ -47,7 +47,7 @@ class Spending:
         self._sent = [one for one in self._sent if one.ended is None]
         for one in ended:
             model = str(one.canonical.fields.get("model", ""))
-            self._purse.spent += self._price(model, usage_of(one.reply()), self._overrides) or 0.0
+            self._purse.spent += self._purse.price(model, usage_of(one.reply())) or 0.0
 
     def _stop(self, interaction: Interaction, what: str) -> None:
         interaction.trouble = SpendingLimit(what)

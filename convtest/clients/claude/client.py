@@ -262,7 +262,7 @@ def policy_of(options: Mapping[str, Any]) -> Policy:
 
 KIND = Kind(
     name="claude_agent_sdk",
-    factory=session_of,
+    factory_of=lambda profile, root: session_of,
     options=OPTIONS,
     base_url=PUBLIC_URL,
     gateway=True,

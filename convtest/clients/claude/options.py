@@ -19,7 +19,7 @@ PASSED_ON = frozenset(
 )  # fmt: skip
 """Fields of ClaudeAgentOptions that take what YAML can say."""
 OPTIONS = PASSED_ON | {
-    "system", "mcp_servers", "hooks", "can_use_tool", "python_tools", "env", "mode", "prices", "time_limit",
+    "system", "mcp_servers", "hooks", "can_use_tool", "python_tools", "env", "mode", "time_limit",
     "session_id", "settle",
 }  # fmt: skip
 

@@ -10,6 +10,8 @@ import msgspec
 
 from convtest.clients.port import CAPABILITIES, Factory, Kind, Opening, SessionError
 from convtest.clients.process import Program, ProgramError
+from convtest.config import Profile
+from convtest.errors import ConfigError
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd
 from convtest.wire.messages_api import PUBLIC_URL
 
@@ -209,13 +211,16 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(dict(options)))  # type: ignore[no-any-return]
 
 
-def factory_of(argv: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> Factory:
+def program(argv: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> Factory:
     """Opens sessions by starting this program in this folder; `environment` is laid over the session's."""
     return lambda opening: CommandClient(opening, argv, cwd, environment)
 
 
-def _never(opening: object) -> object:
-    raise AssertionError("unreachable: a command client is made from its command")
+def _factory_of(profile: Profile, root: Path) -> Factory:
+    if not profile.command:
+        help = 'such as command = ["node", "agent.js"]'
+        raise ConfigError("command is missing", where=profile.where, help=help)
+    return program(profile.command, root)
 
 
-KIND = Kind(name="command", factory=_never, options=None, base_url=PUBLIC_URL, gateway=True)  # type: ignore[arg-type]
+KIND = Kind(name="command", factory_of=_factory_of, options=None, base_url=PUBLIC_URL, gateway=True)

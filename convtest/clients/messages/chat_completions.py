@@ -16,7 +16,7 @@ BODY_OPTIONS = (
     "model", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "tool_choice", "user",
     "response_format", "frequency_penalty", "presence_penalty", "reasoning_effort", "logit_bias",
 )  # fmt: skip
-_OURS = frozenset({"system", "max_turns", "max_messages", "python_tools", "prices", "read_timeout", "max_retries"})
+_OURS = frozenset({"system", "max_turns", "max_messages", "python_tools", "read_timeout", "max_retries"})
 OPTIONS = frozenset({*BODY_OPTIONS, *_OURS})
 assert _OURS <= MESSAGES_OPTIONS
 
@@ -61,11 +61,12 @@ class ChatCompletionsClient(MessagesClient):
 
 KIND = Kind(
     name="chat_completions",
-    factory=ChatCompletionsClient,
+    factory_of=lambda profile, root: ChatCompletionsClient,
     options=OPTIONS,
     wanted=MESSAGES,
     base_url=PUBLIC_URL,
     base_path="/v1",
+    path=CHAT_PATH,
     api_key_env="OPENAI_API_KEY",
     policy=lambda options: POLICY,
 )

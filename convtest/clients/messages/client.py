@@ -22,7 +22,6 @@ from convtest.clients.messages.turns import (
 )
 from convtest.clients.options import MESSAGES
 from convtest.clients.port import Kind, Opening, SessionError, Tool
-from convtest.clients.prices import usd
 from convtest.clients.store import SessionStore
 from convtest.events import Event, TextDelta, ToolResult, ToolUse, TurnEnd, Usage
 from convtest.policy import Policy
@@ -34,7 +33,7 @@ BODY_OPTIONS = (
     "model", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice",
     "metadata",
 )  # fmt: skip
-OPTIONS = frozenset({*BODY_OPTIONS, *MESSAGES, "prices"})
+OPTIONS = frozenset({*BODY_OPTIONS, *MESSAGES})
 INTERRUPTED = "The user interrupted before this tool call was finished."
 
 
@@ -161,8 +160,7 @@ class MessagesClient:
     def _finished(self, end: TurnEnd, usage: Usage) -> TurnEnd:
         self._asked, dropped, self._dropped = False, self._dropped, False
         self._save()
-        cost = usd(str(self._options.get("model", "")), usage, self._options.get("prices"))
-        return TurnEnd(ended=end.ended, error=end.error, message=end.message, usage=usage, usd=cost, boundary=dropped)
+        return TurnEnd(ended=end.ended, error=end.error, message=end.message, usage=usage, boundary=dropped)
 
     async def _round(self, current: _Round) -> AsyncGenerator[Event, None]:
         """One request; sets `current.end` unless tools are to be run and the turn goes on."""
@@ -322,8 +320,12 @@ class MessagesClient:
 
 POLICY = Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone")
 KIND = Kind(
-    name="messages", factory=MessagesClient, options=OPTIONS, wanted=MESSAGES, base_url=PUBLIC_URL,
+    name="messages",
+    factory_of=lambda profile, root: MessagesClient,
+    options=OPTIONS,
+    wanted=MESSAGES,
+    base_url=PUBLIC_URL,
     policy=lambda options: POLICY,
-)  # fmt: skip
+)
 
 __all__ = ["KIND", "OPTIONS", "POLICY", "MessagesClient"]

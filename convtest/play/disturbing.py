@@ -1,0 +1,88 @@
+"""What is done to a client in mid-turn, and when."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from convtest.clients.port import SessionClient
+from convtest.events import Event, kind_of
+from convtest.scenario.model import Disturbance, Turn
+from convtest.wire.tap import OpenTurn
+
+
+class Plan:
+    """What is still to be done to the client in one turn: interrupts, a kill, a disconnect."""
+
+    def __init__(self, step: Turn, drop: Callable[[], None], during: Callable[[], Awaitable[None]]) -> None:
+        self.pending = [one for one in step.disturbances if not one.on_the_wire]
+        self.pending += [step.during] if step.during is not None else []
+        self._drop = drop
+        self._during = during
+        self.done = False
+        """Something has been done to the client in this turn."""
+
+    def due(self) -> bool:
+        return bool(self.pending)
+
+    def description(self) -> str:
+        return " and ".join(str(one) for one in self.pending)
+
+    def reachable(self, kinds: list[str]) -> bool:
+        return any(_reached(one, kinds) for one in self.pending)
+
+    def wants_request(self) -> bool:
+        return any(one.after == 0 for one in self.pending)
+
+    async def act_at(self, point: str, client: SessionClient) -> None:
+        for one in [one for one in self.pending if one.at == point]:
+            await self._act(one, client)
+
+    async def act_when_out(self, turn: OpenTurn, client: SessionClient) -> None:
+        await turn.request_out.wait()
+        for one in [one for one in self.pending if one.after == 0]:
+            await self._act(one, client)
+        if turn.early is not None:
+            turn.early.set()
+
+    async def act_after(self, events: list[Event], client: SessionClient) -> None:
+        kinds = [kind_of(event) for event in events]
+        for one in [one for one in self.pending if one.after != 0 and _reached(one, kinds)]:
+            await self._act(one, client)
+
+    async def _act(self, one: Disturbance, client: SessionClient) -> None:
+        self.pending.remove(one)
+        self.done = self.done or one.do not in _BESIDE
+        await ACTS[one.do](self, client)
+
+    async def beside(self, client: SessionClient) -> None:
+        """What runs while the turn streams: the client goes on."""
+        await self._during()
+
+    async def kill(self, client: SessionClient) -> None:
+        """A kill: SIGKILL where the client has a process; else its transport is gone."""
+        self._drop()
+
+    async def disconnect(self, client: SessionClient) -> None:
+        """The client is told; whatever it does, its transport is gone then."""
+        await client.disconnect()
+        self._drop()
+
+    async def interrupt(self, client: SessionClient) -> None:
+        """The client is told."""
+        await client.interrupt()
+
+
+_BESIDE = frozenset({"during", "fork"})
+ACTS: Mapping[str, Callable[[Plan, SessionClient], Awaitable[None]]] = {
+    "interrupt": Plan.interrupt,
+    "kill": Plan.kill,
+    "disconnect": Plan.disconnect,
+    "resume": Plan.disconnect,  # the step that follows opens it again
+    "fork": Plan.beside,
+    "during": Plan.beside,
+}
+"""By disturbance: what is done to the client. `during` is the steps that a scenario says run there."""
+
+
+def _reached(one: Disturbance, kinds: list[str]) -> bool:
+    if one.after is not None:
+        return len(kinds) >= one.after
+    return bool(kinds) if one.at == "first_event" else one.at in kinds

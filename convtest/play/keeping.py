@@ -1,0 +1,64 @@
+"""Where a recording goes: turn by turn beside its cassette, and into it when the item is over."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from convtest.cassettes.scrubbing import Scrubber
+from convtest.cassettes.store import Cassette
+from convtest.checks.result import Verdict
+from convtest.errors import ClientError
+from convtest.play.sources import as_recorded, is_unchanged
+from convtest.scenario.digest import digest
+from convtest.scenario.model import Scenario
+from convtest.transcript import Transcript
+from convtest.wire.interaction import Interaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """What becomes of what one item records; `before` is what the cassette, or the broken-off recording, held."""
+
+    scenario: Scenario
+    cassette: Cassette
+    before: tuple[Interaction, ...]
+    resumed: bool
+    scrubber: Scrubber
+
+    def turn(self, transcript: Transcript) -> None:
+        """A turn is over: from here on it is not lost, whatever becomes of this process."""
+        if transcript.interactions:
+            transcript.interactions[0].digest = digest(self.scenario)
+            recorded = as_recorded(transcript.interactions)
+            self.cassette.partial.save([one for one in recorded if one.ended is not None], self.scrubber)
+
+    def item(self, transcript: Transcript, verdict: Verdict) -> Path | None:
+        """Passed: the cassette. Failed: the cassette if there was none, else `.new` beside it. Broken off: nothing.
+
+        Raises ClientError where the client answered and nothing of it could be recorded.
+        """
+        if transcript.not_run or any(record.hung or record.crash for record in transcript.records):
+            return None
+        if not transcript.interactions and any(turn.text and turn.wire == "history" for turn in transcript.turns()):
+            raise ClientError(
+                "nothing was recorded: the client answered and sent nothing through its transport",
+                client=self.scenario.client,
+                help="send its requests through opening.transport",
+            )
+        if self.before and is_unchanged(transcript.interactions, self.before) and not self.resumed:
+            self.cassette.partial.remove()
+            return None
+        if not verdict.passed and not any(200 <= one.status < 300 for one in transcript.interactions):
+            # Nobody answered and nobody expected that: a recording of it would only fail the same way for ever.
+            self.cassette.partial.remove()
+            return None
+        return self._write(transcript, verdict)
+
+    def _write(self, transcript: Transcript, verdict: Verdict) -> Path:
+        fits = verdict.passed or not self.cassette.is_there
+        goes_to = self.cassette if fits else self.cassette.for_review
+        interactions = as_recorded(transcript.interactions)
+        if interactions:
+            interactions[0].digest = digest(self.scenario)
+        goes_to.save(interactions, self.scrubber)
+        self.cassette.partial.remove()
+        return goes_to.path

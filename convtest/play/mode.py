@@ -1,0 +1,31 @@
+"""How items are to be played, and by which of the project's rules."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
+from convtest.wire.spending import Purse
+
+RecordMode = Literal["none", "once", "new_episodes", "all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """How items are to be played; `speed` 0 waits for nothing, 1 is the recorded pace."""
+
+    record: RecordMode = "none"
+    live: bool = False
+    speed: float = 0.0
+    resume: bool = False
+    """Go on with a recording that broke off."""
+    purse: Purse | None = None
+    backend: str = "asyncio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a project says of its recordings: who may be reached, what is no word of theirs, what changes by itself."""
+
+    allow_hosts: tuple[str, ...] = ()
+    scrubber: Scrubber = NOTHING_KNOWN
+    volatile: frozenset[str] = frozenset()

@@ -1,0 +1,32 @@
+"""What the sessions of one item find around them: who they are, the way to their models, and a folder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from convtest.gateway.application import Gateway
+from convtest.play.cast import Cast
+from convtest.wire.tap import Tap
+
+Environment = Callable[[str, Mapping[str, str]], Mapping[str, str]]
+"""By session and what its profile adds: the complete environment of its processes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """One item's; `gateway` is there where a client asks its model from another process."""
+
+    cast: Cast
+    tap: Tap
+    folder: Path
+    gateway: Gateway | None = None
+    environment: Environment = lambda session, own: dict(own)
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    @property
+    def store(self) -> Path:
+        """Where sessions outlive their clients."""
+        return self.folder / "sessions"
