@@ -183,6 +183,13 @@ class RecordingEnds(CassetteError):
         super().__init__(f"{detail}\n    record again: {command}")
 
 
+class ResultsError(ConvtestError):
+    """A file of results cannot be read."""
+
+    def __init__(self, what: str, *, where: str) -> None:
+        super().__init__(f"{what} — {where}\n    write it again: pytest --convtest-results=FILE")
+
+
 class NetworkBlocked(ConvtestError, OSError):
     """Raised at a connection that would leave this machine while an item replays or simulates."""
 

@@ -148,7 +148,7 @@ def test_what_was_sent_wrong_is_told_before_what_came_of_it(stage: Stage) -> Non
         """
 
     outcome = stage.play(text, "tests.broken_clients:leaves_tools_open")
-    lines = failure_text(outcome.transcript, outcome.verdict, node="x", record_command="").splitlines()
+    lines = failure_text(outcome.result()).splitlines()
 
     assert lines[1] == "  the client sent something else than it should (layer wire)"
     found = [line.split()[0] for line in lines if re.match(r"  \w+  .*talk.yaml", line)]

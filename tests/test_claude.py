@@ -13,7 +13,6 @@ import pytest
 
 from convtest.cassettes import store
 from convtest.checks.habits import is_kept
-from convtest.checks.histories import Block
 from convtest.clients.claude.sessions import StoredSessions
 from convtest.config import Config, Profile
 from convtest.errors import ClientError
@@ -22,6 +21,7 @@ from convtest.play.perform import Played, perform
 from convtest.play.prepare import prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
+from convtest.wire.blocks import Block
 from tests.playing import Stage, checks_of, finding_of
 from tests.project import Project
 
@@ -46,7 +46,7 @@ def play(stage: Stage, text: str, profile: Profile | None = None, mode: Mode | N
 def report(played: Played) -> str:
     if played.verdict.passed:
         return ""
-    return failure_text(played.transcript, played.verdict, node="", record_command="")
+    return failure_text(played.result())
 
 
 HEAD = """\
@@ -313,7 +313,7 @@ def test_it_is_the_same_simulated_recorded_and_replayed(stage: Stage, text: str)
 
     assert [report(one) for one in (simulated, recorded, replayed)] == ["", "", ""]
     assert replayed.transcript.source == "replayed"
-    shown = [snapshot_text(one.transcript).splitlines()[2:] for one in (recorded, replayed)]
+    shown = [snapshot_text(one.result()).splitlines()[2:] for one in (recorded, replayed)]
     assert shown[0] == shown[1]
 
 

@@ -97,7 +97,7 @@ def test_it_is_caught_on_replay_and_the_message_names_it(stage: Stage, client: s
 
     assert outcome.transcript.source == "replayed"
     assert "wire" in [layer for _, layer in checks_of(outcome)]
-    assert says in failure_text(outcome.transcript, outcome.verdict, node="", record_command="")
+    assert says in failure_text(outcome.result())
 
 
 def test_what_was_recorded_passes_with_its_retry(stage: Stage) -> None:

@@ -61,7 +61,7 @@ def played(scenario: Scenario, found: Config, mode: Mode, folder: Path) -> Playe
 
 
 def report(played: Played) -> str:
-    return failure_text(played.transcript, played.verdict, node="", record_command="")
+    return failure_text(played.result())
 
 
 def test_most_shipped_scenarios_are_for_this_client() -> None:
@@ -75,7 +75,7 @@ def test_shipped_scenarios_are_the_same_through_the_gateway(tmp_path: Path, scen
     through = played(scenario, at_the_gateway(), mode, tmp_path / "through")
 
     assert through.verdict.passed, report(through)
-    assert snapshot_text(through.transcript) == snapshot_text(direct.transcript)
+    assert snapshot_text(through.result()) == snapshot_text(direct.result())
     for one, other in zip(direct.transcript.turns(), through.transcript.turns(), strict=True):
         assert [type(event) for event in one.events] == [type(event) for event in other.events]
         assert (one.text, one.end.ended if one.end else None) == (other.text, other.end.ended if other.end else None)

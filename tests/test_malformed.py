@@ -11,13 +11,13 @@ import pytest
 
 from convtest.cassettes.scrubbing import Scrubber
 from convtest.checks.habits import is_kept
-from convtest.checks.histories import Block
 from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.clock import VirtualClock
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from convtest.simulator.source import Simulator
+from convtest.wire.blocks import Block
 from convtest.wire.canonical import Canonical, canonical
 from convtest.wire.interaction import Interaction, Request
 from convtest.wire.tap import Answer, Via
@@ -202,8 +202,8 @@ def test_every_check_copes(stage: Stage, edit: Callable[[dict[str, Any]], dict[s
 
     for one in (simulated, replayed):
         assert not one.verdict.passed
-        assert snapshot_text(one.transcript)
-        assert failure_text(one.transcript, one.verdict, node="n", record_command="c")
+        assert snapshot_text(one.result())
+        assert failure_text(one.result())
     assert "miss" in {finding.check for finding in replayed.verdict.findings}
 
 

@@ -274,7 +274,7 @@ def test_what_a_client_does_when_the_wire_fails_is_in_the_transcript_and_asserta
     # What no client may do is found by whole_answer, and is in the transcript all the same.
     assert {name for name, _ in checks_of(outcome)} <= {"whole_answer"}, outcome.verdict
     assert outcome.verdict.passed == (client != "TakesAll")
-    assert said in "\n".join(conversation_lines(outcome.transcript, {1}))
+    assert said in "\n".join(conversation_lines(outcome.result(), {1}))
 
 
 def test_another_conduct_than_expected_fails(stage: Stage) -> None:

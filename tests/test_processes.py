@@ -108,7 +108,7 @@ def play(stage: Stage, text: str, profile: Profile, mode: Mode | None = None, **
 
 
 def report(played: Played) -> str:
-    return failure_text(played.transcript, played.verdict, node="", record_command="")
+    return failure_text(played.result())
 
 
 def test_a_client_in_its_own_process_has_the_same_conversation(stage: Stage) -> None:
@@ -119,7 +119,7 @@ def test_a_client_in_its_own_process_has_the_same_conversation(stage: Stage) -> 
 
     for one in (inside, simulated, recorded, replayed):
         assert one.verdict.passed, report(one)
-        assert snapshot_text(one.transcript).splitlines()[2:] == snapshot_text(inside.transcript).splitlines()[2:]
+        assert snapshot_text(one.result()).splitlines()[2:] == snapshot_text(inside.result()).splitlines()[2:]
     assert replayed.transcript.source == "replayed"
 
 

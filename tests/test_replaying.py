@@ -58,7 +58,7 @@ def test_one_other_word_misses_and_the_message_shows_it(stage: Stage) -> None:
     outcome = stage.play(TALK, "tests.broken_clients:changes_a_word")
 
     assert ("miss", "wire") in checks_of(outcome)
-    text = failure_text(outcome.transcript, outcome.verdict, node="x", record_command="convtest record x")
+    text = failure_text(outcome.result())
     assert "message 1 (user) differs:" in text
     assert "- I am fond of [hiking.]" in text
     assert "+ I am fond of [skiing.]" in text

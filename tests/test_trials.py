@@ -11,7 +11,8 @@ from convtest.clients.port import Opening
 from convtest.errors import ClientError
 from convtest.events import Event, TextDelta, TurnEnd
 from convtest.play.mode import Mode
-from convtest.reporting.failure import failure_text, side
+from convtest.reporting.failure import failure_text
+from convtest.results.ranking import side
 from tests.broken_clients import edited
 from tests.playing import Stage, checks_of, finding_of
 from tests.project import NAME, SECTION, Project
@@ -159,9 +160,9 @@ def test_a_refused_connection_is_not_the_models_fault(stage: Stage) -> None:
 
     outcome = stage.play(text, mode=Mode(record="all"), upstream="http://127.0.0.1:9")
 
-    assert side(outcome.verdict).startswith("ended: the turn ended refused")
+    assert side(outcome.result().found).startswith("ended: the turn ended refused")
     assert {check for check, _ in checks_of(outcome)} == {"ended"}
-    assert "model did not use it" not in failure_text(outcome.transcript, outcome.verdict, node="", record_command="")
+    assert "model did not use it" not in failure_text(outcome.result())
 
 
 def test_the_public_api_without_a_key_is_an_error_that_names_the_variable(

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from convtest.checks.histories import Block
+from convtest.wire.blocks import Block
 
 FILLERS = ("No response requested.",)
 """What Claude Code puts in the place of an answer that never came, when a session is resumed."""

@@ -1,30 +1,15 @@
 """What each session's next request must extend: followed through turns, forks, restores and clears."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
 from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
+from convtest.wire.blocks import Block, blocks_of, collapsed, encoded, merged
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
-from convtest.wire.messages_api import text_of_content
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One piece of a history: who, what kind, and its words with white space collapsed."""
-
-    role: str
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        words = self.text if len(self.text) <= 100 else f"{self.text[:99]}…"
-        return f"{self.role}{'' if self.kind == 'text' else f' ({self.kind})'}: {words!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +82,7 @@ def follow(transcript: Transcript) -> Iterator[Seen]:
 
 
 def _preset(spec: SessionSpec) -> State:
-    blocks = [Block(role, "text", _collapsed(text)) for role, text in spec.history]
+    blocks = [Block(role, "text", collapsed(text)) for role, text in spec.history]
     prompts = tuple(Prompt(text, True) for role, text in spec.history if role == "user")
     return State(blocks=merged(blocks), prompts=prompts)
 
@@ -215,56 +200,21 @@ def request_blocks(sent: Canonical) -> tuple[Block, ...]:
     return merged([block for message in sent.messages for block in blocks_of(message)])
 
 
-def blocks_of(message: Mapping[str, Any]) -> list[Block]:
-    """The blocks of one message; thinking is left out, clients may drop it."""
-    role, content = str(message.get("role")), message.get("content")
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
-    found: list[Block] = []
-    for block in blocks:
-        kind = block.get("type", "text") if isinstance(block, dict) else ""
-        if kind == "text" and str(block.get("text", "")).strip():
-            found.append(Block(role, "text", _collapsed(block["text"])))
-        elif kind == "tool_use":
-            found.append(Block(role, kind, f"{block.get('name')} {_encoded(block.get('input') or {})}"))
-        elif kind == "tool_result":
-            found.append(Block(role, kind, _collapsed(text_of_content(block.get("content")))))
-    return found
-
-
-def merged(blocks: list[Block]) -> tuple[Block, ...]:
-    found: list[Block] = []
-    for block in blocks:
-        last = found[-1] if found else None
-        if last and last.role == block.role == "assistant" and last.kind == block.kind == "text":
-            found[-1] = Block("assistant", "text", _collapsed(f"{last.text} {block.text}"))
-        else:
-            found.append(block)
-    return tuple(found)
-
-
 def mass_of(one: Interaction) -> Mass:
     """Prompt tokens as reported, live and simulated; on replay the size of the canonical request."""
     usage = one.reply().get("usage") or {}
     names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     tokens = sum(usage.get(name) or 0 for name in names)
     if one.origin == "replayed" or not tokens:
-        return Mass(float(len(_encoded(one.canonical.messages))), "bytes of messages")
+        return Mass(float(len(encoded(one.canonical.messages))), "bytes of messages")
     return Mass(float(tokens), "prompt tokens")
 
 
 def settings_of(sent: Canonical) -> str:
-    return _encoded({key: value for key, value in sent.settings().items() if key != "stream"})
+    return encoded({key: value for key, value in sent.settings().items() if key != "stream"})
 
 
 def _thought(one: Interaction) -> bool:
     """Thinking, server tools and compaction change what the next prompt weighs."""
     plain = {"text", "tool_use"}
     return any(block.get("type") not in plain for block in one.reply().get("content") or [])
-
-
-def _collapsed(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _encoded(value: Any) -> str:
-    return msgspec.json.encode(value, order="deterministic").decode()

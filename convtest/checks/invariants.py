@@ -6,13 +6,14 @@ from itertools import zip_longest
 from typing import Any
 
 from convtest.checks.habits import is_kept
-from convtest.checks.histories import Block, Prompt, Seen, follow, is_bound, mass_of, request_blocks, settings_of
+from convtest.checks.histories import Prompt, Seen, follow, is_bound, mass_of, request_blocks, settings_of
 from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
 from convtest.checks.tool_use import tool_pairs
 from convtest.checks.whole import whole_answer
 from convtest.transcript import ActRecord, Transcript, TurnRecord, ends_in
+from convtest.wire.blocks import Block
 from convtest.wire.canonical import Canonical
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -22,9 +23,11 @@ from convtest.play.answering import Arrangement, arranged
 from convtest.play.children import end_leftovers
 from convtest.play.mode import Mode
 from convtest.play.network import blocked
-from convtest.play.placeholders import with_placeholders
+from convtest.play.placeholders import scrubbed, with_placeholders
 from convtest.play.prepare import Prepared, prepare
 from convtest.play.runner import Runner
+from convtest.results.making import about_of, result_of
+from convtest.results.model import Result
 from convtest.scenario.digest import digest
 from convtest.scenario.model import Scenario
 from convtest.transcript import SourceName, Transcript
@@ -42,6 +45,8 @@ class Played:
     verdict: Verdict
     written: Path | None = None
     """The cassette, or what was recorded for review beside it."""
+    result: Callable[[], Result]
+    """All of it as plain data, without secrets; made when it is asked for."""
 
 
 class Ready:
@@ -63,11 +68,6 @@ class Ready:
     def record_command(self) -> str:
         """What records it anew."""
         return self._prepared.record_command
-
-    @property
-    def scrub(self) -> Callable[[str], str]:
-        """Takes out of a text what must not be shown."""
-        return self._prepared.scrubber.text
 
     def play(self, folder: Path) -> Played:
         """As `perform`."""
@@ -97,7 +97,14 @@ def _perform(prepared: Prepared, arrangement: Arrangement) -> Played:
         raise transcript.trouble
     verdict = judge(with_placeholders(transcript, prepared.scrubber.text))
     written = arrangement.keeping.item(transcript, verdict) if arrangement.keeping is not None else None
-    return Played(transcript=transcript, verdict=verdict, written=written)
+
+    about = about_of(prepared.scenario, item=prepared.node, record_command=prepared.record_command)
+
+    def result() -> Result:
+        shown = prepared.config.shown(written) if written is not None else None
+        return scrubbed(result_of(about, transcript, verdict, shown), prepared.scrubber.text)
+
+    return Played(transcript=transcript, verdict=verdict, written=written, result=cache(result))
 
 
 def _played(prepared: Prepared, arrangement: Arrangement) -> Transcript:

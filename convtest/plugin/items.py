@@ -150,25 +150,20 @@ class ScenarioItem(pytest.Function):
     def play(self, snapshot: SnapshotAssertion | None) -> None:
         """Play, judge, compare. Raises ConversationFailed with the report, or the ConvtestError that stopped it."""
         __tracebackhide__ = True
-        from convtest.reporting.failure import failure_text, headline
+        from convtest.reporting.failure import failure_text
 
         with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
             outcome = self.ready.play(Path(folder))
         self.written = outcome.written
         self._note(outcome)
         if not outcome.verdict.passed:
-            text = failure_text(
-                outcome.transcript,
-                outcome.verdict,
-                node=self.ready.node,
-                record_command=self.ready.record_command,
-            )
-            if outcome.written is not None:
-                text += f"\n  recorded for review: {self._shown(outcome.written)}"
-            elif outcome.transcript.source == "recorded":
+            result = outcome.result()
+            text = failure_text(result)
+            if result.written is not None:
+                text += f"\n  recorded for review: {result.written}"
+            elif result.source == "recorded":
                 text += "\n  nothing of this run became a cassette"
-            scrub = self.ready.scrub
-            raise ConversationFailed(scrub(text), headline=scrub(headline(outcome.verdict)))
+            raise ConversationFailed(text, headline=result.headline)
         if snapshot is not None:
             self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
 
@@ -190,7 +185,7 @@ class ScenarioItem(pytest.Function):
     def _compare(self, snapshot: SnapshotAssertion, outcome: "Played") -> None:
         from convtest.reporting.snapshot import snapshot_text, source_of
 
-        text = self.ready.scrub(snapshot_text(outcome.transcript))
+        text = snapshot_text(outcome.result())
         source = outcome.transcript.source
         location = Path(snapshot.extension.get_location(test_location=snapshot.test_location, index=0))
         kept = location.read_text(encoding="utf-8") if location.is_file() else None

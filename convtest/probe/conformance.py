@@ -18,6 +18,7 @@ from convtest.play.network import blocked
 from convtest.play.runner import Runner
 from convtest.play.surroundings import Surroundings
 from convtest.reporting.failure import failure_text
+from convtest.results.making import about_of, result_of
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
 from convtest.simulator.source import Simulator, scripts_of, slots_of
@@ -87,8 +88,8 @@ async def _result(case: Scenario, made: Made, folder: Path) -> Result:
     verdict = judge(transcript)
     if verdict.passed:
         return Result(case=case.id, status="passed")
-    text = failure_text(transcript, verdict, node=f"conformance.yaml::{case.id}", record_command="")
-    return Result(case=case.id, status="failed", detail=text)
+    about = about_of(case, item=f"conformance.yaml::{case.id}")
+    return Result(case=case.id, status="failed", detail=failure_text(result_of(about, transcript, verdict)))
 
 
 def assert_conforms(results: Iterable[Result]) -> None:

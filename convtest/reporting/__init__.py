@@ -1,1 +1,1 @@
-"""Results and transcripts as text for people."""
+"""Results and cassettes as text for people."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from convtest.checks.histories import Block, blocks_of
 from convtest.events import runs_of_kinds
 from convtest.reporting.conversation import short
+from convtest.wire.blocks import Block, blocks_of
 from convtest.wire.interaction import Interaction
 
 _TIMELINE = 60
