@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import anyio
 import httpx
 
-from convtest.clients.messages.client import INTERRUPTED, MessagesClient, _Round
+from convtest.clients.messages.client import INTERRUPTED, MessagesClient
+from convtest.clients.messages.turns import Round
 from convtest.clients.port import Opening
 from convtest.clients.store import SessionStore
 from convtest.events import Event, ToolUse, TurnEnd, Usage
@@ -30,7 +31,7 @@ class DropsPrompt(MessagesClient):
 class ReadsAhead(MessagesClient):
     """It reads one event ahead of what it yields, and keeps that one too when the answer is cut short."""
 
-    async def _read(self, response: httpx.Response, current: _Round) -> AsyncGenerator[Event, None]:
+    async def _read(self, response: httpx.Response, current: Round) -> AsyncGenerator[Event, None]:
         ahead: Event | None = None
         async with aclosing(super()._read(response, current)) as events:
             async for event in events:
@@ -119,7 +120,7 @@ class RunsToolsAgain(MessagesClient):
 
     _calls: tuple[ToolUse, ...] = ()
 
-    async def _round(self, current: _Round) -> AsyncGenerator[Event, None]:
+    async def _round(self, current: Round) -> AsyncGenerator[Event, None]:
         calls, before = self._calls, len(self._messages)
         async with aclosing(super()._round(current)) as events:
             async for event in events:
@@ -135,7 +136,7 @@ class RunsToolsAgain(MessagesClient):
 class SwallowsTruncation(MessagesClient):
     """A stream that is closed without its last event is a complete answer to it."""
 
-    async def _read(self, response: httpx.Response, current: _Round) -> AsyncGenerator[Event, None]:
+    async def _read(self, response: httpx.Response, current: Round) -> AsyncGenerator[Event, None]:
         try:
             async with aclosing(super()._read(response, current)) as events:
                 async for event in events:
@@ -147,7 +148,7 @@ class SwallowsTruncation(MessagesClient):
 class DoublesText(MessagesClient):
     """A lost answer is asked for again at once, and yielded from its start after what was yielded of the first."""
 
-    async def _round(self, current: _Round) -> AsyncGenerator[Event, None]:
+    async def _round(self, current: Round) -> AsyncGenerator[Event, None]:
         before = len(self._messages)
         async with aclosing(super()._round(current)) as events:
             async for event in events:
@@ -165,7 +166,7 @@ class DoublesText(MessagesClient):
 class LeaksConnection(MessagesClient):
     """An interrupted turn lets go of its response without closing it."""
 
-    async def _read(self, response: httpx.Response, current: _Round) -> AsyncGenerator[Event, None]:
+    async def _read(self, response: httpx.Response, current: Round) -> AsyncGenerator[Event, None]:
         async with aclosing(super()._read(response, current)) as events:
             async for event in events:
                 yield event

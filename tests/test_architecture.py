@@ -25,10 +25,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulator": {*GROUND, "scenario", "wire"},
     "transcript": {*GROUND, "policy", "scenario", "wire"},
     "checks": {*GROUND, "scenario", "wire", "transcript"},
-    "reporting": {"events", "wire", "cassettes", "transcript", "checks"},
+    "results": {"errors", "events", "scenario", "wire", "cassettes", "transcript", "checks"},
+    "results/model": {"events"},
+    "results/ranking": {"results/model"},
+    "reporting": {"results"},
+    "reporting/cassette": {"events", "wire", "reporting"},
     "clients": {*GROUND, "config", "policy", "scenario", "wire"},
     "play": {
         *GROUND, "config", "scenario", "wire", "gateway", "cassettes", "simulator", "transcript", "clients", "checks",
+        "results",
     },
     "play/network": {"errors"},
     "play/placeholders": {"transcript"},
@@ -41,19 +46,20 @@ MAY_IMPORT: dict[str, set[str]] = {
         *GROUND, "scenario", "clients", "transcript", "play/live", "play/sessions", "play/surroundings",
     },
     "probe": {
-        "clock", "config", "errors", "scenario", "wire", "simulator", "transcript", "clients", "checks", "reporting",
-        "play",
+        "clock", "config", "errors", "scenario", "wire", "simulator", "transcript", "clients", "checks", "results",
+        "reporting", "play",
     },
     "plugin": {"config", "errors", "scenario", "cassettes", "clients", "reporting", "play"},
     "plugin/options": {"errors"},
     "plugin/sweeps": {"scenario"},
     "plugin/gateway": {"gateway"},
     "plugin/state": {"config", "wire", "clients", "play", "plugin/gateway", "plugin/sweeps"},
+    "plugin/results": {"scenario", "results"},
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
         "version", "config", "errors", "scenario", "gateway", "cassettes", "reporting", "probe", "play",
     },
-    "__init__": set(),
+    "__init__": {"clock", "errors", "events", "version", "transcript", "results", "clients", "play", "probe", "plugin"},
 }  # fmt: skip
 """By room, and by module where one must know less than its room: what it may import; a module with its own row also
 what of its room. From the ground up: a room stands above all that its row names. Nothing inside imports the public
@@ -91,6 +97,8 @@ ONLY_IN: dict[str, set[str]] = {
         "clients/command/hosting",
     },
     "msgspec": {
+        "plugin/results",
+        "results",
         "play/placeholders",
         "play/sessions",
         "scenario",
@@ -258,17 +266,36 @@ def test_a_planted_import_would_be_found(name: str, text: str, what: set[str]) -
     assert forbidden(name, text) == what
 
 
+MAX_LINES, MAX_FUNCTION, MAX_PARAMETERS = 300, 40, 7
+"""What is longer has its reason in ARCHITECTURE.md, and stands in the table below."""
+LONGER: set[str] = set()
+
+
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_modules_are_small_and_say_what_they_are(path: Path) -> None:
     text = path.read_text()
-    limit = 420 if name_of(path) == "scenario/grammar" else 330
 
     assert ast.get_docstring(ast.parse(text))
-    assert text.count("\n") <= limit
+    assert text.count("\n") <= MAX_LINES or name_of(path) in LONGER
+
+
+def is_a_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(ast.unparse(one).startswith("click.command") for one in node.decorator_list)
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_functions_are_small(path: Path) -> None:
+def test_functions_are_small_and_take_little(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 55, f"{node.name} in {name_of(path)}"
+            given = node.args
+            every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            count = sum(one is not None for one in every)
+            assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION, f"{node.name} in {name_of(path)}"
+            assert count <= MAX_PARAMETERS or is_a_command(node), f"{node.name} in {name_of(path)} takes {count}"
+
+
+def test_only_four_modules_mention_what_was_prepared() -> None:
+    """An item's arrangement is decided in one place and handed on as what each part needs."""
+    mentions = {name_of(path) for path in modules() if "Prepared" in path.read_text()}
+
+    assert mentions <= {"play/prepare", "play/answering", "play/perform", "play/inventory"}

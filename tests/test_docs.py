@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from convtest.config import _KEYS
-from convtest.scenario.grammar import NOT_YET, ExpectShape, ScenarioShape, SessionShape, SimulateShape, StepShape
+from convtest.scenario.expectations import ExpectShape
+from convtest.scenario.grammar import NOT_YET, ScenarioShape, SessionShape, SimulateShape, StepShape
 from tests.project import Project
 
 REPOSITORY = Path(__file__).parent.parent

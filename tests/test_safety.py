@@ -21,7 +21,8 @@ import msgspec
 import pytest
 
 from convtest.cassettes import store
-from convtest.cassettes.scrubbing import Scrubber, secret_values
+from convtest.cassettes.scrubbing import Scrubber
+from convtest.cassettes.secrets import secret_values
 from convtest.cassettes.store import Cassette
 from convtest.clients.prices import usd
 from convtest.errors import ConversationFailed, RecordedElsewhere, SpendingLimit, UnreadableCassette

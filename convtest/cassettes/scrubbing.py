@@ -1,6 +1,5 @@
 """What never reaches a file or a terminal: keys, cookies, accounts, organisations, projects, home folders."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -12,11 +11,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from convtest.cassettes.edits import Edits
 from convtest.wire.interaction import Chunk
 
 PLACEHOLDER = "SCRUBBED"
-MIN_LETTERS = 12
-"""A shorter value is not scrubbed by value: it would blank out ordinary words."""
 SECRET_HEADERS = frozenset(
     {
         "authorization",
@@ -35,9 +33,6 @@ SECRET_HEADERS = frozenset(
     }
 )
 _TRANSPORT_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection", "host"})
-_SECRET_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY|_PAT)S?$")
-_PLAIN_WORD = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+|[0-9]+")
-
 KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "KEY": (
         r"\bsk-(?:ant-|proj-|svcacct-)?[A-Za-z0-9_-]{16,}"  # noqa: ISC004  one pattern on three lines
@@ -155,7 +150,7 @@ class Scrubber:
     def chunks(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """The chunks with secrets replaced, also those that were cut by a boundary or lie over several events."""
         body = b"".join(chunk.data for chunk in chunks)
-        edits = _Edits(body)
+        edits = Edits(body)
         edits.apply(self._split_over_events(body))
         edits.apply(self._contiguous(edits.body))
         return edits.chunks(chunks) if edits.changed else list(chunks)
@@ -253,49 +248,6 @@ def _strings(value: Any, keys: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...
             yield from _strings(one, (*keys, key))
 
 
-class _Edits:
-    """A body under replacement that still knows where its old offsets have gone."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.changed = False
-        self._moves: list[list[tuple[int, int, int]]] = []
-
-    def apply(self, edits: list[tuple[int, int, bytes]]) -> None:
-        parts, at, moves = [], 0, []
-        for start, end, new in edits:
-            parts += [self.body[at:start], new]
-            moves.append((start, end, len(new)))
-            at = end
-        if edits:
-            self.body = b"".join([*parts, self.body[at:]])
-            self._moves.append(moves)
-            self.changed = True
-
-    def chunks(self, chunks: Sequence[Chunk]) -> list[Chunk]:
-        made, start, old = [], 0, 0
-        for chunk in chunks:
-            old += len(chunk.data)
-            end = max(start, self._moved(old))
-            if end > start:
-                made.append(Chunk(chunk.ms, self.body[start:end]))
-            start = end
-        return made
-
-    def _moved(self, offset: int) -> int:
-        """Where an old boundary is now; one inside a replaced span goes to its end."""
-        for moves in self._moves:
-            shift = 0
-            for start, end, size in moves:
-                if offset <= start:
-                    break
-                if offset < end:
-                    offset = end
-                shift += size - (end - start)
-            offset += shift
-        return offset
-
-
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
@@ -304,16 +256,6 @@ def _spellings(value: str) -> list[str]:
     """The value as it is, in a URL, and in JSON; the longest first."""
     forms = {value, quote(value, safe=""), msgspec.json.encode(value).decode()[1:-1]}
     return sorted(forms, key=len, reverse=True)
-
-
-def secret_values(names: Iterable[str], environ: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
-    """(value by name) of what the environment holds under these names and under names that say secret; and the names
-    whose values are too short or too plain to be looked for."""
-    environ = os.environ if environ is None else environ
-    wanted = {*names, *(name for name in environ if _SECRET_NAME.search(name.upper()))}
-    found = {name: environ[name] for name in sorted(wanted) if environ.get(name)}
-    plain = [name for name, value in found.items() if len(value) < MIN_LETTERS or _PLAIN_WORD.fullmatch(value)]
-    return {name: value for name, value in found.items() if name not in plain}, [n for n in plain if n in set(names)]
 
 
 NOTHING_KNOWN = Scrubber()

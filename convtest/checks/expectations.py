@@ -1,6 +1,6 @@
 """What an author may ask of a step: one row for each key of `expect`, in the order in which they are judged.
 
-A new expectation is a key in `scenario/expecting_shapes`, a function of this room, and its row here.
+A new expectation is a key in `scenario/expectations`, a function of this room, and its row here.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 from convtest.checks import limits, replies, sent, session_history, ways
 from convtest.checks.replies import listed, shown
 from convtest.checks.result import Asked, Finding, at_step
-from convtest.scenario.grammar import ExpectShape, SentShape
+from convtest.scenario.expectations import ExpectShape, SentShape
 from convtest.transcript import TurnRecord
 
 Check = Callable[[Asked], Iterator[Finding]]

@@ -8,7 +8,8 @@ from convtest.checks.limits import over_budget
 from convtest.checks.result import Asked, Finding, NotSeen, Verdict, at_step, unique_not_seen
 from convtest.checks.sent import summary, unseen
 from convtest.checks.ways import broken_findings, ended_findings
-from convtest.scenario.grammar import ExpectShape, XfailShape
+from convtest.scenario.expectations import ExpectShape
+from convtest.scenario.grammar import XfailShape
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 from convtest.wire.interaction import Interaction
 

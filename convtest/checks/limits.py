@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from convtest.checks.result import Asked, Finding, at_step
 from convtest.events import Usage
 from convtest.scenario.durations import seconds
-from convtest.scenario.grammar import BudgetShape, RangeShape
+from convtest.scenario.expectations import BudgetShape, RangeShape
 from convtest.transcript import Transcript, TurnRecord
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from convtest.errors import Place
-from convtest.scenario.grammar import ExpectShape
+from convtest.scenario.expectations import ExpectShape
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 
 Layer = Literal["wire", "mass", "reply"]

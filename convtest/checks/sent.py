@@ -6,7 +6,7 @@ from typing import Any
 from convtest.checks.facts import outcome, told_version, values_for
 from convtest.checks.replies import listed, shown
 from convtest.checks.result import Asked, Finding, NotSeen, at_step
-from convtest.scenario.grammar import SentShape
+from convtest.scenario.expectations import SentShape
 from convtest.textmatch import contains_value
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.canonical import Canonical

@@ -6,7 +6,7 @@ from convtest.checks.histories import Seen, follow, request_blocks
 from convtest.checks.replies import listed
 from convtest.checks.result import Asked, Finding, at_step
 from convtest.checks.sent import summary
-from convtest.scenario.grammar import HistoryShape
+from convtest.scenario.expectations import HistoryShape
 from convtest.transcript import StepRecord, Transcript
 
 

@@ -11,7 +11,7 @@ from convtest.checks.result import Asked, Finding, at_step
 from convtest.errors import CheckError
 from convtest.events import kind_of, runs_of_kinds
 from convtest.scenario.durations import seconds
-from convtest.scenario.grammar import EndedShape, ExpectShape
+from convtest.scenario.expectations import EndedShape, ExpectShape
 from convtest.transcript import StepRecord, TurnRecord
 
 _MANY_TRIES = 10

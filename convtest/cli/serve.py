@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from convtest.cassettes import store
-from convtest.cassettes.scrubbing import Scrubber, secret_values
+from convtest.cassettes.scrubbing import Scrubber
+from convtest.cassettes.secrets import secret_values
 from convtest.config import find_root, load_config, upstream_of
 from convtest.errors import ConfigError
 from convtest.gateway.application import Gateway

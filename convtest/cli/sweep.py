@@ -49,6 +49,14 @@ def _for_pytest(expression: str) -> str:
     return re.sub(r"(\w+)@([\w-]+)", r"(\1 and \2)", expression)
 
 
+def _show(output: str, played: list[Fact], *, as_json: bool) -> None:
+    if as_json:
+        points = [{key: one.get(key) for key in ("item", "outcome", "seconds", "cause")} for one in played]
+        click.echo(json.dumps({"points": points, "held": sum(one["outcome"] == "passed" for one in played)}))
+    else:
+        click.echo("\n".join(_report(output)).strip())
+
+
 @click.command(name="sweep")
 @click.argument("items", nargs=-1)
 @click.option("--turn", metavar="ID", help="The turn to disturb, by its id:; default: the one the scenario sweeps.")
@@ -94,10 +102,6 @@ def command(
     if ran.code == NOTHING_COLLECTED:
         click.echo(_nothing(turn, expression), err=True)
         sys.exit(2)
-    if as_json:
-        points = [{key: one.get(key) for key in ("item", "outcome", "seconds", "cause")} for one in played]
-        click.echo(json.dumps({"points": points, "held": sum(one["outcome"] == "passed" for one in played)}))
-    else:
-        click.echo("\n".join(_report(ran.output)).strip())
+    _show(ran.output, played, as_json=as_json)
     errors = any(one["outcome"] == "error" for one in played) or ran.code in (2, 3, 4)
     sys.exit(2 if errors else min(ran.code, 1))

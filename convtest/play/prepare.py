@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 
-from convtest.cassettes.scrubbing import Scrubber, secret_values
+from convtest.cassettes.scrubbing import Scrubber
+from convtest.cassettes.secrets import secret_values
 from convtest.cassettes.store import Cassette
 from convtest.clients.port import Made
 from convtest.clients.registry import KINDS, SIMULATOR, key_names, make, unknown_options

@@ -13,6 +13,7 @@ from convtest.config import load_config
 from convtest.errors import ConfigError, ConversationFailed, ConvtestError
 from convtest.plugin.gateway import GatewayAddress
 from convtest.plugin.options import add_options, need_backend
+from convtest.plugin.results import begin_results
 from convtest.plugin.state import STATE, Crash, Shown, State, register_tags
 from convtest.plugin.summary import Counting, summary
 from convtest.plugin.sweeps import asked_sweep
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Counting(config.stash[STATE]), "convtest-counter")
     if config.getoption("--convtest-live") and config.getoption("--convtest-record"):
         raise pytest.UsageError("--convtest-live reads and writes no cassettes: leave out --convtest-record")
+    begin_results(config)
     if config.getoption("--convtest-speed") < 0:
         raise pytest.UsageError("--convtest-speed is 0 or more")
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:

@@ -16,6 +16,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from convtest.config import Config
 from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette, ScenarioError
+from convtest.plugin.results import hand_out, results_file
 from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of, register_tags
 from convtest.plugin.sweeps import SWEEP, asked_sweep, point_facts
 from convtest.scenario.loading import load_file
@@ -79,6 +80,8 @@ class ScenarioItem(pytest.Function):
     ready: "Ready"
     written: Path | None
     """What its last play wrote."""
+    outcome: "Played | None"
+    """What became of it, until it is torn down."""
     trouble: ConvtestError | None
     """Why it cannot be played, known since it was collected."""
 
@@ -86,7 +89,7 @@ class ScenarioItem(pytest.Function):
     def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
         item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
         _know_brackets(item)
-        item.scenario, item.written, item.trouble = scenario, None, None
+        item.scenario, item.written, item.outcome, item.trouble = scenario, None, None, None
         if scenario.point is not None:
             item.add_marker(pytest.mark.sweep)
             item.user_properties.append((SWEEP, point_facts(item, scenario, scenario.point)))
@@ -123,6 +126,7 @@ class ScenarioItem(pytest.Function):
     def teardown(self) -> None:
         """pytest keeps its items to the end of the run: thousands of them must not keep their recordings too."""
         vars(self).pop("ready", None)
+        self.outcome = None
         super().teardown()
 
     def _need(self, config: Config) -> None:
@@ -154,7 +158,7 @@ class ScenarioItem(pytest.Function):
 
         with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
             outcome = self.ready.play(Path(folder))
-        self.written = outcome.written
+        self.written, self.outcome = outcome.written, outcome
         self._note(outcome)
         if not outcome.verdict.passed:
             result = outcome.result()
@@ -223,7 +227,14 @@ class ScenarioItem(pytest.Function):
                 report.user_properties = list(self.user_properties)
             report.when = "setup"
         if report.when == "call" or report.outcome != "passed":
+            path = results_file(self.config)
+            if path is not None:
+                hand_out(path, report, self.scenario, self._node, self.outcome.result() if self.outcome else None)
             self._progress("finished", outcome=self._outcome_word(report), seconds=round(report.duration, 3))
+
+    @property
+    def _node(self) -> str:
+        return f"{self.config.stash[STATE].config.shown(self.scenario.file)}::{self.name}"
 
     def _outcome_word(self, report: pytest.TestReport) -> str:
         return "error" if report.failed and report.when != "call" else report.outcome

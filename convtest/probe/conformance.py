@@ -30,7 +30,7 @@ _CASES = Path(__file__).with_name("conformance.yaml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class CaseResult:
     """How a client did in one case; `lacks` is for a capability that it does not offer."""
 
     case: str
@@ -50,7 +50,7 @@ async def check_client(
     options: Mapping[str, Any] | None = None,
     wire: str = "history",
     only: Iterable[str] | None = None,
-) -> list[Result]:
+) -> list[CaseResult]:
     """Play the cases, each in a folder of its own below `folder`, with the simulator behind `Opening.transport`.
 
     `options` are the client's own; `only` names cases. Runs on whatever event loop it is awaited in. Until it returns,
@@ -69,7 +69,7 @@ async def check_client(
     return [await _result(case, made, folder / case.id) for case in cases() if wanted is None or case.id in wanted]
 
 
-async def _result(case: Scenario, made: Made, folder: Path) -> Result:
+async def _result(case: Scenario, made: Made, folder: Path) -> CaseResult:
     clock = VirtualClock()
     tap = Tap(Simulator(slots_of(case), scripts_of(case)), clock)
     surroundings = Surroundings(cast=Cast(case, lambda name: made), tap=tap, folder=folder)
@@ -82,17 +82,17 @@ async def _result(case: Scenario, made: Made, folder: Path) -> Result:
     if attempts:
         raise attempts[0]
     if isinstance(transcript.trouble, MissingCapability):
-        return Result(case=case.id, status="lacks", detail=str(transcript.trouble))
+        return CaseResult(case=case.id, status="lacks", detail=str(transcript.trouble))
     if transcript.trouble is not None:
         raise transcript.trouble
     verdict = judge(transcript)
     if verdict.passed:
-        return Result(case=case.id, status="passed")
+        return CaseResult(case=case.id, status="passed")
     about = about_of(case, item=f"conformance.yaml::{case.id}")
-    return Result(case=case.id, status="failed", detail=failure_text(result_of(about, transcript, verdict)))
+    return CaseResult(case=case.id, status="failed", detail=failure_text(result_of(about, transcript, verdict)))
 
 
-def assert_conforms(results: Iterable[Result]) -> None:
+def assert_conforms(results: Iterable[CaseResult]) -> None:
     """Raises AssertionError with the report of every case that failed."""
     failed = [result for result in results if result.status == "failed"]
     if failed:

@@ -8,7 +8,20 @@ from convtest.cassettes.difference import against_nearest
 from convtest.checks.conduct import conduct_of
 from convtest.checks.result import Finding, Verdict
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, kind_of, runs_of_kinds, text_of
-from convtest.results.model import About, Blind, Ending, Found, Part, Point, Refused, Request, Result, Said, Step
+from convtest.results.model import (
+    SCHEMA,
+    About,
+    Blind,
+    Ending,
+    Found,
+    Part,
+    Point,
+    Refused,
+    Request,
+    Result,
+    Said,
+    Step,
+)
 from convtest.results.ranking import headline, layer_of
 from convtest.scenario.model import Scenario
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
@@ -24,6 +37,7 @@ def result_of(about: About, transcript: Transcript, verdict: Verdict, written: s
     """What became of an item that was played and judged."""
     found = [_found(finding, transcript) for finding in verdict.findings]
     return Result(
+        schema=SCHEMA,
         about=about,
         outcome="passed" if verdict.passed else "failed",
         source=transcript.source,

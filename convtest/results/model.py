@@ -168,7 +168,7 @@ class About(Plain, frozen=True, kw_only=True):
 class Result(Plain, frozen=True, kw_only=True):
     """What became of one item."""
 
-    schema: int = SCHEMA
+    schema: int
     about: About
     outcome: Outcome
     source: str = ""

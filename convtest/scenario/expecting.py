@@ -9,7 +9,8 @@ import msgspec
 from convtest.errors import Problem, did_you_mean
 from convtest.events import Ended, ErrorCode
 from convtest.scenario.durations import seconds
-from convtest.scenario.grammar import ExpectShape, RangeShape
+from convtest.scenario.expectations import ExpectShape, RangeShape
+from convtest.scenario.grammar import StepShape
 from convtest.scenario.nodes import Mapping
 
 EVENT_KINDS = ("text", "thinking", "tool_use", "tool_result", "turn_end")
@@ -52,7 +53,7 @@ def _numbers(key: str, value: Any) -> Iterator[str]:
 
 
 def _words(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
-    for pattern in _listed(expect.matches):
+    for pattern in listed(expect.matches):
         try:
             re.compile(pattern)
         except re.error as error:
@@ -69,7 +70,7 @@ def _words(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
     if surfaced is not None and not _is_an_end(surfaced):
         problem = f"{surfaced!r} is no way in which a turn ends"
         yield Problem(problem, node.keys["conduct"], did_you_mean(surfaced, SURFACED))
-    for target in _listed(expect.check):
+    for target in listed(expect.check):
         if ":" not in target:
             yield Problem(f"check {target!r} is not module:function", node.keys["check"])
 
@@ -80,7 +81,29 @@ def _is_an_end(text: str) -> bool:
     return text in SURFACED or (ended in ENDS and code.endswith(")") and code[:-1] in CODES)
 
 
-def _listed(value: Any) -> list[Any]:
+def asked(expect: ExpectShape | None, fact: str) -> ExpectShape:
+    """`ask: f` expects `knows: f`, unless its own expect names f under knows or not."""
+    if expect is None:
+        return ExpectShape(knows=fact)
+    denied = listed(expect.not_.knows) if expect.not_ else []
+    if fact in [*listed(expect.knows), *denied]:
+        return expect
+    fields = {name: getattr(expect, name) for name in expect.__struct_fields__}
+    return ExpectShape(**{**fields, "knows": [*listed(expect.knows), fact]})
+
+
+def listed(value: Any) -> list[Any]:
+    """One or more of something, or nothing, as a list."""
     if value is None:
         return []
     return list(value) if isinstance(value, list) else [value]
+
+
+def simulated_knowledge(shape: StepShape, expect: ExpectShape | None, node: Mapping) -> Iterator[Problem]:
+    """A script that would answer what the client has to know."""
+    if shape.simulate and expect and expect.knows:
+        yield Problem(
+            "simulate on a turn that knows something would answer for the client",
+            node.keys["simulate"],
+            "remove it: the simulator answers facts from what the request holds",
+        )

@@ -1,138 +1,23 @@
 """The scenario language, declared once: the loader decodes into these shapes and the JSON Schema is made of them.
 
+The keys of `expect` stand in `expectations`.
+
 Every key that a scenario file may hold stands here, including those that a later version brings to life
 (`NOT_YET`), so that a misspelt key is never taken for a future one.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
-from convtest.events import Ended, ErrorCode
 from convtest.scenario.disturbances import Doing, FaultDoing
+from convtest.scenario.expectations import BudgetShape, ExpectShape, SentShape
+from convtest.scenario.shapes import Duration, OneOrMore, Shape
 
-Duration = Annotated[str | float, Meta(description="seconds, or a number with its unit: 250ms, 2s, 5m")]
-OneOrMore = str | list[str]
 Point = Literal["before_request", "first_event", "text", "thinking", "tool_use", "tool_result", "turn_end"]
 
 
 SweepAt = Literal["every event", "every change", "text", "thinking", "tool_use", "tool_result"]
-
-
-class Shape(Struct, forbid_unknown_fields=True, frozen=True):
-    """Base of every mapping in the language: unknown keys are errors."""
-
-
-class BudgetShape(Shape, frozen=True, kw_only=True):
-    """Upper limits; a cost that is not known is over any limit."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    first_event: Duration | None = None
-    total: Duration | None = None
-    usd: float | None = None
-
-
-class RangeShape(Shape, frozen=True, kw_only=True):
-    """A number between two bounds, both included."""
-
-    min: float | None = None
-    max: float | None = None
-
-
-class UsageShape(Shape, frozen=True, kw_only=True):
-    """Tokens of the turn, exact or as a range."""
-
-    input_tokens: int | RangeShape | None = None
-    output_tokens: int | RangeShape | None = None
-    cache_read_tokens: int | RangeShape | None = None
-    cache_write_tokens: int | RangeShape | None = None
-
-
-class SentShape(Shape, frozen=True, kw_only=True):
-    """What the turn's last main request held, in canonical form."""
-
-    model: str | None = None
-    system: str | None = None
-    messages: int | None = None
-    roles: list[Literal["user", "assistant", "system", "tool"]] | None = None
-    contains: OneOrMore | None = None
-    lacks: OneOrMore | None = None
-    tools: list[str] | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    stop_sequences: list[str] | None = None
-    thinking: Any = None
-    tool_choice: Any = None
-
-
-class HistoryShape(Shape, frozen=True, kw_only=True):
-    """The history the next request carries."""
-
-    messages: int | None = None
-    roles: list[Literal["user", "assistant", "system", "tool"]] | None = None
-    contains: OneOrMore | None = None
-
-
-class EndedShape(Shape, frozen=True, kw_only=True):
-    """One of several ways to end."""
-
-    one_of: list[Ended]
-
-
-class RetriesShape(Shape, frozen=True, kw_only=True):
-    """How often and how soon the client tried again."""
-
-    count: int | RangeShape | None = None
-    after: Duration | None = None
-
-
-class ConductShape(Shape, frozen=True, kw_only=True):
-    """What the client did when the wire failed it."""
-
-    retry_after: Literal["obeyed", "ignored"] | None = None
-    truncated: Literal["noticed", "taken_as_complete"] | None = None
-    text: Literal["once", "doubled"] | None = None
-    surfaced: str | None = None
-
-
-class SimilarShape(Shape, frozen=True, kw_only=True):
-    """Likeness of meaning."""
-
-    to: str
-    least: float | None = None
-
-
-class ExpectShape(Shape, frozen=True, kw_only=True):
-    """What is expected of one step."""
-
-    contains: OneOrMore | None = None
-    lacks: OneOrMore | None = None
-    matches: OneOrMore | None = None
-    equals: str | None = None
-    one_of: list[str] | None = None
-    json: dict[str, Any] | None = None
-    json_schema: dict[str, Any] | None = None
-    similar: str | SimilarShape | None = None
-    knows: OneOrMore | None = None
-    not_: "ExpectShape | None" = field(default=None, name="not")
-    sent: SentShape | None = None
-    ended: Ended | EndedShape | None = None
-    error: ErrorCode | None = None
-    events: list[str] | None = None
-    calls: list[str | dict[str, dict[str, Any] | None]] | None = None
-    denied: list[str] | None = None
-    usage: UsageShape | None = None
-    budget: BudgetShape | None = None
-    session: Literal["same", "new"] | None = None
-    history: Literal["intact", "empty"] | HistoryShape | None = None
-    retries: RetriesShape | None = None
-    conduct: ConductShape | None = None
-    files: dict[str, str | None] | None = None
-    check: OneOrMore | None = None
-    snapshot: bool | None = None
 
 
 class DisturbShape(Shape, frozen=True, kw_only=True):
@@ -249,7 +134,7 @@ class FactShape(Shape, frozen=True, kw_only=True):
     tell: str
     ask: str
     answer: str
-    then: list[NewerShape] = []
+    then: list[NewerShape] = field(default_factory=list)
     unique: bool = False
 
 
@@ -265,7 +150,7 @@ class ToolShape(Shape, frozen=True, kw_only=True):
     """A stand-in for one of the client's tools; nothing real runs."""
 
     description: str = ""
-    input: dict[str, Any] = {}
+    input: dict[str, Any] = field(default_factory=dict)
     answers: list[AnswerShape]
 
 
@@ -315,16 +200,16 @@ class ScenarioShape(Shape, frozen=True, kw_only=True):
 
     scenario: str
     id: str | None = None
-    tags: list[str] = []
+    tags: list[str] = field(default_factory=list)
     client: OneOrMore | None = None
     fixtures: list[str] | None = None
     timeout: Duration | None = None
     params: dict[str, list[Any]] | list[dict[str, Any]] | None = None
-    options: dict[str, Any] = {}
-    files: dict[str, str] = {}
-    sessions: dict[str, SessionShape | None] = {}
-    facts: dict[str, FactShape] = {}
-    tools: dict[str, ToolShape] = {}
+    options: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, SessionShape | None] = field(default_factory=dict)
+    facts: dict[str, FactShape] = field(default_factory=dict)
+    tools: dict[str, ToolShape] = field(default_factory=dict)
     steps: list[StepShape]
     invariants: InvariantsShape | None = None
     retention: RetentionShape | None = None

@@ -6,7 +6,8 @@ from typing import Any
 
 from convtest.errors import Problem, ScenarioError, did_you_mean
 from convtest.scenario.durations import seconds
-from convtest.scenario.grammar import ScenarioShape, SessionShape
+from convtest.scenario.expectations import ExpectShape
+from convtest.scenario.grammar import NOT_YET, ScenarioShape, SessionShape
 from convtest.scenario.model import (
     Answer,
     Fact,
@@ -34,31 +35,7 @@ INVARIANTS = (
     "kept_text",
     "whole_answer",
 )
-EXPECTATIONS = (
-    "contains",
-    "lacks",
-    "matches",
-    "equals",
-    "one_of",
-    "json",
-    "knows",
-    "not",
-    "sent",
-    "ended",
-    "error",
-    "events",
-    "calls",
-    "denied",
-    "usage",
-    "budget",
-    "session",
-    "history",
-    "retries",
-    "conduct",
-    "files",
-    "check",
-    "snapshot",
-)
+EXPECTATIONS = tuple(name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET.get(ExpectShape, ()))
 CHECKS = tuple(dict.fromkeys((*EXPECTATIONS, *INVARIANTS)))
 RESERVED_TAGS = frozenset(
     {
@@ -89,13 +66,7 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
     sweep = sweep_of(shape, node, facts, sessions, steps, problems) if not problems else None
     problems += _wrong_names(shape, node, clients, steps)
     problems += _paths_outside(shape, node)
-    timeout = DEFAULT_TIMEOUT
-    try:
-        timeout = seconds(shape.timeout) if shape.timeout is not None else DEFAULT_TIMEOUT
-        if timeout <= 0:
-            problems.append(Problem("timeout is more than 0", node.keys["timeout"]))
-    except ValueError as error:
-        problems.append(Problem(str(error), node.keys["timeout"]))
+    timeout = _timeout(shape, node, problems)
     if problems:
         raise ScenarioError(sorted(problems, key=lambda problem: problem.place))
     return Scenario(
@@ -123,6 +94,19 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
         warnings=tuple(_warnings(shape, node, steps)),
         **naming,
     )
+
+
+def _timeout(shape: ScenarioShape, node: Mapping, problems: list[Problem]) -> float:
+    if shape.timeout is None:
+        return DEFAULT_TIMEOUT
+    try:
+        timeout = seconds(shape.timeout)
+    except ValueError as error:
+        problems.append(Problem(str(error), node.keys["timeout"]))
+        return DEFAULT_TIMEOUT
+    if timeout <= 0:
+        problems.append(Problem("timeout is more than 0", node.keys["timeout"]))
+    return timeout
 
 
 def _fact(name: str, fact: Any) -> Fact:

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from convtest.errors import Place
 from convtest.scenario.disturbances import KINDS
-from convtest.scenario.grammar import BudgetShape, ExpectShape, SimulateShape, XfailShape
+from convtest.scenario.expectations import BudgetShape, ExpectShape
 from convtest.scenario.grammar import Point as PointName
+from convtest.scenario.grammar import SimulateShape, XfailShape
 from convtest.scenario.nodes import Mapping as MappingNode
 from convtest.scenario.nodes import Node
 

@@ -1,9 +1,10 @@
-"""Which modifiers go with which steps."""
+"""Which modifiers go with which steps, and which steps with each other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from convtest.errors import Problem
 from convtest.scenario.grammar import TURN_KEYS, StepShape
+from convtest.scenario.model import Step
 from convtest.scenario.nodes import Mapping
 
 _ALLOWED = {
@@ -33,3 +34,13 @@ def misplaced(shape: StepShape, node: Mapping, key: str) -> Iterator[Problem]:
             )
     if key == "set" and not shape.options:
         yield Problem("set needs options:", node.keys[key])
+
+
+def used_twice(steps: Iterable[Step]) -> Iterator[Problem]:
+    """Steps on a session that another branch of their `together` uses at the same time."""
+    owner: dict[str, int] = {}
+    for step in steps:
+        branch = step.group[1] if step.group else 0
+        if owner.setdefault(step.session, branch) != branch:
+            what = f"two branches use the session {step.session!r} at once"
+            yield Problem(what, step.place, "give each branch its own session")

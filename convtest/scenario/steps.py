@@ -5,11 +5,12 @@ from typing import Any
 
 from convtest.errors import Problem, did_you_mean
 from convtest.scenario.disturbing import disturbances, during_point
-from convtest.scenario.expecting import bad_values
-from convtest.scenario.grammar import STEP_KEYS, TURN_KEYS, DuringShape, ExpectShape, ScenarioShape, StepShape
-from convtest.scenario.model import Act, ActKind, Fact, SessionSpec, Step, Turn
+from convtest.scenario.expectations import ExpectShape
+from convtest.scenario.expecting import asked, bad_values, listed, simulated_knowledge
+from convtest.scenario.grammar import STEP_KEYS, TURN_KEYS, DuringShape, ScenarioShape, StepShape
+from convtest.scenario.model import Act, ActKind, Disturbance, Fact, SessionSpec, Step, Turn
 from convtest.scenario.nodes import Mapping, Sequence
-from convtest.scenario.placing import misplaced
+from convtest.scenario.placing import misplaced, used_twice
 
 _FIELDS = {"continue": "continue_"}
 _NEEDS_AS = {"fork"}
@@ -60,8 +61,7 @@ class _Steps:
                 self._one(shape, child)
 
     def _repeat(self, shape: StepShape, node: Mapping) -> None:
-        steps = node.entries.get("steps")
-        if shape.steps is None or not isinstance(steps, Sequence):
+        if shape.steps is None or not isinstance(steps := node.entries.get("steps"), Sequence):
             self._problems.append(Problem("repeat needs steps:", node.keys["repeat"]))
             return
         if shape.repeat is not None and shape.repeat < 1:
@@ -86,12 +86,7 @@ class _Steps:
             if isinstance(child, Sequence):
                 self.walk(branch, child)
         self._group = None
-        owner: dict[str, int] = {}
-        for step in self.steps[first:]:
-            branch_of = step.group[1] if step.group else 0
-            if owner.setdefault(step.session, branch_of) != branch_of:
-                what = f"two branches use the session {step.session!r} at once"
-                self._problems.append(Problem(what, step.place, "give each branch its own session"))
+        self._problems += used_twice(self.steps[first:])
 
     def _one(self, shape: StepShape, node: Mapping) -> None:
         keys = [key for key in STEP_KEYS if key in node.entries]
@@ -145,24 +140,21 @@ class _Steps:
             self._told[(session, name)] = count + 1
             tells, prompt = (name, version), self._facts[name].versions[version].tell
         if key == "ask":
-            prompt, expect = self._facts[name].ask, _asked(expect, name)
+            prompt, expect = self._facts[name].ask, asked(expect, name)
         if not prompt.strip():
             self._problems.append(Problem("the message is blank", node.keys[key]))
-        self._problems += _simulated_knowledge(shape, expect, node)
+        self._problems += simulated_knowledge(shape, expect, node)
         self._turns.setdefault(session, []).append(shape.id)
         self._used.add(session)
         found = disturbances(shape, node, self._problems)
-        forked = next((one for one in found if one.do == "fork"), None)
-        if forked is not None and (shape.during is not None or self._within is not None):
-            what = "a fork in mid-turn and during: do not go together"
-            self._problems.append(Problem(what, node.place, "fork there by a step of its own"))
+        forked = self._forked(found, shape, node)
         turn = Turn(
             **self._base(shape, node, session, expect),
             prompt=prompt,
             tells=tells,
             asks=name if key == "ask" else None,
             disturbances=tuple(one for one in found if one.do != "fork"),
-            simulate=tuple(_listed(shape.simulate)),
+            simulate=tuple(listed(shape.simulate)),
             boundary=shape.boundary,
             during=forked or during_point(shape, node, self._problems),
         )
@@ -173,6 +165,14 @@ class _Steps:
             self._mid_turn("fork", turn, forked.new or f"{session}-fork")
         if any(one.do == "resume" for one in found):
             self._mid_turn("resume", turn, None)
+
+    def _forked(self, found: tuple[Disturbance, ...], shape: StepShape, node: Mapping) -> Disturbance | None:
+        """The fork among the turn's disturbances."""
+        forked = next((one for one in found if one.do == "fork"), None)
+        if forked is not None and (shape.during is not None or self._within is not None):
+            what = "a fork in mid-turn and during: do not go together"
+            self._problems.append(Problem(what, node.place, "fork there by a step of its own"))
+        return forked
 
     def _mid_turn(self, kind: ActKind, turn: Turn, new: str | None) -> None:
         """The act that a disturbance asks for: a fork while the turn streams, a resume once its client is gone."""
@@ -292,35 +292,9 @@ class _Steps:
             return
         inner = node.entries[path[-1]]
         assert isinstance(inner, Mapping)
-        for name in _listed(expect.knows):
+        for name in listed(expect.knows):
             if name not in self._facts:
                 help = did_you_mean(name, self._facts) or "declare it under facts:"
                 yield Problem(f"unknown fact {name!r}", inner.keys["knows"], help)
         yield from bad_values(expect, inner)
         yield from self._expectation(expect.not_, inner, ("not",))
-
-
-def _asked(expect: ExpectShape | None, fact: str) -> ExpectShape:
-    """`ask: f` expects `knows: f`, unless its own expect names f under knows or not."""
-    if expect is None:
-        return ExpectShape(knows=fact)
-    denied = _listed(expect.not_.knows) if expect.not_ else []
-    if fact in [*_listed(expect.knows), *denied]:
-        return expect
-    fields = {name: getattr(expect, name) for name in expect.__struct_fields__}
-    return ExpectShape(**{**fields, "knows": [*_listed(expect.knows), fact]})
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]
-
-
-def _simulated_knowledge(shape: StepShape, expect: ExpectShape | None, node: Mapping) -> Iterator[Problem]:
-    if shape.simulate and expect and expect.knows:
-        yield Problem(
-            "simulate on a turn that knows something would answer for the client",
-            node.keys["simulate"],
-            "remove it: the simulator answers facts from what the request holds",
-        )

@@ -8,15 +8,8 @@ import msgspec
 from convtest.errors import Place, Problem, did_you_mean
 from convtest.events import Ended
 from convtest.scenario.disturbances import SWEEPABLE, is_status, kind_of_disturbance
-from convtest.scenario.grammar import (
-    TURN_KEYS,
-    DisturbShape,
-    EndedShape,
-    ExpectShape,
-    ScenarioShape,
-    StepShape,
-    SweepShape,
-)
+from convtest.scenario.expectations import EndedShape, ExpectShape
+from convtest.scenario.grammar import TURN_KEYS, DisturbShape, ScenarioShape, StepShape, SweepShape
 from convtest.scenario.model import Fact, Point, Scenario, SessionSpec, Step, Sweep, Turn
 from convtest.scenario.nodes import Mapping, Node, Scalar, Sequence
 from convtest.scenario.steps import lower_steps
@@ -85,7 +78,8 @@ def sweep_of(
     if position is None or problems:
         return None
     turn = next(step for step in steps if isinstance(step, Turn) and step.id == asked.turn)
-    maker = _Maker(shape, node, facts, sessions, position, turn, _asked_after(asked, facts, steps, turn))
+    then = _asked_after(asked, facts, steps, turn)
+    maker = _Maker(shape, node, Declared(facts, sessions), position=position, turn=turn, then=then)
 
     def steps_at(point: Point, into: list[Problem] | None = None) -> tuple[Step, ...]:
         return tuple(maker.steps(point, [] if into is None else into))
@@ -123,6 +117,14 @@ def _tells(step: Turn, fact: Fact) -> bool:
     return in_words or (step.tells is not None and step.tells[0] == fact.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the scenario's steps may name."""
+
+    facts: dict[str, Fact]
+    sessions: dict[str, SessionSpec]
+
+
 class _Maker:
     """Makes steps by way of the language: what a point plays could have been written by hand."""
 
@@ -130,15 +132,14 @@ class _Maker:
         self,
         shape: ScenarioShape,
         node: Mapping,
-        facts: dict[str, Fact],
-        sessions: dict[str, SessionSpec],
+        declared: Declared,
+        *,
         position: int,
         turn: Turn,
         then: list[StepShape],
     ) -> None:
         self._shape = shape
-        self._facts = facts
-        self._sessions = sessions
+        self._facts, self._sessions = declared.facts, declared.sessions
         self._turn = turn
         self._then = then
         steps = node.entries["steps"]

@@ -9,8 +9,7 @@ import anthropic
 import httpx2
 from assistant import BrokenOff, Call, Conversation, Result, Tool, Words
 
-from convtest.clients.port import Opening, SessionError
-from convtest.events import Event, TextDelta, ToolResult, ToolUse, TurnEnd, Usage
+from convtest import Event, Opening, SessionError, TextDelta, ToolResult, ToolUse, TurnEnd, Usage
 
 OPTIONS = ("model", "system", "max_tokens")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 from adapter import Client
 
-from convtest.probe.conformance import assert_conforms, check_client
+from convtest import assert_conforms, check_client
 
 
 def test_it_conforms(tmp_path: Path) -> None:

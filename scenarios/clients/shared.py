@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from convtest.clients.messages.client import MessagesClient
-from convtest.clients.port import Opening
+from convtest import MessagesClient, Opening
 
 _HISTORIES: dict[Path, MessagesClient] = {}
 

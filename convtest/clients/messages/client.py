@@ -2,20 +2,21 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 import httpx
 import msgspec
 
+from convtest.clients.messages.history import copied, cut_after, limited, loaded, refused_results, tool_uses
 from convtest.clients.messages.sending import body_of, send, whole_body
 from convtest.clients.messages.turns import (
+    Round,
     all_tools,
     end_of,
     lost,
+    offered,
     refused,
-    starts_turn,
     tool_result,
     unknown_tool,
     unsendable,
@@ -23,7 +24,7 @@ from convtest.clients.messages.turns import (
 from convtest.clients.options import MESSAGES
 from convtest.clients.port import Kind, Opening, SessionError, Tool
 from convtest.clients.store import SessionStore
-from convtest.events import Event, TextDelta, ToolResult, ToolUse, TurnEnd, Usage
+from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage
 from convtest.policy import Policy
 from convtest.wire.messages_api import PATH, PUBLIC_URL, MalformedStream, MessageStream, ReplyStream, usage_of
 from convtest.wire.sse import SSEParser
@@ -35,23 +36,6 @@ BODY_OPTIONS = (
 )  # fmt: skip
 OPTIONS = frozenset({*BODY_OPTIONS, *MESSAGES})
 INTERRUPTED = "The user interrupted before this tool call was finished."
-
-
-@dataclass(slots=True)
-class _Round:
-    """One request of a turn, and what the session yielded of its answer."""
-
-    stream: ReplyStream
-    text: str = ""
-    calls: list[ToolUse] = field(default_factory=list)
-    end: TurnEnd | None = None
-
-
-def _note(current: _Round, event: Event) -> None:
-    if isinstance(event, TextDelta):
-        current.text += event.text
-    elif isinstance(event, ToolUse):
-        current.calls.append(event)
 
 
 class MessagesClient:
@@ -106,9 +90,7 @@ class MessagesClient:
         self._id, self._messages, self._turns = stored.id, list(stored.messages), list(stored.turns)
         if opening.fork:
             self._id = SessionStore.new_id()
-            if opening.fork_at is not None and opening.fork_at < len(self._turns):
-                self._messages = self._messages[: self._turns[opening.fork_at]]
-                self._turns = self._turns[: opening.fork_at]
+            self._messages, self._turns = cut_after(self._messages, self._turns, opening.fork_at)
             self._save()
 
     async def disconnect(self) -> None:
@@ -123,7 +105,9 @@ class MessagesClient:
             # A second prompt in mid-turn waits for its own turn: what is streaming is the answer to the first.
             self._queued.append(text)
             return
-        self._limit_history()
+        limit, before = self._options.get("max_messages"), len(self._messages)
+        self._messages, self._turns = limited(self._messages, self._turns, None if limit is None else int(limit))
+        self._dropped = self._dropped or len(self._messages) < before
         self._turns.append(len(self._messages))
         self._messages.append({"role": "user", "content": [{"type": "text", "text": text}]})
         self._save()
@@ -141,7 +125,7 @@ class MessagesClient:
         usage, rounds, end = Usage(), 0, None
         while end is None:
             rounds += 1
-            current = _Round(self._new_stream())
+            current = Round(self._new_stream())
             async with aclosing(self._round(current)) as events:
                 async for event in events:
                     yield event
@@ -162,7 +146,7 @@ class MessagesClient:
         self._save()
         return TurnEnd(ended=end.ended, error=end.error, message=end.message, usage=usage, boundary=dropped)
 
-    async def _round(self, current: _Round) -> AsyncGenerator[Event, None]:
+    async def _round(self, current: Round) -> AsyncGenerator[Event, None]:
         """One request; sets `current.end` unless tools are to be run and the turn goes on."""
         if self._http is None:
             current.end = TurnEnd(ended="connection_lost", message="disconnected in mid-turn")
@@ -188,7 +172,7 @@ class MessagesClient:
         finally:
             self._keep(current)
 
-    async def _read(self, response: httpx.Response, current: _Round) -> AsyncGenerator[Event, None]:
+    async def _read(self, response: httpx.Response, current: Round) -> AsyncGenerator[Event, None]:
         if response.status_code != 200:
             current.end = refused(response.status_code, await whole_body(response))
             return
@@ -198,7 +182,7 @@ class MessagesClient:
                 for event in current.stream.feed(server_event):
                     if self._interrupted:
                         break
-                    _note(current, event)
+                    current.note(event)
                     yield event
             if not data:
                 current.end = end_of(current.stream, current.calls)
@@ -218,7 +202,7 @@ class MessagesClient:
             return None if self._interrupted else found
         return None
 
-    def _keep(self, current: _Round) -> None:
+    def _keep(self, current: Round) -> None:
         """The assistant's message as far as it was yielded joins the history."""
         content: list[dict[str, Any]] = []
         if current.stream.complete and (current.end is None or current.end.ended != "interrupted"):
@@ -226,7 +210,7 @@ class MessagesClient:
         else:
             if current.text.strip():
                 content.append({"type": "text", "text": current.text})
-            content += [{"type": "tool_use", "id": c.id, "name": c.name, "input": dict(c.input)} for c in current.calls]
+            content += tool_uses(current.calls)
         if content:
             self._messages.append({"role": "assistant", "content": content})
         if current.end is not None:
@@ -234,7 +218,7 @@ class MessagesClient:
 
     def _answer_open(self, calls: Sequence[ToolUse], why: str) -> None:
         if calls:
-            self._messages.append({"role": "user", "content": [tool_result(call.id, why, True) for call in calls]})
+            self._messages.append({"role": "user", "content": refused_results(calls, why)})
 
     async def _run_tools(self, calls: Sequence[ToolUse]) -> AsyncGenerator[Event, None]:
         results: list[dict[str, Any]] = []
@@ -249,16 +233,8 @@ class MessagesClient:
                 results.append(tool_result(call.id, text, is_error))
                 yield ToolResult(id=call.id, text=text, is_error=is_error)
         finally:
-            results += [tool_result(call.id, INTERRUPTED, True) for call in calls[len(results) :]]
+            results += refused_results(calls[len(results) :], INTERRUPTED)
             self._messages.append({"role": "user", "content": results})
-
-    def _limit_history(self) -> None:
-        limit = self._options.get("max_messages")
-        while limit is not None and len(self._messages) >= int(limit) and self._turns:
-            cut = self._turns[1] if len(self._turns) > 1 else len(self._messages)
-            self._messages = self._messages[cut:]
-            self._turns = [start - cut for start in self._turns[1:]]
-            self._dropped = True
 
     def _new_stream(self) -> ReplyStream:
         """What reads the answer of one request."""
@@ -273,8 +249,7 @@ class MessagesClient:
         return {
             "x-api-key": self._opening.api_key,
             "anthropic-version": VERSION,
-            "content-type": "application/json",
-            "accept": "text/event-stream",
+            **{"content-type": "application/json", "accept": "text/event-stream"},
             # The tap notes the bytes as they come; compressed ones could not be read in a cassette.
             "accept-encoding": "identity",
         }
@@ -282,10 +257,7 @@ class MessagesClient:
     def _body(self) -> bytes:
         body = {"max_tokens": 1024, **{k: v for k, v in self._options.items() if k in BODY_OPTIONS}}
         if self._tools:
-            body["tools"] = [
-                {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
-                for tool in self._tools.values()
-            ]
+            body["tools"] = offered(self._tools.values())
         return msgspec.json.encode({**body, "messages": self._messages, "stream": True})
 
     def _save(self) -> None:
@@ -294,12 +266,11 @@ class MessagesClient:
 
     async def get_messages(self) -> list[dict[str, Any]]:
         """The history as the API takes it."""
-        return msgspec.json.decode(msgspec.json.encode(self._messages))  # type: ignore[no-any-return]
+        return copied(self._messages)
 
     async def load_history(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Replace the history."""
-        self._messages = [dict(message) for message in messages]
-        self._turns = [i for i, message in enumerate(self._messages) if starts_turn(message)]
+        self._messages, self._turns = loaded(messages)
         self._save()
 
     async def clear_history(self) -> None:
@@ -327,5 +298,3 @@ KIND = Kind(
     base_url=PUBLIC_URL,
     policy=lambda options: POLICY,
 )
-
-__all__ = ["KIND", "OPTIONS", "POLICY", "MessagesClient"]

@@ -1,6 +1,7 @@
 """How a turn of the Messages API ended, and what its history may hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ import msgspec
 
 from convtest.clients.port import Opening, Tool
 from convtest.clients.tools import python_tool
-from convtest.events import Ended, ErrorCode, ToolUse, TurnEnd
+from convtest.events import Ended, ErrorCode, Event, TextDelta, ToolUse, TurnEnd
 from convtest.wire.messages_api import ReplyStream
 
 _ERRORS: Mapping[int, tuple[Ended, ErrorCode | None]] = {
@@ -26,6 +27,11 @@ _STOPS: Mapping[str, Ended] = {"max_tokens": "max_tokens", "refusal": "refusal"}
 def all_tools(opening: Opening) -> list[Tool]:
     targets = opening.options.get("python_tools") or []
     return [*opening.tools, *(python_tool(target, client=opening.session) for target in targets)]
+
+
+def offered(tools: Iterable[Tool]) -> list[dict[str, Any]]:
+    """The tools as the API is told of them."""
+    return [{"name": one.name, "description": one.description, "input_schema": one.input_schema} for one in tools]
 
 
 def unsendable(block: Mapping[str, Any]) -> bool:
@@ -79,3 +85,20 @@ def lost(error: httpx.TransportError) -> Ended:
             return "timeout"
         case _:
             return "connection_lost"
+
+
+@dataclass(slots=True)
+class Round:
+    """One request of a turn, and what the session yielded of its answer."""
+
+    stream: ReplyStream
+    text: str = ""
+    calls: list[ToolUse] = field(default_factory=list)
+    end: TurnEnd | None = None
+
+    def note(self, event: Event) -> None:
+        """The event is about to be yielded."""
+        if isinstance(event, TextDelta):
+            self.text += event.text
+        elif isinstance(event, ToolUse):
+            self.calls.append(event)

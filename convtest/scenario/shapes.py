@@ -1,0 +1,12 @@
+"""What all shapes of the language have in common."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Duration = Annotated[str | float, Meta(description="seconds, or a number with its unit: 250ms, 2s, 5m")]
+OneOrMore = str | list[str]
+
+
+class Shape(Struct, forbid_unknown_fields=True, frozen=True):
+    """Base of every mapping in the language: unknown keys are errors."""
