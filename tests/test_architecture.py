@@ -57,7 +57,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin/results": {"scenario", "results"},
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
-        "version", "config", "errors", "scenario", "gateway", "cassettes", "reporting", "probe", "play",
+        "version", "config", "errors", "scenario", "gateway", "cassettes", "clients", "results", "reporting", "probe",
+        "play",
     },
     "__init__": {"clock", "errors", "events", "version", "transcript", "results", "clients", "play", "probe", "plugin"},
 }  # fmt: skip

@@ -1,6 +1,8 @@
 """The real Claude Agent SDK with the CLI it bundles, behind the gateway: simulated, recorded and replayed."""
 
+import mmap
 import os
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +16,10 @@ import pytest
 from convtest.cassettes import store
 from convtest.checks.habits import is_kept
 from convtest.clients.claude.sessions import StoredSessions
+from convtest.clients.prices import usd
 from convtest.config import Config, Profile
 from convtest.errors import ClientError
+from convtest.events import Usage
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
 from convtest.play.prepare import prepare
@@ -27,6 +31,8 @@ from tests.project import Project
 
 QUICK = {"CLAUDE_CODE_MAX_RETRIES": "1"}
 """The CLI tries again for three minutes otherwise."""
+
+BUNDLED = Path(claude_agent_sdk.__file__).parent / "_bundled"
 
 
 def claude(**options: Any) -> Profile:
@@ -812,3 +818,17 @@ def test_arguments_that_the_cli_fills_in_are_its_habit_and_lost_ones_are_not(giv
 
     assert is_kept(before, found) == same
     assert not is_kept(before, Block("assistant", "tool_use", f"Read {kept}"))
+
+
+def test_every_model_that_the_bundled_cli_knows_has_its_price() -> None:
+    """Its catalogue stands in it as text: `{id:"claude-…",family:…}`, and the models that its aliases mean."""
+    (binary,) = (path for path in BUNDLED.iterdir() if path.stat().st_size > 1_000_000)
+    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        known = {found[1].decode() for found in re.finditer(rb'\{id:"(claude-[a-z0-9-]+)",family:', data)}
+        aliases = {
+            found[1].decode() for found in re.finditer(rb'[{,](?:opus|sonnet|haiku):\{default:"(claude-[^"]+)"', data)
+        }
+
+    assert len(known) > 10
+    assert len(aliases) >= 3
+    assert sorted(name for name in known | aliases if usd(name, Usage()) is None) == []

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from convtest.version import VERSION
 from tests.project import NAME, SECTION, Project
 
 
@@ -309,3 +310,21 @@ def test_diff_names_the_request_that_only_one_has(named: Project) -> None:
     done = named.convtest("diff", first, "other.yaml")
 
     assert (done.code, done.out) == (1, "main, request 2: only the first has this request\n")
+
+
+def test_what_a_bug_report_needs_is_one_command_away(project: Project) -> None:
+    project.environment["ANTHROPIC_API_KEY"] = "sk-ant-api03-not-for-anybodys-eyes"
+
+    plain, as_json = project.convtest("check", "--environment"), project.convtest("check", "--environment", "--json")
+    project.write("pyproject.toml", "[tool.convtest]\nclients = 3\n")
+    broken = project.convtest("check", "--environment")
+
+    assert (plain.code, as_json.code, broken.code) == (0, 0, 0)
+    found = json.loads(as_json.out)
+    assert found["convtest"] == VERSION
+    assert found["kinds of clients"] == "messages"
+    assert {"python", "system", "yaml", "prices", "httpx", "vcrpy", "claude-agent-sdk", "anthropic"} <= set(found)
+    assert [line.split("  ")[0] for line in plain.out.splitlines()] == list(found)
+    assert "not-for-anybodys-eyes" not in plain.text + as_json.text
+    assert str(project.root) not in plain.text
+    assert "kinds of clients" not in broken.out

@@ -2,11 +2,15 @@
 
 import time
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from convtest.cassettes import store
+from convtest.play.disturbing import ACTS
 from convtest.play.mode import Mode
+from convtest.scenario.disturbances import KINDS, Doing, FaultDoing
+from convtest.wire.faults import BREAKS
 from tests.playing import Stage, checks_of, finding_of
 
 STORY = """
@@ -269,3 +273,12 @@ def test_there_is_one_mechanism(stage: Stage) -> None:
     fault = stage.scenarios(story("fault: {do: reset, after: 2}", "{ended: error}"))[0]
 
     assert getattr(disturb.steps[1], "disturbances", 1) == getattr(fault.steps[1], "disturbances", 2)
+
+
+def test_every_disturbance_of_the_language_is_done_somewhere() -> None:
+    words = set(get_args(Doing))
+    on_the_wire = {word for word in words if KINDS[word].on_the_wire}
+
+    assert words == set(KINDS) - {"restart"}
+    assert set(BREAKS) == on_the_wire - {"status"} == set(get_args(FaultDoing))
+    assert set(ACTS) == words - on_the_wire | {"during"}

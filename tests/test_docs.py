@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parent.parent
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 SEEN = "claude-agent-sdk-points.md"
 """What was seen of the SDK, made by a script: nothing to run."""
-PROSE = [*PAGES, *(REPOSITORY / name for name in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"))]
+PROSE = [*PAGES, *(REPOSITORY / name for name in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
 
 
 @dataclass(frozen=True)

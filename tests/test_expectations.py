@@ -4,8 +4,11 @@ import sys
 
 import pytest
 
-from convtest.errors import CheckError, ClientError, MissingCapability
+from convtest.checks.expectations import EXPECTATIONS
+from convtest.errors import CheckError, ClientError, MissingCapability, ScenarioError
 from convtest.events import Usage
+from convtest.scenario.expectations import ExpectShape
+from convtest.scenario.grammar import NOT_YET
 from convtest.transcript import Transcript
 from tests.playing import GOOD, Stage, checks_of, finding_of
 
@@ -32,86 +35,118 @@ def finding_or_none(stage: Stage, expect: str, more: str = "") -> tuple[str, str
     return next(iter(checks_of(outcome)), None)
 
 
-@pytest.mark.parametrize(
-    ("expect", "more"),
-    [
-        ("contains: '105'", ""),
-        ("contains: [The, '105']", ""),
-        ("contains: 105", ""),
-        ("lacks: Ada", ""),
-        ("matches: '\\d{3}'", ""),
-        ("equals: The result is 105.", ""),
-        ("one_of: [The result is 105., none]", ""),
-        ("json: {'a.b[1]': 2}", JSON),
-        ("json_schema: {required: [a], properties: {a: {properties: {b: {items: {type: integer}}}}}}", JSON),
-        ("not: {json_schema: {required: [c]}}", JSON),
-        ("calls: [look_up]", SCRIPTED),
-        ("calls: [{look_up: {what: it}}]", SCRIPTED),
-        ("events: [tool_use, tool_result, text, turn_end]", SCRIPTED),
-        ("ended: {one_of: [complete, interrupted]}", ""),
-        ("usage: {output_tokens: {min: 1}}", ""),
-        ("usage: {output_tokens: 7}", "simulate: {text: x, usage: {output_tokens: 7}}"),
-        ("budget: {output_tokens: 100, usd: 0.1, first_event: 1s, total: 2s}", ""),
-        ("session: same", ""),
-        ("retries: {count: 0}", ""),
-        ("denied: []", ""),
-        ("sent: {system: You are terse., temperature: 0.5, model: claude-haiku-4-5}", ""),
-        ("sent: {messages: 3, roles: [user, assistant, user], contains: Ada, lacks: Grace, tools: [look_up]}", ""),
-        ("history: intact", ""),
-        ("history: {messages: 2, roles: [user, assistant], contains: Ada}", ""),
-        ("not: {contains: Grace}", ""),
-        ("not: {ended: interrupted}", ""),
-        ("not: {sent: {contains: Grace}}", ""),
-        ("check: tests.test_expectations:has_two_turns", ""),
-    ],
-)
+HOLDS = [
+    ("contains: '105'", ""),
+    ("contains: [The, '105']", ""),
+    ("contains: 105", ""),
+    ("lacks: Ada", ""),
+    ("matches: '\\d{3}'", ""),
+    ("equals: The result is 105.", ""),
+    ("one_of: [The result is 105., none]", ""),
+    ("json: {'a.b[1]': 2}", JSON),
+    ("json_schema: {required: [a], properties: {a: {properties: {b: {items: {type: integer}}}}}}", JSON),
+    ("not: {json_schema: {required: [c]}}", JSON),
+    ("calls: [look_up]", SCRIPTED),
+    ("calls: [{look_up: {what: it}}]", SCRIPTED),
+    ("events: [tool_use, tool_result, text, turn_end]", SCRIPTED),
+    ("ended: {one_of: [complete, interrupted]}", ""),
+    ("usage: {output_tokens: {min: 1}}", ""),
+    ("usage: {output_tokens: 7}", "simulate: {text: x, usage: {output_tokens: 7}}"),
+    ("budget: {output_tokens: 100, usd: 0.1, first_event: 1s, total: 2s}", ""),
+    ("session: same", ""),
+    ("retries: {count: 0}", ""),
+    ("denied: []", ""),
+    ("sent: {system: You are terse., temperature: 0.5, model: claude-haiku-4-5}", ""),
+    ("sent: {messages: 3, roles: [user, assistant, user], contains: Ada, lacks: Grace, tools: [look_up]}", ""),
+    ("history: intact", ""),
+    ("history: {messages: 2, roles: [user, assistant], contains: Ada}", ""),
+    ("not: {contains: Grace}", ""),
+    ("not: {ended: interrupted}", ""),
+    ("not: {sent: {contains: Grace}}", ""),
+    ("check: tests.test_expectations:has_two_turns", ""),
+]
+
+
+@pytest.mark.parametrize(("expect", "more"), HOLDS)
 def test_it_holds(stage: Stage, expect: str, more: str) -> None:
     assert finding_or_none(stage, expect, more) is None
 
 
-@pytest.mark.parametrize(
-    ("expect", "more", "check", "layer"),
-    [
-        ("contains: '106'", "", "contains", "reply"),
-        ("contains: the", "", "contains", "reply"),
-        ("lacks: '105'", "", "lacks", "reply"),
-        ("matches: '\\d{4}'", "", "matches", "reply"),
-        ("equals: '105'", "", "equals", "reply"),
-        ("one_of: ['105', none]", "", "one_of", "reply"),
-        ("json: {'a.b[1]': 3}", JSON, "json", "reply"),
-        ("json: {a: 1}", "", "json", "reply"),
-        ("json_schema: {required: [c]}", JSON, "json_schema", "reply"),
-        ("json_schema: {type: object}", "", "json_schema", "reply"),
-        ("not: {json_schema: {required: [a]}}", JSON, "not", None),
-        ("calls: [other]", SCRIPTED, "calls", None),
-        ("calls: [look_up, look_up]", SCRIPTED, "calls", None),
-        ("calls: []", SCRIPTED, "calls", None),
-        ("calls: [{look_up: {what: that}}]", SCRIPTED, "calls", None),
-        ("events: [text]", "", "events", None),
-        ("ended: interrupted", "", "ended", None),
-        ("error: bad_request", "", "error", None),
-        ("usage: {output_tokens: {max: 1}}", "", "usage", None),
-        ("budget: {output_tokens: 1}", "", "budget", None),
-        ("budget: {usd: 0.000001}", "", "budget", None),
-        ("budget: {first_event: 1ms}", "", "budget", None),
-        ("session: new", "", "session", None),
-        ("retries: {count: 1}", "", "retries", None),
-        ("denied: [look_up]", "", "denied", None),
-        ("sent: {system: You are kind.}", "", "sent", "wire"),
-        ("sent: {temperature: 0.6}", "", "sent", "wire"),
-        ("sent: {contains: Grace}", "", "sent", "wire"),
-        ("sent: {lacks: Ada}", "", "sent", "wire"),
-        ("sent: {messages: 1}", "", "sent", "wire"),
-        ("history: empty", "", "history", "wire"),
-        ("history: {contains: Grace}", "", "history", "wire"),
-        ("not: {contains: '105'}", "", "not", None),
-        ("not: {sent: {contains: Ada}}", "", "not", "wire"),
-        ("check: tests.test_expectations:has_nine_turns", "", "check", None),
-        ("files: {notes.md: hello}", "", "files", None),
-    ],
-)
+FAILS = [
+    ("contains: '106'", "", "contains", "reply"),
+    ("contains: the", "", "contains", "reply"),
+    ("lacks: '105'", "", "lacks", "reply"),
+    ("matches: '\\d{4}'", "", "matches", "reply"),
+    ("equals: '105'", "", "equals", "reply"),
+    ("one_of: ['105', none]", "", "one_of", "reply"),
+    ("json: {'a.b[1]': 3}", JSON, "json", "reply"),
+    ("json: {a: 1}", "", "json", "reply"),
+    ("json_schema: {required: [c]}", JSON, "json_schema", "reply"),
+    ("json_schema: {type: object}", "", "json_schema", "reply"),
+    ("not: {json_schema: {required: [a]}}", JSON, "not", None),
+    ("calls: [other]", SCRIPTED, "calls", None),
+    ("calls: [look_up, look_up]", SCRIPTED, "calls", None),
+    ("calls: []", SCRIPTED, "calls", None),
+    ("calls: [{look_up: {what: that}}]", SCRIPTED, "calls", None),
+    ("events: [text]", "", "events", None),
+    ("ended: interrupted", "", "ended", None),
+    ("error: bad_request", "", "error", None),
+    ("usage: {output_tokens: {max: 1}}", "", "usage", None),
+    ("budget: {output_tokens: 1}", "", "budget", None),
+    ("budget: {usd: 0.000001}", "", "budget", None),
+    ("budget: {first_event: 1ms}", "", "budget", None),
+    ("session: new", "", "session", None),
+    ("retries: {count: 1}", "", "retries", None),
+    ("denied: [look_up]", "", "denied", None),
+    ("sent: {system: You are kind.}", "", "sent", "wire"),
+    ("sent: {temperature: 0.6}", "", "sent", "wire"),
+    ("sent: {contains: Grace}", "", "sent", "wire"),
+    ("sent: {lacks: Ada}", "", "sent", "wire"),
+    ("sent: {messages: 1}", "", "sent", "wire"),
+    ("history: empty", "", "history", "wire"),
+    ("history: {contains: Grace}", "", "history", "wire"),
+    ("not: {contains: '105'}", "", "not", None),
+    ("not: {sent: {contains: Ada}}", "", "not", "wire"),
+    ("check: tests.test_expectations:has_nine_turns", "", "check", None),
+    ("files: {notes.md: hello}", "", "files", None),
+]
+
+
+@pytest.mark.parametrize(("expect", "more", "check", "layer"), FAILS)
 def test_it_fails(stage: Stage, expect: str, more: str, check: str, layer: str | None) -> None:
     assert finding_or_none(stage, expect, more) == (check, layer)
+
+
+@pytest.mark.parametrize(("expect", "more"), [one for one in HOLDS if not one[0].startswith("not")])
+def test_what_holds_may_not_be_so(stage: Stage, expect: str, more: str) -> None:
+    found = finding_or_none(stage, f"not: {{{expect}}}", more)
+
+    assert found is not None
+    assert found[0] == "not"
+
+
+@pytest.mark.parametrize(
+    ("expect", "more"), [(one[0], one[1]) for one in FAILS if not one[0].startswith(("not", "error"))]
+)
+def test_what_fails_is_not_so(stage: Stage, expect: str, more: str) -> None:
+    assert finding_or_none(stage, f"not: {{{expect}}}", more) is None
+
+
+def test_of_a_list_under_not_each_must_not_be_so(stage: Stage) -> None:
+    assert finding_or_none(stage, "not: {contains: [Grace, '105']}") == ("not", None)
+    assert finding_or_none(stage, "not: {contains: [Grace, Bob]}") is None
+
+
+@pytest.mark.parametrize("key", ["error: bad_request", "snapshot: true", "not: {contains: a}"])
+def test_what_means_nothing_under_not_is_refused(stage: Stage, key: str) -> None:
+    with pytest.raises(ScenarioError, match=f"{key.partition(':')[0]!r} does not go under not"):
+        stage.play(ONE.format(expect=f"not: {{{key}}}", more=""))
+
+
+def test_every_expectation_is_judged_or_compared() -> None:
+    keys = {name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET[ExpectShape]}
+
+    assert keys == {*EXPECTATIONS, "snapshot"}
 
 
 def test_a_reply_that_does_not_fit_its_schema_is_told_where(stage: Stage) -> None:

@@ -293,6 +293,9 @@ def test_cost_follows_the_dated_table_and_can_be_overridden() -> None:
     assert usd("somebody-elses", usage) is None
     assert usd("somebody-elses", usage, {"somebody-elses": {"input": 2, "output": 10}}) == pytest.approx(3.2)
     assert usd("claude-haiku-4-5", usage, {"claude-haiku-4-5": {"input": 0, "output": 0}}) == 0
+    short, long = Usage(input_tokens=100_000), Usage(input_tokens=60_000, cache_read_tokens=50_000)
+    assert usd("claude-haiku-5-5", short) == pytest.approx(0.01)
+    assert usd("claude-haiku-5-5", long) == pytest.approx((60_000 * 0.5 + 50_000 * 0.05) / 1e6)
     assert all(price.output >= price.input > price.cache_read for price in PRICES.values())
 
 

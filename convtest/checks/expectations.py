@@ -10,10 +10,13 @@ from typing import Any
 from convtest.checks import limits, replies, sent, session_history, ways
 from convtest.checks.replies import listed, shown
 from convtest.checks.result import Asked, Finding, at_step
-from convtest.scenario.expectations import ExpectShape, SentShape
+from convtest.scenario.expectations import EndedShape, ExpectShape
+from convtest.scenario.shapes import Shape
 from convtest.transcript import TurnRecord
 
 Check = Callable[[Asked], Iterator[Finding]]
+_ALL_OF_IT = frozenset({"contains", "lacks", "matches", "check"})
+"""Keys whose list means all of it: each must not be so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ def _not(asked: Asked) -> Iterator[Finding]:
 
 
 def _holds(asked: Asked, name: str, one: Expectation, unwanted: Any) -> Iterator[Finding]:
-    for value in _parts(unwanted):
+    for value in _parts(name, unwanted):
         alone = Asked(
             transcript=asked.transcript, record=asked.record, expect=ExpectShape(**{name: value}), wanted=value
         )
@@ -91,14 +94,18 @@ def _holds(asked: Asked, name: str, one: Expectation, unwanted: Any) -> Iterator
         )
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _parts(name: str, value: Any) -> Iterator[Any]:
     """Each of the things that must not be so, on its own."""
     match value:
-        case SentShape():
-            for name in value.__struct_fields__:
-                wanted = getattr(value, name)
-                parts = listed(wanted) if name in {"contains", "lacks"} else [wanted]
-                yield from (SentShape(**{name: one}) for one in parts if one is not None)
+        case EndedShape():
+            yield value
+        case Shape():
+            for key in value.__struct_fields__:
+                wanted = getattr(value, key)
+                parts = listed(wanted) if key in _ALL_OF_IT else [wanted]
+                yield from (type(value)(**{key: one}) for one in parts if one is not None)
+        case list() if name in _ALL_OF_IT:
+            yield from value
         case dict():
             yield from ({key: one} for key, one in value.items())
         case _:
@@ -106,7 +113,7 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _spelled(value: Any) -> str:
-    if isinstance(value, SentShape):
+    if isinstance(value, Shape):
         given = {name: getattr(value, name) for name in value.__struct_fields__}
         return ", ".join(f"{name}: {one!r}" for name, one in given.items() if one is not None)
     return repr(value)
@@ -129,12 +136,12 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "sent": Expectation(check=sent.sent, negatable=True, after_miss=sent.sent),
     "events": Expectation(check=ways.events, negatable=True),
     "calls": Expectation(check=ways.calls, negatable=True),
-    "denied": Expectation(check=ways.denied),
-    "usage": Expectation(check=limits.usage),
-    "budget": Expectation(check=limits.budget),
-    "retries": Expectation(check=ways.retries),
-    "conduct": Expectation(check=ways.conduct),
+    "denied": Expectation(check=ways.denied, negatable=True),
+    "usage": Expectation(check=limits.usage, negatable=True),
+    "budget": Expectation(check=limits.budget, negatable=True),
+    "retries": Expectation(check=ways.retries, negatable=True),
+    "conduct": Expectation(check=ways.conduct, negatable=True),
     "not": Expectation(check=_not),
-    "check": Expectation(check=ways.own, acts=True),
+    "check": Expectation(check=ways.own, acts=True, negatable=True),
 }
 """By key. `snapshot` is compared by the face that has snapshots."""

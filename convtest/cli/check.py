@@ -19,11 +19,15 @@ from convtest.scenario.model import Scenario
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(paths: tuple[Path, ...], strict: bool, as_json: bool) -> None:
+@click.option("--environment", is_flag=True, help="Print what a bug report needs, and check nothing.")
+def command(paths: tuple[Path, ...], strict: bool, as_json: bool, environment: bool) -> None:
     """Check scenario files (syntax, names, clients, what would never fail), and cassettes and snapshots for secrets.
 
     Without PATHS all scenarios of the project are checked. Exits 2 if something is wrong.
     """
+    if environment:
+        _show_environment(as_json=as_json)
+        return
     config = project()
     errors, warnings, count = _checked(config, paths)
     if as_json:
@@ -35,6 +39,23 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool) -> None:
             click.echo(f"warning: {text}", err=True)
         click.echo(f"items: {count}, errors: {len(errors)}, warnings: {len(warnings)}")
     sys.exit(2 if errors else 1 if warnings and strict else 0)
+
+
+def _show_environment(*, as_json: bool) -> None:
+    """Also where there is no project, or its configuration is wrong: that may be what is to be reported."""
+    from convtest.cli.environment import facts
+
+    try:
+        config = project()
+    except ConvtestError:
+        config = None
+    found = facts(config)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        click.echo(f"{name:<{width}}  {value}")
 
 
 def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[str], int]:

@@ -1,18 +1,21 @@
-"""`convtest schema`: the JSON Schema of the scenario language."""
+"""`convtest schema`: the JSON Schema of the scenario language, or of results."""
 
 import json
 
 import click
 
-from convtest.scenario.schema import schema
-
 
 @click.command(name="schema")
-def command() -> None:
+@click.option("--results", is_flag=True, help="Of the lines that pytest --convtest-results writes.")
+def command(results: bool) -> None:
     """Print the JSON Schema of scenario files.
 
     Editors with a YAML language server check and complete scenarios with it:
 
         convtest schema > scenario.schema.json
     """
+    if results:
+        from convtest.results.lines import schema
+    else:
+        from convtest.scenario.schema import schema
     click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class _Version(msgspec.Struct):
-    schema: int = SCHEMA
+    schema: int
 
 
 def append(path: Path, result: Result) -> None:
@@ -32,6 +33,12 @@ def read_results(path: Path) -> Iterator[Result]:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield _result(line, f"{path}:{number}")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a line (draft 2020-12)."""
+    made = msgspec.json.schema(Result)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "convtest result", **made}
 
 
 def _result(line: bytes, where: str) -> Result:

@@ -17,6 +17,7 @@ EVENT_KINDS = ("text", "thinking", "tool_use", "tool_result", "turn_end")
 ENDS = get_args(Ended)
 CODES = get_args(ErrorCode)
 SURFACED = (*ENDS, "an exception", "nothing", *(f"error ({code})" for code in CODES))
+_NEVER_DENIED = ("error", "not", "snapshot")
 _MAY_BE_EMPTY = frozenset({"equals", "calls", "denied", "events", "snapshot"})
 
 
@@ -31,6 +32,14 @@ def bad_values(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
         for problem in _numbers(key, value):
             yield Problem(problem, child.place)
     yield from _words(expect, node)
+
+
+def bad_denials(node: Mapping) -> Iterator[Problem]:
+    """Keys that mean nothing under `not`: they would hold whatever happens."""
+    for key in _NEVER_DENIED:
+        if key in node.entries:
+            help = "expect ended: or error: itself" if key == "error" else "write what must hold instead"
+            yield Problem(f"{key!r} does not go under not", node.keys[key], help)
 
 
 def _is_empty(value: Any) -> bool:

@@ -123,9 +123,14 @@ def documents(text: str, shown: str) -> list[Node]:
         raise ScenarioError([builder.explain(error)]) from None
 
 
+def with_libyaml() -> bool:
+    """Whether PyYAML was built with the parser in C."""
+    return bool(yaml.__with_libyaml__)
+
+
 def _events(text: str) -> Iterator[Any]:
     """Parser events with marks: libyaml's where it is there, ruamel's (pure Python, the same shape) where not."""
-    if yaml.__with_libyaml__:
+    if with_libyaml():
         return iter(yaml.parse(text, Loader=yaml.CSafeLoader))
     from ruamel.yaml import YAML
 

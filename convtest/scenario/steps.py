@@ -6,7 +6,7 @@ from typing import Any
 from convtest.errors import Problem, did_you_mean
 from convtest.scenario.disturbing import disturbances, during_point
 from convtest.scenario.expectations import ExpectShape
-from convtest.scenario.expecting import asked, bad_values, listed, simulated_knowledge
+from convtest.scenario.expecting import asked, bad_denials, bad_values, listed, simulated_knowledge
 from convtest.scenario.grammar import STEP_KEYS, TURN_KEYS, DuringShape, ScenarioShape, StepShape
 from convtest.scenario.model import Act, ActKind, Disturbance, Fact, SessionSpec, Step, Turn
 from convtest.scenario.nodes import Mapping, Sequence
@@ -292,9 +292,9 @@ class _Steps:
             return
         inner = node.entries[path[-1]]
         assert isinstance(inner, Mapping)
-        for name in listed(expect.knows):
-            if name not in self._facts:
-                help = did_you_mean(name, self._facts) or "declare it under facts:"
-                yield Problem(f"unknown fact {name!r}", inner.keys["knows"], help)
+        for name in (one for one in listed(expect.knows) if one not in self._facts):
+            help = did_you_mean(name, self._facts) or "declare it under facts:"
+            yield Problem(f"unknown fact {name!r}", inner.keys["knows"], help)
         yield from bad_values(expect, inner)
+        yield from bad_denials(inner) if path == ("not",) else ()
         yield from self._expectation(expect.not_, inner, ("not",))
