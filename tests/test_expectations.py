@@ -8,6 +8,7 @@ from convtest.checks.expectations import EXPECTATIONS
 from convtest.errors import CheckError, ClientError, MissingCapability, ScenarioError
 from convtest.events import Usage
 from convtest.scenario.expectations import ExpectShape
+from convtest.scenario.expecting import NEVER_DENIED
 from convtest.scenario.grammar import NOT_YET
 from convtest.transcript import Transcript
 from tests.playing import GOOD, Stage, checks_of, finding_of
@@ -64,6 +65,7 @@ HOLDS = [
     ("not: {ended: interrupted}", ""),
     ("not: {sent: {contains: Grace}}", ""),
     ("check: tests.test_expectations:has_two_turns", ""),
+    ("files: {notes.md: null}", ""),
 ]
 
 
@@ -143,10 +145,17 @@ def test_what_means_nothing_under_not_is_refused(stage: Stage, key: str) -> None
         stage.play(ONE.format(expect=f"not: {{{key}}}", more=""))
 
 
-def test_every_expectation_is_judged_or_compared() -> None:
+ELSEWHERE = {"error", "knows", "conduct", "not"}
+"""Expectations whose tests are those of facts, policies and disturbances, and of what they hold."""
+
+
+def test_every_expectation_is_judged_holds_somewhere_and_fails_somewhere() -> None:
     keys = {name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET[ExpectShape]}
 
     assert keys == {*EXPECTATIONS, "snapshot"}
+    assert {one[0].partition(":")[0] for one in HOLDS} >= {*EXPECTATIONS} - ELSEWHERE
+    assert {one[0].partition(":")[0] for one in FAILS} >= {*EXPECTATIONS} - ELSEWHERE
+    assert {name for name, one in EXPECTATIONS.items() if not one.negatable} == {*NEVER_DENIED} - {"snapshot"}
 
 
 def test_a_reply_that_does_not_fit_its_schema_is_told_where(stage: Stage) -> None:

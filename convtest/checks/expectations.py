@@ -1,6 +1,7 @@
 """What an author may ask of a step: one row for each key of `expect`, in the order in which they are judged.
 
-A new expectation is a key in `scenario/expectations`, a function of this room, and its row here.
+A new expectation is a key in `scenario/expectations`, a function of this room, and its row here, beside its like: what is
+found in one step is told in the order of the rows.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +16,6 @@ from convtest.scenario.shapes import Shape
 from convtest.transcript import TurnRecord
 
 Check = Callable[[Asked], Iterator[Finding]]
-_ALL_OF_IT = frozenset({"contains", "lacks", "matches", "check"})
-"""Keys whose list means all of it: each must not be so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +25,10 @@ class Expectation:
     check: Check
     acts: bool = False
     """On acts too, and not on turns alone."""
-    negatable: bool = False
-    """`not` takes it: it must then fail."""
+    negatable: bool = True
+    """`not` takes it: it must then fail. What it does not take, `scenario/expecting` refuses."""
+    each: bool = False
+    """A list means all of it: under `not` none of it may be so."""
     denied: Check | None = None
     """What `not` means where that is more than its failing."""
     after_miss: Check | None = None
@@ -102,14 +103,18 @@ def _parts(name: str, value: Any) -> Iterator[Any]:
         case Shape():
             for key in value.__struct_fields__:
                 wanted = getattr(value, key)
-                parts = listed(wanted) if key in _ALL_OF_IT else [wanted]
+                parts = listed(wanted) if _is_each(key) else [wanted]
                 yield from (type(value)(**{key: one}) for one in parts if one is not None)
-        case list() if name in _ALL_OF_IT:
+        case list() if _is_each(name):
             yield from value
         case dict():
             yield from ({key: one} for key, one in value.items())
         case _:
             yield value
+
+
+def _is_each(name: str) -> bool:
+    return name in EXPECTATIONS and EXPECTATIONS[name].each
 
 
 def _spelled(value: Any) -> str:
@@ -120,28 +125,28 @@ def _spelled(value: Any) -> str:
 
 
 EXPECTATIONS: Mapping[str, Expectation] = {
-    "ended": Expectation(check=_ended, negatable=True),
-    "error": Expectation(check=ways.error, acts=True),
-    "session": Expectation(check=ways.session, acts=True, negatable=True),
-    "history": Expectation(check=session_history.history, acts=True, negatable=True),
-    "files": Expectation(check=ways.files, acts=True, negatable=True),
-    "contains": Expectation(check=replies.contains, negatable=True),
-    "lacks": Expectation(check=replies.lacks, negatable=True),
-    "matches": Expectation(check=replies.matches, negatable=True),
-    "equals": Expectation(check=replies.equals, negatable=True),
-    "one_of": Expectation(check=replies.one_of, negatable=True),
-    "json": Expectation(check=replies.json, negatable=True),
-    "json_schema": Expectation(check=replies.json_schema, negatable=True),
+    "ended": Expectation(check=_ended),
+    "error": Expectation(check=ways.error, acts=True, negatable=False),
+    "session": Expectation(check=ways.session, acts=True),
+    "history": Expectation(check=session_history.history, acts=True),
+    "files": Expectation(check=ways.files, acts=True),
+    "contains": Expectation(check=replies.contains, each=True),
+    "lacks": Expectation(check=replies.lacks, each=True),
+    "matches": Expectation(check=replies.matches, each=True),
+    "equals": Expectation(check=replies.equals),
+    "one_of": Expectation(check=replies.one_of),
+    "json": Expectation(check=replies.json),
+    "json_schema": Expectation(check=replies.json_schema),
     "knows": Expectation(check=sent.knows, denied=sent.not_knows, after_miss=sent.knows_on_the_wire),
-    "sent": Expectation(check=sent.sent, negatable=True, after_miss=sent.sent),
-    "events": Expectation(check=ways.events, negatable=True),
-    "calls": Expectation(check=ways.calls, negatable=True),
-    "denied": Expectation(check=ways.denied, negatable=True),
-    "usage": Expectation(check=limits.usage, negatable=True),
-    "budget": Expectation(check=limits.budget, negatable=True),
-    "retries": Expectation(check=ways.retries, negatable=True),
-    "conduct": Expectation(check=ways.conduct, negatable=True),
-    "not": Expectation(check=_not),
-    "check": Expectation(check=ways.own, acts=True, negatable=True),
+    "sent": Expectation(check=sent.sent, after_miss=sent.sent),
+    "events": Expectation(check=ways.events),
+    "calls": Expectation(check=ways.calls),
+    "denied": Expectation(check=ways.denied),
+    "usage": Expectation(check=limits.usage),
+    "budget": Expectation(check=limits.budget),
+    "retries": Expectation(check=ways.retries),
+    "conduct": Expectation(check=ways.conduct),
+    "not": Expectation(check=_not, negatable=False),
+    "check": Expectation(check=ways.own, acts=True, each=True),
 }
 """By key. `snapshot` is compared by the face that has snapshots."""

@@ -93,6 +93,7 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
     state = sessions.states.get(record.session, State())
     if record.turn.boundary or (record.end is not None and record.end.boundary):
         state = State(prompts=tuple(Prompt(p.text, False) for p in state.prompts))
+    # A fork in mid-turn may be made before or after its client noted the prompt: both are right.
     sessions.in_turn[record.step.index] = _replaced(
         state, prompts=(*state.prompts, Prompt(record.turn.prompt, False)), quiet=True
     )
@@ -135,6 +136,7 @@ def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
     if not record.disturbed:
         return state
     blocks = list(request_blocks(last.canonical))
+    # What of the cut turn stands in the next request is for kept_text and the policy: history binds up to its prompt.
     while blocks and not (blocks[-1].kind == "text" and record.turn.prompt.strip() in blocks[-1].text):
         blocks.pop()
     prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, is_bound(record)))
@@ -186,6 +188,7 @@ def _resumed(act: Act, sessions: _Sessions) -> State:
 
 
 def _unbound_mass(state: State) -> State:
+    """What is restored was weighed at another time, perhaps with other tools."""
     return _replaced(state, mass=None)
 
 

@@ -34,6 +34,7 @@ def kept_of(sent: Canonical, cut: TurnRecord, current: str) -> Kept | None:
     blocks = _between(request_blocks(sent), cut.turn.prompt, current)
     if blocks is None:
         return None
+    # Compared without white space: clients trim, and join what came in pieces.
     said = [block.text for block in blocks if block.role == "assistant" and block.kind == "text"]
     uses = tuple(block.text.partition(" ")[0] for block in blocks if block.kind == "tool_use")
     shown = " ".join(_without_fillers(said)).strip()
@@ -60,6 +61,7 @@ def _kept(seen: Seen, cut: TurnRecord) -> Iterator[Finding]:
     if kept is None:
         return
     asked = [event.name for event in cut.events if isinstance(event, ToolUse)]
+    # More than was yielded is never right; less is the policy's, and only an interrupt has one.
     if kept.is_more:
         message = "the history holds text that the session never yielded"
         yield _finding(seen, message, _may_keep(cut), repr(kept.shown))
@@ -98,6 +100,7 @@ def _between(blocks: tuple[Block, ...], cut: str, current: str) -> list[Block] |
     """What stands between two prompts; None where the first is gone."""
     wanted, now = " ".join(cut.split()), " ".join(current.split())
     users = [i for i, block in enumerate(blocks) if block.role == "user" and block.kind == "text"]
+    # From the end: the same words may have been said before, and the last time is meant.
     last = next((i for i in reversed(users) if now in blocks[i].text), len(blocks))
     first = next((i for i in reversed(users) if i < last and wanted in blocks[i].text), None)
     return None if first is None else list(blocks[first + 1 : last])

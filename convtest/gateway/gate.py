@@ -36,6 +36,7 @@ class Gate:
             started, progress = anyio.current_time(), self._turn.progress
             with anyio.move_on_after(REACTION):
                 await progress.wait()
+                # One chunk may make it yield several events: it is through once a checkpoint brings no more.
                 while self._waits() and progress is not self._turn.progress:
                     progress = self._turn.progress
                     await anyio.lowlevel.checkpoint()
@@ -58,6 +59,7 @@ class Gate:
         return self._turn.due() or awaits_events(self._turn)
 
     async def _part(self) -> None:
+        # Once a turn is enough: answers after it find nobody who still has to leave.
         if self._turn.parted:
             return
         self._turn.parted = True

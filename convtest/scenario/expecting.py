@@ -17,7 +17,8 @@ EVENT_KINDS = ("text", "thinking", "tool_use", "tool_result", "turn_end")
 ENDS = get_args(Ended)
 CODES = get_args(ErrorCode)
 SURFACED = (*ENDS, "an exception", "nothing", *(f"error ({code})" for code in CODES))
-_NEVER_DENIED = ("error", "not", "snapshot")
+NEVER_DENIED = ("error", "not", "snapshot")
+"""What `not` does not take: the rows of `checks/expectations` say the same."""
 _MAY_BE_EMPTY = frozenset({"equals", "calls", "denied", "events", "snapshot"})
 
 
@@ -36,7 +37,7 @@ def bad_values(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
 
 def bad_denials(node: Mapping) -> Iterator[Problem]:
     """Keys that mean nothing under `not`: they would hold whatever happens."""
-    for key in _NEVER_DENIED:
+    for key in NEVER_DENIED:
         if key in node.entries:
             help = "expect ended: or error: itself" if key == "error" else "write what must hold instead"
             yield Problem(f"{key!r} does not go under not", node.keys[key], help)
@@ -45,7 +46,8 @@ def bad_denials(node: Mapping) -> Iterator[Problem]:
 def _is_empty(value: Any) -> bool:
     if isinstance(value, msgspec.Struct):
         return all(getattr(value, name) is None for name in value.__struct_fields__)
-    return value in ("", [], {}) or (isinstance(value, list) and "" in value)
+    texts = value if isinstance(value, list) else [value]
+    return value in ([], {}) or any(isinstance(one, str) and not one.strip() for one in texts)
 
 
 def _numbers(key: str, value: Any) -> Iterator[str]:

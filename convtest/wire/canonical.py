@@ -205,6 +205,7 @@ def _as_messages(url: str, body: Any) -> Any:
 
 def _url(url: str) -> str:
     parts = urlsplit(url)
+    # Clients build a query from a mapping: its order says nothing.
     query = "&".join(sorted(parts.query.split("&"))) if parts.query else ""
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), query, ""))
 
@@ -239,6 +240,7 @@ class _Normaliser:
 
     def _blocks(self, content: Any) -> Any:
         if isinstance(content, str):
+            # The API takes a text for a list of one text block; clients change from one to the other in mid-history.
             return [{"type": "text", "text": content}] if content else []
         if isinstance(content, list):
             return [self._block(block) for block in content if not _is_reminder(block)]
@@ -256,12 +258,14 @@ class _Normaliser:
         if block.get("type") in ("tool_result", "mcp_tool_result"):
             done["content"] = self._blocks(block.get("content"))
             if not done.get("is_error"):
+                # The API takes a result without the key as one that is no error: SDKs differ in sending it.
                 done.pop("is_error", None)
         return done
 
     def _volatile(self, key: str, value: Any) -> Any:
         if key not in self._keys or not isinstance(value, str | int | float) or isinstance(value, bool):
             return value
+        # By first appearance and not one constant: else swapped ids would be equal.
         return self._ids.setdefault(str(value), f"id{len(self._ids) + 1}")
 
 

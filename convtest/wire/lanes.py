@@ -138,6 +138,8 @@ def _route_of(url: str) -> Route | None:
     route = _route.get()
     if route is not None and (route.tap is None or route.tap in _switch.active):
         return route if route.tap is not None else None
+    # A client may have made its HTTP client, or a thread, before the context was set: where only one tap is active it
+    # can be no other's.
     if len(_switch.active) == 1:
         return Route(_switch.active[0], _switch.active[0].only_lane())
     return None
@@ -149,4 +151,5 @@ def is_local_application(url: str) -> bool:
     local = host == "localhost"
     with contextlib.suppress(ValueError):
         local = local or ipaddress.ip_address(host).is_loopback
+    # A local model (Ollama, vLLM) is on this machine as an application is: only the path tells them apart.
     return local and not parts.path.rstrip("/").endswith(MODEL_PATHS)
