@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
+from convtest.clients.registry import KINDS as CLIENT_KINDS
 from convtest.config import _KEYS
+from convtest.scenario.disturbances import SWEEPABLE, Doing
 from convtest.scenario.expectations import ExpectShape
 from convtest.scenario.grammar import NOT_YET, ScenarioShape, SessionShape, SimulateShape, StepShape
 from tests.project import Project
@@ -135,6 +138,12 @@ def test_every_setting_and_every_option_is_in_the_docs() -> None:
     assert [key for key in _KEYS if f"`{key}" not in text] == []
     assert len(options) >= 8
     assert [option for option in sorted(options) if option not in text] == []
+
+
+def test_every_kind_of_client_and_every_disturbance_is_in_the_docs() -> None:
+    assert [kind for kind in CLIENT_KINDS if f"`{kind}`" not in docs("clients")] == []
+    assert [word for word in get_args(Doing) if not re.search(rf"`(do: )?{word}\b", docs("scenarios"))] == []
+    assert [word for word in SWEEPABLE if f"`{word}`" not in docs("sweeps")] == []
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -62,7 +62,7 @@ def test_one_other_word_misses_and_the_message_shows_it(stage: Stage) -> None:
     assert "message 1 (user) differs:" in text
     assert "- I am fond of [hiking.]" in text
     assert "+ I am fond of [skiing.]" in text
-    assert "if the change is meant, record it: convtest record x" in text
+    assert "if the change is meant, record it: convtest record --mode all scenarios/talk.yaml::a-talk" in text
 
 
 def test_a_changed_scenario_is_an_error_and_not_the_clients_fault(stage: Stage) -> None:

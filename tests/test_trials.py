@@ -201,6 +201,8 @@ def test_recording_keeps_the_snapshot_of_the_simulator_good(project: Project) ->
     ("text", "message"),
     [
         ("steps: [{user: a}, {set: main, options: {modl: x}}]", "takes no option 'modl'"),
+        ("options: {max_turns: many}\nsteps: [{user: a}]", "max_turns is a whole number, 0 or more, and not 'many'"),
+        ("steps: [{user: a}, {set: main, options: {model: [x]}}]", "model is a text, and not ['x']"),
         ("steps:\n  - user: What is ticket #5 about?", "a # after a space starts a comment"),
         ("steps:\n  - user: @bob is here", "text that starts with @, ` or % needs quotes"),
         ("steps:\n  - user: *bold* words", "text that starts with * or & needs quotes"),

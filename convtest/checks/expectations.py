@@ -1,7 +1,7 @@
 """What an author may ask of a step: one row for each key of `expect`, in the order in which they are judged.
 
-A new expectation is a key in `scenario/expectations`, a function of this room, and its row here, beside its like: what is
-found in one step is told in the order of the rows.
+A new expectation is a key in `scenario/expectations`, a function of this room, and its row here, beside its like: what
+is found in one step is told in the order of the rows.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,6 +1,6 @@
 """From a client profile to what opens sessions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
@@ -91,7 +91,7 @@ def _check_options(profile: Profile, kind: Kind) -> None:
             raise ConfigError("prices do not belong to a profile", where=profile.where, help=help)
         if kind.options is not None and option not in kind.options:
             raise ConfigError(
-                f"unknown option {option!r} for a {kind.name} client",
+                f"unknown option {option!r} for a client of kind {kind.name}",
                 where=profile.where,
                 help=did_you_mean(option, {*kind.options, *PROFILE_KEYS}),
             )
@@ -121,10 +121,14 @@ def _taken(profile: Profile, options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in options.items() if kind is None or kind.options is None or k in kind.options}
 
 
-def unknown_options(config: Config, name: str, options: object) -> list[str]:
-    """Options of a scenario that the client's kind does not take; empty if the profile is unknown."""
+def wrong_options(config: Config, name: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(what is wrong, what to write instead) of options that a scenario gives to a client; none if its profile is
+    unknown."""
     profile = config.clients.get(name)
     kind = KINDS.get(profile.kind) if profile else None
-    if kind is None or kind.options is None or not isinstance(options, dict):
-        return []
-    return [option for option in options if option not in kind.options]
+    if kind is None:
+        return
+    for option in options:
+        if kind.options is not None and option not in kind.options:
+            yield f"a client of kind {kind.name} takes no option {option!r}", did_you_mean(option, kind.options)
+    yield from ((what, "") for what in unfit(options, kind.wanted))

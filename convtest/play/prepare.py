@@ -11,9 +11,9 @@ from convtest.cassettes.scrubbing import Scrubber
 from convtest.cassettes.secrets import secret_values
 from convtest.cassettes.store import Cassette
 from convtest.clients.port import Made
-from convtest.clients.registry import KINDS, SIMULATOR, key_names, make, unknown_options
+from convtest.clients.registry import SIMULATOR, key_names, make, wrong_options
 from convtest.config import Config
-from convtest.errors import ClientError, NoCassette, did_you_mean
+from convtest.errors import ClientError, NoCassette
 from convtest.gateway.server import Door
 from convtest.play.mode import Mode
 from convtest.scenario.model import Scenario
@@ -187,10 +187,8 @@ def _check_options(config: Config, scenario: Scenario) -> None:
         spec = scenario.sessions.get(step.session)
         given.append((spec.client if spec else scenario.client, step.options, step.place_of("options")))
     for client, options, place in given:
-        for option in unknown_options(config, client, dict(options)):
-            kind = config.profile(client).kind
-            what = f"{place}: a {kind} client takes no option {option!r}"
-            raise ClientError(what, client=client, help=did_you_mean(option, _taken(kind)))
+        for what, help in wrong_options(config, client, options):
+            raise ClientError(f"{place}: {what}", client=client, help=help)
 
 
 def _check_visible(scenario: Scenario, making: Callable[[str], Made]) -> None:
@@ -204,7 +202,3 @@ def _check_visible(scenario: Scenario, making: Callable[[str], Made]) -> None:
                 client=client,
                 help='remove sent:, or declare wire = "history" if its requests go through the transport',
             )
-
-
-def _taken(kind: str) -> frozenset[str]:
-    return KINDS[kind].options or frozenset()
