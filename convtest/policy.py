@@ -14,6 +14,8 @@ class Policy:
     """What of an interrupted answer does: just what was yielded, any beginning of it, or nothing. Never more."""
     cleared: Literal["gone", "back", "either"] = "either"
     """Whether a history that was cleared is there again after a resume."""
+    prompt: Literal["as_sent", "bare"] = "as_sent"
+    """How a prompt that is sent in a frame (retrieved context, a timestamp) stands in later requests."""
     restarted_text: Literal["once", "doubled"] = "once"
     """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
 

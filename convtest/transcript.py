@@ -68,6 +68,12 @@ class TurnRecord(StepRecord):
     """What was sent in the session's lane during the turn."""
     borrowed: list[Interaction] = field(default_factory=list)
     """Where nothing was sent in its own lane: what idle lanes sent while the turn ran."""
+    chosen: "tuple[Interaction, ...] | None" = None
+    """The requests of the conversation, once all of it has been read; until then `main` guesses."""
+    astray: "tuple[Interaction, ...]" = ()
+    """Requests that ask as the conversation does, end in the prompt, and do not carry it."""
+    unsure: bool = False
+    """Several requests may be the conversation's, and nothing tells which."""
     scrub: Callable[[str], str] = str
     """Takes secrets out of the text, which may be spread over several events."""
     price: Callable[[str, Usage], float | None] = lambda model, usage: None
@@ -124,11 +130,19 @@ class TurnRecord(StepRecord):
         return bool(self.turn.disturbances) or self.end is None or self.end.ended != "complete"
 
     def main(self) -> list[Interaction]:
-        """Requests whose answer the client yielded, and refused ones that hold the prompt; if there is none, those
-        that end in the prompt."""
+        """The requests that are the conversation; the others are side requests."""
+        return list(self.chosen) if self.chosen is not None else self.guessed()
+
+    def guessed(self) -> list[Interaction]:
+        """What the turn alone tells: requests whose answer was yielded, and refused ones that hold the prompt; if
+        there is none, those that end in the prompt."""
         seen = self.interactions or self.borrowed
-        main = [one for one in seen if _was_yielded(one, self) or (_refused(one) and _holds(one.canonical, self))]
+        main = [one for one in seen if self.yielded(one) or (_refused(one) and _holds(one.canonical, self))]
         return main or [one for one in seen if ends_in(one.canonical, self)]
+
+    def yielded(self, one: Interaction) -> bool:
+        """Whether the client yielded what answered this request."""
+        return _was_yielded(one, self)
 
     def side(self) -> list[Interaction]:
         """Titles, counts and the like."""

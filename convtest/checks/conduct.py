@@ -1,10 +1,9 @@
 """What a client did when the wire failed it: tried again, took a broken stream for a whole one, said things twice."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import msgspec
-
+from convtest.checks.threads import asked
 from convtest.transcript import TurnRecord
 from convtest.wire.counting import is_spoilt
 from convtest.wire.interaction import Interaction
@@ -65,10 +64,10 @@ def _is_whole(one: Interaction) -> bool:
 
 def _waits(sent: list[Interaction]) -> list[float]:
     """Seconds from the end of each answer to the next request for the same."""
-    last: dict[tuple[str, bytes], float] = {}
+    last: dict[Any, float] = {}
     found: list[float] = []
     for one in sent:
-        key = _asked(one)
+        key = asked(one)
         if key in last:
             found.append((one.sent_at - last[key]) / 1000)
         last[key] = _ended_at(one)
@@ -83,7 +82,7 @@ def _obeyed(sent: list[Interaction]) -> Literal["obeyed", "ignored"] | None:
     found: Literal["obeyed", "ignored"] | None = None
     for position, one in enumerate(sent):
         wanted = _seconds(one)
-        after = next((other for other in sent[position + 1 :] if _asked(other) == _asked(one)), None)
+        after = next((other for other in sent[position + 1 :] if asked(other) == asked(one)), None)
         if wanted is None or after is None:
             continue
         if (after.sent_at - _ended_at(one)) / 1000 < wanted - _EARLY:
@@ -131,11 +130,6 @@ def _own_words(last: Interaction, prompt: str) -> list[str]:
         elif any(prompt.strip() in text for text in texts):
             break
     return found
-
-
-def _asked(one: Interaction) -> tuple[str, bytes]:
-    """What was asked, however: a client may ask again without streaming."""
-    return one.request.url, msgspec.json.encode(one.canonical.messages)
 
 
 def _surfaced(record: TurnRecord) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from convtest.checks.habits import unframed
+from convtest.checks.threads import Choice, Form, Manner
 from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
 from convtest.wire.blocks import Block, blocks_of, collapsed, encoded, merged
@@ -57,6 +59,17 @@ class Seen:
     def sent(self) -> Canonical:
         return self.interaction.canonical
 
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The request's, as they are compared with what it has to extend."""
+        return _compared(self.record, self.before)(request_blocks(self.sent))
+
+    @property
+    def bound(self) -> tuple[Block, ...] | None:
+        """What it has to begin with; None where nothing is known."""
+        blocks = self.before.blocks
+        return None if blocks is None else _compared(self.record, self.before)(blocks)
+
 
 @dataclass(slots=True)
 class _Sessions:
@@ -68,12 +81,52 @@ class _Sessions:
     last: str | None = None
 
 
-def follow(transcript: Transcript) -> Iterator[Seen]:
-    """Every main request of every session whose wire is seen, in order."""
+def assign(transcript: Transcript) -> None:
+    """Tell each turn which of its requests are the conversation: by what its session has to go on with."""
+    sessions = _begun(transcript)
+    manners: dict[str, Manner] = {}
+    for position, record in enumerate(transcript.records):
+        if isinstance(record, TurnRecord):
+            if record.wire == "history":
+                state = _bound(record, sessions)
+                manner = next((manners[one] for one in transcript.lineage(record.session) if one in manners), None)
+                form = _compared(record, state)
+                found = Choice(record, state.blocks, manner, form).thread(_next_sent(transcript, position))
+                record.chosen, record.astray, record.unsure = found.main, found.astray, found.unsure
+                if found.main:
+                    manners[record.session] = Manner.of(found.main[-1].canonical)
+            for _ in _turn(record, sessions):
+                pass
+        elif isinstance(record, ActRecord) and record.error is None:
+            _act(record.act, record, sessions)
+
+
+def _compared(record: TurnRecord, state: State) -> Form:
+    """How blocks are compared for this client, as its policy says."""
+    if record.policy.prompt != "bare":
+        return tuple
+    prompts = [*(prompt.text for prompt in state.prompts), record.turn.prompt]
+    return lambda blocks: unframed(blocks, prompts)
+
+
+def _next_sent(transcript: Transcript, position: int) -> list[Interaction]:
+    """What the session's next turn sends."""
+    session = transcript.records[position].session
+    later = (one for one in transcript.records[position + 1 :] if isinstance(one, TurnRecord))
+    return next((one.interactions for one in later if one.session == session and one.interactions), [])
+
+
+def _begun(transcript: Transcript) -> _Sessions:
     sessions = _Sessions()
     for name, spec in transcript.scenario.sessions.items():
         if spec.history:
             sessions.states[name] = _preset(spec)
+    return sessions
+
+
+def follow(transcript: Transcript) -> Iterator[Seen]:
+    """Every main request of every session whose wire is seen, in order."""
+    sessions = _begun(transcript)
     for record in transcript.records:
         if isinstance(record, TurnRecord):
             yield from _turn(record, sessions)
@@ -90,9 +143,7 @@ def _preset(spec: SessionSpec) -> State:
 def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
     if record.wire != "history":
         return
-    state = sessions.states.get(record.session, State())
-    if record.turn.boundary or (record.end is not None and record.end.boundary):
-        state = State(prompts=tuple(Prompt(p.text, False) for p in state.prompts))
+    state = _bound(record, sessions)
     # A fork in mid-turn may be made before or after its client noted the prompt: both are right.
     sessions.in_turn[record.step.index] = _replaced(
         state, prompts=(*state.prompts, Prompt(record.turn.prompt, False)), quiet=True
@@ -110,6 +161,14 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
     sessions.states[record.session] = state
     sessions.after_turn.setdefault(record.session, []).append(state)
     sessions.last = record.session
+
+
+def _bound(record: TurnRecord, sessions: _Sessions) -> State:
+    """What the turn's first request has to begin with."""
+    state = sessions.states.get(record.session, State())
+    if record.turn.boundary or (record.end is not None and record.end.boundary):
+        return State(prompts=tuple(Prompt(p.text, False) for p in state.prompts))
+    return state
 
 
 def _with_prompt(state: State, record: TurnRecord) -> State:

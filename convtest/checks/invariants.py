@@ -10,6 +10,7 @@ from convtest.checks.histories import Prompt, Seen, follow, is_bound, mass_of, r
 from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
+from convtest.checks.threads import extends
 from convtest.checks.tool_use import tool_pairs
 from convtest.checks.whole import whole_answer
 from convtest.transcript import ActRecord, Transcript, TurnRecord, ends_in
@@ -20,12 +21,12 @@ from convtest.wire.canonical import Canonical
 def history(transcript: Transcript) -> Iterator[Finding]:
     """Each request extends the last one and what was answered to it."""
     for seen in follow(transcript):
-        before, found = seen.before.blocks, request_blocks(seen.sent)
+        before, found = seen.bound, seen.blocks
         if back := _come_back(seen, found):
             message = "what was cleared is sent again"
             key = "user"
             yield at_step(seen.record, "history", "wire", message, expected="nothing of it", seen=repr(back), key=key)
-        elif before is not None and not _extends(found, before):
+        elif before is not None and not extends(found, before):
             yield _broken(seen, before, found)
         elif seen.before.system and not seen.sent.system:
             yield at_step(
@@ -38,16 +39,30 @@ def history(transcript: Transcript) -> Iterator[Finding]:
                 key="user",
             )
 
+    yield from _without_history(transcript)
+
+
+def _without_history(transcript: Transcript) -> Iterator[Finding]:
+    """A request beside the one that extends the conversation, which asks as it does and carries nothing of it."""
+    for record in transcript.turns():
+        for one in record.astray:
+            yield at_step(
+                record,
+                "history",
+                "wire",
+                "the prompt is also sent without the conversation so far, as if that were the conversation",
+                expected="one request that ends in the prompt, with all that was said before",
+                seen=f"request {one.number} with {len(one.canonical.messages)} messages",
+                advice="the client lost history for one of its requests; a side request asks with settings of its own",
+                key="user",
+            )
+
 
 def _come_back(seen: Seen, found: tuple[Block, ...]) -> str | None:
     """A prompt of before the session was cleared."""
     said = {" ".join(prompt.text.split()) for prompt in seen.before.prompts}
     gone = {" ".join(text.split()) for text in seen.before.gone} - said
     return next((block.text for block in found if block.role == "user" and block.text in gone), None)
-
-
-def _extends(found: tuple[Block, ...], before: tuple[Block, ...]) -> bool:
-    return len(found) >= len(before) and all(is_kept(*pair) for pair in zip(before, found, strict=False))
 
 
 def _broken(seen: Seen, before: tuple[Block, ...], found: tuple[Block, ...]) -> Finding:
@@ -174,9 +189,20 @@ def _found_prompts(prompts: list[str], blocks: tuple[Block, ...]) -> list[str]:
         if block.text in prompts:
             found.append(block.text)
         else:
-            held = [(block.text.index(p), p) for p in dict.fromkeys(prompts) if p in block.text]
-            found += [p for _, p in sorted(held)]
+            found += _held(block.text, prompts)
     return found
+
+
+def _held(text: str, prompts: list[str]) -> list[str]:
+    """The prompts in a text, in their order; the longest first, so that "I like tea." within "I like tea. And coffee."
+    is none of its own."""
+    held: list[tuple[int, str]] = []
+    for prompt in sorted({*prompts} - {""}, key=len, reverse=True):
+        at = text.find(prompt)
+        if at >= 0:
+            held.append((at, prompt))
+            text = f"{text[:at]}{chr(0) * len(prompt)}{text[at + len(prompt) :]}"
+    return [prompt for _, prompt in sorted(held)]
 
 
 def _in_order(found: list[str], wanted: list[str]) -> bool:

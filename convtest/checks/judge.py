@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from convtest.checks.expectations import EXPECTATIONS, after_miss, judged
+from convtest.checks.histories import assign
 from convtest.checks.invariants import INVARIANTS, NEED_THE_WIRE
 from convtest.checks.limits import over_budget
 from convtest.checks.result import Asked, Finding, NotSeen, Verdict, at_step, unique_not_seen
@@ -16,6 +17,7 @@ from convtest.wire.interaction import Interaction
 
 def judge(transcript: Transcript) -> Verdict:
     """All findings in the order of the conversation. Raises CheckError from a user's own check."""
+    assign(transcript)
     findings: list[Finding] = []
     for record in transcript.records:
         findings += _of_step(transcript, record)
@@ -123,7 +125,7 @@ def _not_seen(transcript: Transcript) -> tuple[NotSeen, ...]:
         blind
         for record in transcript.turns()
         for name in [*wanted, *_wire_expectations(record.step.expect)]
-        if (blind := unseen(record, name) or _silent(record, name)) is not None
+        if (blind := unseen(record, name) or _silent(record, name) or _unsure(record, name)) is not None
     ]
     return unique_not_seen([*found, *([laneless] if laneless else [])])
 
@@ -140,6 +142,13 @@ def _silent(record: TurnRecord, check: str) -> NotSeen | None:
     if not record.text.strip() or record.interactions or record.borrowed:
         return None
     return NotSeen(check=check, why=f"client {record.client!r} answered a turn and sent nothing through its transport")
+
+
+def _unsure(record: TurnRecord, check: str) -> NotSeen | None:
+    if not record.unsure:
+        return None
+    why = f"which request of step {record.step.index} is the conversation cannot be told: several end in its prompt"
+    return NotSeen(check=check, why=why)
 
 
 def _wire_expectations(expect: ExpectShape | None) -> list[str]:

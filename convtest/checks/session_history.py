@@ -39,7 +39,7 @@ def _next_request(transcript: Transcript, record: StepRecord) -> Seen | None:
 
 
 def _intact(transcript: Transcript, record: StepRecord, seen: Seen) -> Iterator[Finding]:
-    before, found = seen.before.blocks, request_blocks(seen.sent)
+    before, found = seen.bound, seen.blocks
     if before is not None and found[: len(before)] != before:
         lost = next((block for block in before if block not in found), None)
         wanted = str(lost) if lost else "the same order"

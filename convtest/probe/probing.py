@@ -14,6 +14,7 @@ from convtest.errors import ClientError, ConvtestError, MissingCapability
 from convtest.play.mode import Mode
 from convtest.play.perform import ready
 from convtest.play.prepare import missing
+from convtest.probe.frames import frame_of
 from convtest.scenario.loader import load
 from convtest.transcript import Transcript, TurnRecord
 
@@ -118,7 +119,7 @@ def probe(config: Config, client: str) -> Probed:
         if play.wire != "history":
             raise ClientError(f"its wire is {play.wire!r}: what it sends cannot be seen", client=client)
         policy = _policy(play)
-        observations = [*_cut_short(play), *_sessions(play), *_under_faults(play)]
+        observations = [*_framed(play), *_cut_short(play), *_sessions(play), *_under_faults(play)]
     return Probed(client=client, observations=tuple(observations), policy=policy)
 
 
@@ -188,6 +189,8 @@ def _policy(play: _Plays) -> dict[str, str]:
     prompts = {kept is not None for _, kept in cut}
     if cut:
         found["interrupted_prompt"] = "either" if len(prompts) > 1 else "kept" if True in prompts else "dropped"
+    if (frame := _frame(play)) is not None:
+        found["prompt"] = frame
     text = play.kept("interrupted")
     held = text[1] if text is not None else None
     if held is not None and not held.is_more:
@@ -199,6 +202,17 @@ def _policy(play: _Plays) -> dict[str, str]:
     if said:
         found["restarted_text"] = "doubled" if "doubled" in said else "once"
     return found
+
+
+def _frame(play: _Plays) -> str | None:
+    found = play.of("interrupted")
+    return frame_of(found) if isinstance(found, Transcript) else None
+
+
+def _framed(play: _Plays) -> Iterator[Observation]:
+    if (frame := _frame(play)) is not None:
+        words = "are stored bare" if frame == "bare" else "are stored as they are sent"
+        yield Observation("prompts that are sent in a frame", words)
 
 
 def _cut_short(play: _Plays) -> Iterator[Observation]:

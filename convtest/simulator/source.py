@@ -1,6 +1,7 @@
 """The simulator as a source of answers, in process: it is asked for each chunk when the client reads it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ class Simulator:
         self._scripts = scripts or {}
         self._prompts = prompts or {}
         self._rounds: dict[int, dict[bytes, int]] = {}
+        self._said: dict[tuple[str | None, int, int], dict[str, bytes]] = {}
+        """By lane, turn and round of its tool loop: what was answered to which request."""
         self._messages = 0
         self._calls = 0
         self.asked = 0
@@ -60,6 +63,9 @@ class Simulator:
         if path.endswith(COUNT_PATH):
             return self._whole(200, msgspec.json.encode({"input_tokens": _tokens(request)}), via.clock)
         reply = self._reply(request, turn.number if turn else None, lambda: interaction.canonical.messages)
+        if turn is not None:
+            rounds = _tool_rounds(interaction.canonical.messages, self._prompts.get(turn.number, ""))
+            reply = self._told_apart(reply, request, (interaction.lane, turn.number, rounds))
         if not request.get("stream"):
             return self._whole(200, api.body(reply), via.clock)
         return Answer(
@@ -132,6 +138,17 @@ class Simulator:
             stop_reason=stop,
             usage={**usage, **((scripted.usage if scripted else None) or {})},
         )
+
+    def _told_apart(self, reply: Reply, request: Mapping[str, Any], where: tuple[str | None, int, int]) -> Reply:
+        """Requests that ask for different things in one turn are never answered in equal words: what the client yields
+        then tells which of them was the conversation."""
+        said = self._said.setdefault(where, {})
+        asked = msgspec.json.encode([request.get(key) for key in ("messages", "system", "tools")])
+        text, count = reply.text, 1
+        while text and said.setdefault(text, asked) != asked:
+            count += 1
+            text = f"{reply.text} ({count})"
+        return reply if text == reply.text else replace(reply, text=text)
 
     def _scripted(self, turn: int | None, asked: Callable[[], Any]) -> SimulateShape | None:
         """The round of the turn's script; the same one for what is asked again."""

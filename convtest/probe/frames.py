@@ -1,0 +1,26 @@
+"""Whether a client puts its prompts in a frame (retrieved context, a timestamp), and how they are stored."""
+
+from typing import Literal
+
+from convtest.transcript import Transcript
+from convtest.wire.blocks import blocks_of
+from convtest.wire.canonical import Canonical
+
+
+def frame_of(transcript: Transcript) -> Literal["as_sent", "bare"] | None:
+    """How the first prompt stands in the second turn's request; None where it is in no frame, or cannot be seen."""
+    turns = transcript.turns()
+    first, second = (turns[0].sent(), turns[1].sent()) if len(turns) > 1 else (None, None)
+    if first is None or second is None:
+        return None
+    prompt = " ".join(turns[0].turn.prompt.split())
+    framed, kept = _holding(first, prompt), _holding(second, prompt)
+    if framed is None or framed == prompt:
+        return None
+    return "bare" if kept == prompt else "as_sent"
+
+
+def _holding(sent: Canonical, prompt: str) -> str | None:
+    """The user's text that holds the prompt."""
+    texts = (block.text for message in sent.messages for block in blocks_of(message) if block.role == "user")
+    return next((text for text in texts if prompt in text), None)
