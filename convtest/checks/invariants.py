@@ -10,6 +10,7 @@ from convtest.checks.histories import Prompt, Seen, follow, is_bound, mass_of, r
 from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
+from convtest.checks.said import said
 from convtest.checks.threads import extends
 from convtest.checks.tool_use import tool_pairs
 from convtest.checks.whole import whole_answer
@@ -275,6 +276,7 @@ INVARIANTS: dict[str, Callable[[Transcript], Iterator[Finding]]] = {
     "mass": mass,
     "kept_text": kept_text,
     "whole_answer": whole_answer,
+    "said": said,
     "no_leftovers": no_leftovers,
 }
-NEED_THE_WIRE = ("history", "tool_pairs", "prompts_once", "isolation", "mass", "kept_text", "whole_answer")
+NEED_THE_WIRE = ("history", "tool_pairs", "prompts_once", "isolation", "mass", "kept_text", "whole_answer", "said")

@@ -5,6 +5,13 @@ from collections.abc import Iterator
 from convtest.checks.conduct import conduct_of, is_broken
 from convtest.checks.result import Finding, at_step
 from convtest.transcript import Transcript
+from convtest.wire.interaction import Interaction
+
+
+def _ended(cut: Interaction) -> str:
+    if cut.ended == "complete":
+        return "that ended cleanly, before the model had said why it stopped"
+    return f"that ended {cut.ended}, without its last event"
 
 
 def whole_answer(transcript: Transcript) -> Iterator[Finding]:
@@ -21,7 +28,7 @@ def whole_answer(transcript: Transcript) -> Iterator[Finding]:
                 None,
                 "a stream that broke off was taken for a whole answer",
                 expected="an end that says so, such as connection_lost, or another try",
-                seen=f"complete, after a stream that ended {cut.ended} without its last event",
+                seen=f"complete, after a stream {_ended(cut)}",
                 advice="an answer is whole only with its stop reason: check for it before the turn ends",
                 key="user",
             )

@@ -1,8 +1,10 @@
-"""Whether a client puts its prompts in a frame (retrieved context, a timestamp), and how they are stored."""
+"""What a client changes in words: prompts that it puts in a frame, answers on their way to the user."""
 
+from collections.abc import Sequence
 from typing import Literal
 
-from convtest.transcript import Transcript
+from convtest.checks.said import Rung, is_comparable, rung_of
+from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.blocks import blocks_of
 from convtest.wire.canonical import Canonical
 
@@ -24,3 +26,9 @@ def _holding(sent: Canonical, prompt: str) -> str | None:
     """The user's text that holds the prompt."""
     texts = (block.text for message in sent.messages for block in blocks_of(message) if block.role == "user")
     return next((text for text in texts if prompt in text), None)
+
+
+def said_by(turns: Sequence[TurnRecord]) -> Rung | None:
+    """The strictest rung that what these turns yielded fits; None where nothing can be compared."""
+    comparable = [turn for turn in turns if is_comparable(turn)]
+    return rung_of(comparable) if comparable else None

@@ -14,7 +14,8 @@ from convtest.errors import ClientError, ConvtestError, MissingCapability
 from convtest.play.mode import Mode
 from convtest.play.perform import ready
 from convtest.play.prepare import missing
-from convtest.probe.frames import frame_of
+from convtest.probe.frames import frame_of, said_by
+from convtest.probe.probes import FAULTS, HEAD, PROBES
 from convtest.scenario.loader import load
 from convtest.transcript import Transcript, TurnRecord
 
@@ -37,81 +38,6 @@ class Probed:
     """The choices that could be measured."""
 
 
-_STORY = "Tell me a long story about a lighthouse."
-_NEXT = "What did I say?"
-_HEAD = """
-    scenario: probe
-    timeout: 60s
-    facts:
-      who: {tell: My name is Ada., ask: What is my name?, answer: Ada}
-    tools:
-      look_up:
-        description: Looks something up.
-        input: {what: string}
-        answers: [{return: in the attic}]
-    steps:
-      - tell: who
-"""
-_PROBES: Mapping[str, str] = {
-    "interrupted": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, interrupt: {{after: 5}}}}
-      - user: {_NEXT}
-    """,
-    "interrupted early": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, interrupt: {{after: 0}}}}
-      - user: {_NEXT}
-    """,
-    "interrupted at a tool": f"""
-      - user: {_STORY}
-        simulate: [{{calls: [{{look_up: {{what: it}}}}]}}, {{words: 10}}]
-        interrupt: {{at: tool_use}}
-      - user: {_NEXT}
-    """,
-    "killed": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, disturb: {{do: kill, after: 5}}}}
-      - resume: main
-      - user: {_NEXT}
-    """,
-    "cleared": f"""
-      - clear: main
-      - user: {_STORY}
-      - resume: main
-      - user: {_NEXT}
-    """,
-    "reset": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, fault: {{do: reset, after: 8}}}}
-    """,
-    "close": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, fault: {{do: close, after: 8}}}}
-    """,
-    "malformed": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, fault: {{do: malformed, after: 8}}}}
-    """,
-    "error event": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, fault: {{do: error_event, after: 8}}}}
-    """,
-    "529": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, fault: {{status: 529, times: 2}}}}
-    """,
-    "429": f"""
-      - {{user: {_STORY}, simulate: {{words: 30}}, fault: {{status: 429, retry_after: 3s}}}}
-    """,
-    "fork": f"""
-      - {{fork: main, as: other}}
-      - {{session: other, user: Call me Grace from now on.}}
-      - {{session: main, user: {_NEXT}}}
-    """,
-}
-_FAULTS = {
-    "reset": "a connection that is reset in mid-text",
-    "close": "a stream that is closed in mid-text",
-    "malformed": "a stream that turns into garbage",
-    "error event": "an error event in mid-stream",
-    "529": "two answers of 529 (overloaded)",
-    "429": "an answer of 429 that asks for 3 s",
-}
-
-
 def probe(config: Config, client: str) -> Probed:
     """Play the probes with the client. Raises ConfigError or ClientError where it cannot be used at all."""
     with tempfile.TemporaryDirectory(prefix="convtest-probe-", ignore_cleanup_errors=True) as folder:
@@ -119,7 +45,7 @@ def probe(config: Config, client: str) -> Probed:
         if play.wire != "history":
             raise ClientError(f"its wire is {play.wire!r}: what it sends cannot be seen", client=client)
         policy = _policy(play)
-        observations = [*_framed(play), *_cut_short(play), *_sessions(play), *_under_faults(play)]
+        observations = [*_answers(play), *_framed(play), *_cut_short(play), *_sessions(play), *_under_faults(play)]
     return Probed(client=client, observations=tuple(observations), policy=policy)
 
 
@@ -145,7 +71,7 @@ class _Plays:
     def _play(self, name: str) -> Transcript | ConvtestError:
         slug = name.replace(" ", "-")
         path = self._folder / f"{slug}.yaml"
-        path.write_text(dedent(_HEAD) + indent(dedent(_PROBES[name]), "  "), encoding="utf-8")
+        path.write_text(dedent(HEAD) + indent(dedent(PROBES[name]), "  "), encoding="utf-8")
         (scenario,) = load(path, shown=f"probe {name}", default_client=self._client, clients=(self._client,))
         folder = self._folder / slug
         folder.mkdir()
@@ -189,6 +115,8 @@ def _policy(play: _Plays) -> dict[str, str]:
     prompts = {kept is not None for _, kept in cut}
     if cut:
         found["interrupted_prompt"] = "either" if len(prompts) > 1 else "kept" if True in prompts else "dropped"
+    if rung := said_by(play.turns("answers")):
+        found["said"] = rung
     if (frame := _frame(play)) is not None:
         found["prompt"] = frame
     text = play.kept("interrupted")
@@ -198,7 +126,7 @@ def _policy(play: _Plays) -> dict[str, str]:
     cleared = play.turns("cleared")
     if len(cleared) > 1 and (sent := cleared[-1].sent()) is not None:
         found["cleared"] = "back" if any("My name is Ada." in one for one in sent.texts()) else "gone"
-    said = {conduct_of(turn).text for name in _FAULTS for turn in play.turns(name)} - {None}
+    said = {conduct_of(turn).text for name in FAULTS for turn in play.turns(name)} - {None}
     if said:
         found["restarted_text"] = "doubled" if "doubled" in said else "once"
     return found
@@ -207,6 +135,17 @@ def _policy(play: _Plays) -> dict[str, str]:
 def _frame(play: _Plays) -> str | None:
     found = play.of("interrupted")
     return frame_of(found) if isinstance(found, Transcript) else None
+
+
+def _answers(play: _Plays) -> Iterator[Observation]:
+    words = {
+        "exact": "passed on to the letter",
+        "words": "passed on but for white space",
+        "final": "only the last one of a turn is passed on",
+        "transformed": "changed on their way, which permits that words are LOST",
+    }
+    if rung := said_by(play.turns("answers")):
+        yield Observation("the model's answers", words[rung])
 
 
 def _framed(play: _Plays) -> Iterator[Observation]:
@@ -283,7 +222,7 @@ def _sessions(play: _Plays) -> Iterator[Observation]:
 
 
 def _under_faults(play: _Plays) -> Iterator[Observation]:
-    for name, about in _FAULTS.items():
+    for name, about in FAULTS.items():
         turns = play.turns(name)
         if not turns:
             yield Observation(about, "nothing could be seen")

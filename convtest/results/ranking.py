@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from convtest.results.model import Found
 
-_CAUSES = ("ended", "error", "timeout", "client", "disturb")
+_CAUSES = ("ended", "error", "timeout", "client", "disturb", "said")
 _CONSEQUENCES = ("miss", "unplayed")
 _LAYERS = ("wire", "mass", "reply", None)
 _SIDES = {
@@ -23,9 +23,14 @@ def headline(found: Sequence[Found]) -> str:
     """The finding that says most, in one line: the wire first, then mass, then the reply; empty where there is none."""
     if not found:
         return ""
-    first = min(found, key=lambda one: (one.check in _CONSEQUENCES, _LAYERS.index(one.layer)))
+    first = min(found, key=lambda one: (one.check in _CONSEQUENCES, _rank(one)))
     layer = f" (layer {first.layer})" if first.layer else ""
     return f"{first.check}{layer}: {first.message}"
+
+
+def _rank(one: Found) -> float:
+    """A reply that is wrong because the client passed on something else is the client's, whatever the layer."""
+    return _LAYERS.index("reply") - 0.5 if one.check == "said" else _LAYERS.index(one.layer)
 
 
 def side(found: Sequence[Found]) -> str:
@@ -39,7 +44,8 @@ def side(found: Sequence[Found]) -> str:
 def causes_first(found: Sequence[Found]) -> list[Found]:
     """In the order of the conversation; in each step what was sent wrong before what came of it."""
 
-    def rank(one: Found) -> tuple[float, bool]:
-        return one.step or float("inf"), one.layer != "wire" or one.check in _CONSEQUENCES
+    def rank(one: Found) -> tuple[float, bool, bool]:
+        consequence = one.layer != "wire" or one.check in _CONSEQUENCES
+        return one.step or float("inf"), consequence, one.check != "said"
 
     return sorted(found, key=rank)

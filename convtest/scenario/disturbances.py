@@ -11,9 +11,10 @@ from typing import Literal
 from convtest.events import Ended
 
 Doing = Literal[
-    "interrupt", "kill", "disconnect", "reset", "close", "stall", "malformed", "error_event", "status", "resume", "fork"
-]
-FaultDoing = Literal["reset", "close", "stall", "malformed", "error_event"]
+    "interrupt", "kill", "disconnect", "reset", "close", "eof", "stall", "malformed", "error_event", "status", "resume",
+    "fork",
+]  # fmt: skip
+FaultDoing = Literal["reset", "close", "eof", "stall", "malformed", "error_event"]
 
 LOST: tuple[Ended, ...] = ("connection_lost", "interrupted", "no_response", "error")
 FAILED: tuple[Ended, ...] = (
@@ -49,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "fork": Kind(ends=("complete",), complete_at_last=False, between=True, between_acts=("fork",)),
     "reset": Kind(on_the_wire=True),
     "close": Kind(on_the_wire=True),
+    "eof": Kind(on_the_wire=True),
     "stall": Kind(on_the_wire=True),
     "malformed": Kind(on_the_wire=True),
     "error_event": Kind(on_the_wire=True),

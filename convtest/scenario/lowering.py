@@ -34,6 +34,7 @@ INVARIANTS = (
     "mass",
     "kept_text",
     "whole_answer",
+    "said",
 )
 EXPECTATIONS = tuple(name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET.get(ExpectShape, ()))
 CHECKS = tuple(dict.fromkeys((*EXPECTATIONS, *INVARIANTS)))

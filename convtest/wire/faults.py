@@ -139,6 +139,11 @@ async def _close(answer: _Broken) -> bytes:
     raise WireFailure("truncated", "connection closed in mid-stream, as the scenario asks")
 
 
+async def _eof(answer: _Broken) -> bytes:
+    answer.end()
+    raise StopAsyncIteration
+
+
 async def _malformed(answer: _Broken) -> bytes:
     return MALFORMED
 
@@ -152,6 +157,7 @@ async def _error_event(answer: _Broken) -> bytes:
 BREAKS: Mapping[str, Callable[[_Broken], Awaitable[bytes]]] = {
     "reset": _reset,
     "close": _close,
+    "eof": _eof,
     "stall": _Broken.stall,
     "malformed": _malformed,
     "error_event": _error_event,

@@ -1,0 +1,134 @@
+"""What a turn yielded is what its main requests' answers held, up to where reading stopped."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from convtest.checks.result import Finding, at_step
+from convtest.checks.threads import is_whole
+from convtest.transcript import Transcript, TurnRecord
+from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import text_of_content
+
+Rung = Literal["exact", "words", "final", "transformed"]
+RUNGS: tuple[Rung, ...] = get_args(Rung)
+"""From the strictest on."""
+_IN_FLIGHT = 3
+"""Events that may be on their way while an interrupt is."""
+_AROUND = 60
+"""Characters shown before and after the first difference."""
+
+
+def said(transcript: Transcript) -> Iterator[Finding]:
+    """The assistant's text as it was streamed, by the rung that the client's policy names; its tool uses, all of them
+    or none in the whole item; and no interrupt that was ignored."""
+    shows_uses = any(record.calls for record in transcript.turns())
+    for record in transcript.turns():
+        if not is_comparable(record):
+            continue
+        found = difference(record, record.policy.said)
+        if found is not None:
+            message = "what the session yielded is not what the model was streaming"
+            yield _finding(record, message, *found)
+        if shows_uses and not record.disturbed and (uses := _other_uses(record)) is not None:
+            yield _finding(record, "the session yielded other tool uses than the model asked for", *uses)
+        if (ignored := _ignored(record)) is not None:
+            message = "the interrupt was ignored: the whole answer was yielded, and then said to be interrupted"
+            yield _finding(record, message, *ignored)
+
+
+def _finding(record: TurnRecord, message: str, expected: str, seen: str) -> Finding:
+    advice = "pass on every piece as it comes; if the client means to change it, declare said: convtest probe"
+    return at_step(record, "said", None, message, expected=expected, seen=seen, advice=advice, key="user")
+
+
+def _other_uses(record: TurnRecord) -> tuple[str, str] | None:
+    """(expected, seen), where they differ; a client may fill in arguments that the model left out."""
+    asked = [
+        (str(block.get("name")).rpartition("__")[2], block.get("input") or {})
+        for one in record.main()
+        for block in one.reply().get("content") or []
+        if block.get("type") == "tool_use"
+    ]
+    shown = [(call.name.rpartition("__")[2], dict(call.input)) for call in record.calls]
+    same = len(asked) == len(shown) and all(
+        name == other and all(key in given and given[key] == value for key, value in wanted.items())
+        for (name, wanted), (other, given) in zip(asked, shown, strict=True)
+    )
+    if same:
+        return None
+    return ", ".join(map(_use, asked)) or "no tool use", ", ".join(map(_use, shown)) or "no tool use"
+
+
+def _use(use: tuple[str, Mapping[str, Any]]) -> str:
+    return f"{use[0]}({', '.join(f'{key}={value!r}' for key, value in use[1].items())})"
+
+
+def _ignored(record: TurnRecord) -> tuple[str, str] | None:
+    """(expected, seen), where the client was interrupted with more of the answer to come, and yielded all of it."""
+    made = [one for one in record.turn.disturbances if one.do == "interrupt" and one not in record.unreached]
+    ended = record.end.ended if record.end is not None else ""
+    if not made or ended != "interrupted" or not is_whole(record.main()[-1]) or made[0].after is None:
+        return None
+    later = len(record.events) - 1 - made[0].after
+    whole = _without_blanks(record.text) == _without_blanks("".join(map(_text, record.main())))
+    if later < _IN_FLIGHT or not whole:
+        return None
+    return f"nothing more after {made[0].after} events", f"{later} events more, to the end of the answer"
+
+
+def is_comparable(record: TurnRecord) -> bool:
+    """Whether the answers that the turn's text comes from are known, and none of them was asked for again."""
+    main = record.main()
+    if record.wire != "history" or record.unsure or not main or not record.interactions or record.crash:
+        return False
+    if record.end is None or any(not 200 <= one.status < 300 or one.missed for one in main):
+        return False
+    # What broke off and was asked for again is for whole_answer and the policy restarted_text.
+    return all(is_whole(one) for one in main[:-1]) and (is_whole(main[-1]) or record.disturbed)
+
+
+def rung_of(records: Sequence[TurnRecord]) -> Rung:
+    """The strictest that all of these turns fit; `transformed` fits always."""
+    return next(rung for rung in RUNGS if all(difference(record, rung) is None for record in records))
+
+
+def difference(record: TurnRecord, rung: Rung) -> tuple[str, str] | None:
+    """(expected, seen) around the first difference; None where there is none."""
+    if rung == "transformed":
+        return None
+    answers = [_text(one) for one in record.main()]
+    streamed = answers[-1] if rung == "final" else "".join(answers)
+    form: Callable[[str], str] = (lambda text: text) if rung == "exact" else _without_blanks
+    wanted, yielded = form(streamed), form(record.text)
+    if _is_part(yielded, wanted, record, form):
+        return None
+    return _around(wanted, yielded)
+
+
+def _is_part(yielded: str, wanted: str, record: TurnRecord, form: Callable[[str], str]) -> bool:
+    if not record.disturbed:
+        return yielded == wanted
+    # It was cut: what was yielded by then is a beginning of what was streamed.
+    return wanted.startswith(yielded)
+
+
+def _text(one: Interaction) -> str:
+    return text_of_content(one.reply().get("content"))
+
+
+def _without_blanks(text: str) -> str:
+    return "".join(text.split())
+
+
+def _around(wanted: str, yielded: str) -> tuple[str, str]:
+    """Both around their first difference, with its position."""
+    at = next((i for i, pair in enumerate(zip(wanted, yielded, strict=False)) if pair[0] != pair[1]), None)
+    at = min(len(wanted), len(yielded)) if at is None else at
+    start = max(0, at - _AROUND)
+
+    def part(text: str) -> str:
+        cut = text[start : at + _AROUND]
+        whole = f"{'…' if start else ''}{cut}{'…' if at + _AROUND < len(text) else ''}"
+        return f"{whole!r} ({len(text)} characters, the first other one is number {at + 1})"
+
+    return part(wanted), part(yielded)

@@ -1,0 +1,84 @@
+"""The conversations that a client is probed with, each a few steps after a fact has been told."""
+
+from collections.abc import Mapping
+
+STORY = "Tell me a long story about a lighthouse."
+NEXT = "What did I say?"
+HEAD = """
+    scenario: probe
+    timeout: 60s
+    facts:
+      who: {tell: My name is Ada., ask: What is my name?, answer: Ada}
+    tools:
+      look_up:
+        description: Looks something up.
+        input: {what: string}
+        answers: [{return: in the attic}]
+    steps:
+      - tell: who
+"""
+PROBES: Mapping[str, str] = {
+    "interrupted": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, interrupt: {{after: 5}}}}
+      - user: {NEXT}
+    """,
+    "interrupted early": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, interrupt: {{after: 0}}}}
+      - user: {NEXT}
+    """,
+    "interrupted at a tool": f"""
+      - user: {STORY}
+        simulate: [{{calls: [{{look_up: {{what: it}}}}]}}, {{words: 10}}]
+        interrupt: {{at: tool_use}}
+      - user: {NEXT}
+    """,
+    "answers": """
+      - user: Say something with blanks.
+        simulate: {text: "  Two  spaces, **bold** and <b>tags</b>, 😀.\\n\\n- a list\\n"}
+      - {user: Say something in JSON., simulate: {text: '{"a":  [1, 2],\\n "b": "x"}'}}
+      - user: Say something and look it up.
+        simulate: [{text: "I will look. ", calls: [{look_up: {what: it}}]}, {text: It is in the attic.}]
+    """,
+    "killed": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, disturb: {{do: kill, after: 5}}}}
+      - resume: main
+      - user: {NEXT}
+    """,
+    "cleared": f"""
+      - clear: main
+      - user: {STORY}
+      - resume: main
+      - user: {NEXT}
+    """,
+    "reset": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, fault: {{do: reset, after: 8}}}}
+    """,
+    "close": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, fault: {{do: close, after: 8}}}}
+    """,
+    "malformed": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, fault: {{do: malformed, after: 8}}}}
+    """,
+    "error event": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, fault: {{do: error_event, after: 8}}}}
+    """,
+    "529": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, fault: {{status: 529, times: 2}}}}
+    """,
+    "429": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, fault: {{status: 429, retry_after: 3s}}}}
+    """,
+    "fork": f"""
+      - {{fork: main, as: other}}
+      - {{session: other, user: Call me Grace from now on.}}
+      - {{session: main, user: {NEXT}}}
+    """,
+}
+FAULTS = {
+    "reset": "a connection that is reset in mid-text",
+    "close": "a stream that is closed in mid-text",
+    "malformed": "a stream that turns into garbage",
+    "error event": "an error event in mid-stream",
+    "529": "two answers of 529 (overloaded)",
+    "429": "an answer of 429 that asks for 3 s",
+}

@@ -1,0 +1,252 @@
+"""What was yielded is what was streamed."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+import pytest
+
+from convtest.checks.result import Finding
+from convtest.clients.messages.client import MessagesClient
+from convtest.config import Config
+from convtest.events import Event, TextDelta, ToolUse, TurnEnd
+from convtest.play.mode import Mode
+from convtest.play.perform import Played, ready
+from convtest.probe.probing import probe
+from convtest.reporting.failure import failure_text
+from tests.playing import GOOD, Stage, checks_of, finding_of
+
+TALK = """
+scenario: a talk
+tools: {look_up: {input: {what: string}, answers: [{return: in the attic}]}}
+steps:
+  - user: Tell me a story.
+    simulate: {words: 12}
+  - user: Where is it?
+    simulate: [{text: I look., calls: [{look_up: {what: it}}]}, {text: In the attic.}]
+"""
+
+
+class Edits(MessagesClient):
+    """Changes what it yields, one event at a time; None drops it."""
+
+    def edited(self, event: Event, number: int) -> Event | None:
+        return event
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        number = 0
+        async for event in super().receive_response():
+            number += isinstance(event, TextDelta)
+            if (changed := self.edited(event, number)) is not None:
+                yield changed
+
+
+class LosesHalf(Edits):
+    def edited(self, event: Event, number: int) -> Event | None:
+        return None if isinstance(event, TextDelta) and number % 2 == 0 else event
+
+
+class LosesTheEnd(Edits):
+    def edited(self, event: Event, number: int) -> Event | None:
+        return None if isinstance(event, TextDelta) and number > 3 else event
+
+
+class SaysTwice(Edits):
+    def edited(self, event: Event, number: int) -> Event | None:
+        return replace(event, text=event.text * 2) if isinstance(event, TextDelta) and number == 2 else event
+
+
+class Strips(Edits):
+    """White space alone: of Markdown renderers and the like."""
+
+    def edited(self, event: Event, number: int) -> Event | None:
+        return replace(event, text=event.text.strip() + "\n") if isinstance(event, TextDelta) else event
+
+
+class Shouts(Edits):
+    def edited(self, event: Event, number: int) -> Event | None:
+        return replace(event, text=event.text.upper()) if isinstance(event, TextDelta) else event
+
+
+class HidesTools(Edits):
+    """All of them, in every turn: a choice."""
+
+    def edited(self, event: Event, number: int) -> Event | None:
+        return None if type(event).__name__ in {"ToolUse", "ToolResult"} else event
+
+
+class RenamesTools(Edits):
+    def edited(self, event: Event, number: int) -> Event | None:
+        return replace(event, input={"what": "that"}) if isinstance(event, ToolUse) else event
+
+
+class FillsIn(Edits):
+    """Default arguments that the model left out."""
+
+    def edited(self, event: Event, number: int) -> Event | None:
+        return replace(event, input={**event.input, "how": "fast"}) if isinstance(event, ToolUse) else event
+
+
+class OnlyTheLast(MessagesClient):
+    """What it says before its tools have answered is not shown."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        kept: list[Event] = []
+        async for event in super().receive_response():
+            if isinstance(event, ToolUse):
+                kept.clear()
+            if isinstance(event, TurnEnd):
+                for one in kept:
+                    yield one
+                yield event
+            elif isinstance(event, TextDelta):
+                kept.append(event)
+
+
+class Deaf(MessagesClient):
+    """Goes on to the end when it is interrupted, and says that it was."""
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        self._told = False
+
+    async def interrupt(self) -> None:
+        self._told = True
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            yield replace(event, ended="interrupted") if isinstance(event, TurnEnd) and self._told else event
+
+
+def target(client: type[MessagesClient]) -> str:
+    return f"tests.test_said:{client.__name__}"
+
+
+def config(stage: Stage, client: type[MessagesClient], **policy: str) -> Config:
+    made = stage.config(target(client))
+    return replace(made, clients={"assistant": replace(made.profile("assistant"), policy=policy)})
+
+
+def play(stage: Stage, client: type[MessagesClient], text: str = TALK, **policy: str) -> Played:
+    (scenario,) = stage.scenarios(text)
+    stage.runs += 1
+    folder = stage.root / f"run-{stage.runs}"
+    folder.mkdir()
+    return ready(config(stage, client, **policy), scenario, Mode()).play(folder)
+
+
+def found(outcome: Played) -> list[Finding]:
+    assert {check for check, _ in checks_of(outcome)} <= {"said"}, outcome.verdict
+    return list(outcome.verdict.findings)
+
+
+@pytest.mark.parametrize("client", [LosesHalf, LosesTheEnd, SaysTwice, Shouts, RenamesTools])
+def test_a_client_that_passes_on_something_else_fails_simulated_and_replayed(
+    stage: Stage, client: type[MessagesClient]
+) -> None:
+    simulated = play(stage, client)
+    stage.record(TALK, GOOD)
+    replayed = play(stage, client)
+
+    assert replayed.transcript.source == "replayed"
+    assert found(simulated)
+    assert found(replayed)
+
+
+@pytest.mark.parametrize("client", [MessagesClient, HidesTools, FillsIn])
+def test_an_honest_client_passes_also_by_the_letter(stage: Stage, client: type[MessagesClient]) -> None:
+    if client is MessagesClient:
+        assert checks_of(stage.play(TALK)) == []
+        return
+    assert found(play(stage, client, said="exact")) == []
+
+
+def test_white_space_is_a_choice_and_the_default_of_unprobed_clients(stage: Stage) -> None:
+    assert found(play(stage, Strips)) == []
+    assert found(play(stage, Strips, said="exact"))
+
+
+def test_what_only_the_last_answer_says_is_a_choice(stage: Stage) -> None:
+    assert found(play(stage, OnlyTheLast))
+    assert found(play(stage, OnlyTheLast, said="final")) == []
+    assert found(play(stage, Shouts, said="transformed")) == []
+
+
+@pytest.mark.parametrize(
+    ("client", "rung"),
+    [(MessagesClient, "exact"), (Strips, "words"), (OnlyTheLast, "final"), (Shouts, "transformed")],
+)
+def test_the_probe_measures_the_strictest_that_fits(stage: Stage, client: type[MessagesClient], rung: str) -> None:
+    made = stage.config() if client is MessagesClient else config(stage, client)
+
+    probed = probe(made, "assistant")
+
+    assert probed.policy["said"] == rung
+    words = next(one.words for one in probed.observations if one.about == "the model's answers")
+    assert ("LOST" in words) == (rung == "transformed")
+
+
+def test_the_first_difference_of_a_long_text_is_shown_with_its_position(stage: Stage) -> None:
+    text = "scenario: long\nsteps: [{user: Tell me a long story., simulate: {words: 400}}]"
+
+    finding = finding_of(play(stage, LosesTheEnd, text, said="exact"), "said")
+
+    assert len(finding.expected) < 250
+    assert len(finding.seen) < 250
+    assert "the first other one is number " in finding.seen
+    assert finding.seen.startswith("'Once")
+
+
+def test_a_wrong_reply_that_the_client_made_is_not_the_models(stage: Stage) -> None:
+    text = "scenario: one\nsteps: [{user: What is 15 * 7?, expect: {contains: '105'}}]"
+
+    outcome = play(stage, LosesTheEnd, text)
+    lines = failure_text(outcome.result()).splitlines()
+
+    assert {check for check, _ in checks_of(outcome)} == {"contains", "said"}
+    assert lines[1] == "  said: what the session yielded is not what the model was streaming"
+    assert outcome.result().headline.startswith("said: ")
+
+
+@pytest.mark.parametrize("do", ["interrupt", "kill"])
+def test_a_turn_that_is_cut_yields_a_beginning(stage: Stage, do: str) -> None:
+    ends = "interrupted" if do == "interrupt" else "connection_lost"
+    text = f"""
+        scenario: cut
+        steps:
+          - user: Tell me a story.
+            simulate: {{words: 12}}
+            disturb: {{do: {do}, after: 4}}
+            expect: {{ended: {ends}}}
+    """
+
+    assert checks_of(stage.play(text)) == []
+    assert ("said", None) in checks_of(play(stage, LosesHalf, text))
+
+
+def test_an_interrupt_that_is_ignored_fails_by_name(stage: Stage) -> None:
+    text = """
+        scenario: deaf
+        steps:
+          - user: Tell me a story.
+            simulate: {words: 12}
+            interrupt: {after: 3}
+            expect: {ended: interrupted}
+    """
+
+    assert "the interrupt was ignored" in finding_of(play(stage, Deaf, text), "said").message
+    assert checks_of(stage.play(text)) == []
+
+
+def test_a_beginning_that_is_said_twice_is_reported_once(stage: Stage) -> None:
+    """By whole_answer, which knows the policy restarted_text."""
+    text = """
+        scenario: again
+        options: {max_retries: 1}
+        steps:
+          - user: Tell me a story.
+            simulate: {words: 12}
+            fault: {do: reset, after: 6}
+            expect: {ended: {one_of: [complete, connection_lost]}}
+    """
+
+    assert "said" not in {check for check, _ in checks_of(stage.play(text))}
