@@ -1,7 +1,7 @@
 """Time as something that is handed in, so that no test has to wait for it; every suspension of ours goes through it."""
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import anyio
@@ -55,13 +55,18 @@ class RealClock(_Async):
 
 
 class VirtualClock(_Async):
-    """Time that passes only when somebody sleeps: each sleep is one checkpoint and no waiting."""
+    """Time that passes only when somebody sleeps: each sleep on it is one checkpoint and no waiting.
+
+    What a client waits for by itself is added as it passes (`play/waiting`).
+    """
 
     def __init__(self) -> None:
         self._now = 0.0
+        self.passing: Callable[[], float] = lambda: 0.0
+        """Milliseconds that are passing just now and will be added: while a callback sleeps."""
 
     def now(self) -> float:
-        return self._now
+        return self._now + self.passing()
 
     def advance(self, ms: float) -> None:
         if ms > 0:

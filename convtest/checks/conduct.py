@@ -9,8 +9,8 @@ from convtest.wire.counting import is_spoilt
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import text_of_content
 
-_EARLY = 0.001
-"""Seconds by which a try may come before its time and still have waited for it."""
+EARLY = 0.05
+"""Seconds by which a try may come before its time and still have waited for it: shorter waits are not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def _obeyed(sent: list[Interaction]) -> Literal["obeyed", "ignored"] | None:
         after = next((other for other in sent[position + 1 :] if asked(other) == asked(one)), None)
         if wanted is None or after is None:
             continue
-        if (after.sent_at - _ended_at(one)) / 1000 < wanted - _EARLY:
+        if (after.sent_at - _ended_at(one)) / 1000 < wanted - EARLY:
             return "ignored"
         found = "obeyed"
     return found

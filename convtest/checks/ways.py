@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from convtest.checks.conduct import Conduct, conduct_of
+from convtest.checks.conduct import EARLY, Conduct, conduct_of
 from convtest.checks.limits import in_range, range_text
 from convtest.checks.replies import listed, shown
 from convtest.checks.result import Asked, Finding, at_step
@@ -133,7 +133,7 @@ def retries(asked: Asked) -> Iterator[Finding]:
     if wanted.count is not None and not in_range(len(gaps), wanted.count):
         message = "the client tried again another number of times"
         yield _other(record, "retries", message, range_text(wanted.count), str(len(gaps)))
-    if wanted.after is not None and gaps and min(gaps) < seconds(wanted.after):
+    if wanted.after is not None and gaps and min(gaps) < seconds(wanted.after) - EARLY:
         message = "the client tried again too soon"
         yield _other(record, "retries", message, f"after {wanted.after} or later", f"after {min(gaps):.3f}s")
 

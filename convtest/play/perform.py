@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -26,6 +27,7 @@ from convtest.play.network import blocked
 from convtest.play.placeholders import scrubbed, with_placeholders
 from convtest.play.prepare import Prepared, prepare
 from convtest.play.runner import Runner
+from convtest.play.waiting import backend_options
 from convtest.results.making import about_of, result_of
 from convtest.results.model import Result
 from convtest.scenario.digest import digest
@@ -115,7 +117,8 @@ def _played(prepared: Prepared, arrangement: Arrangement) -> Transcript:
     left: list[str] = []
     with lanes.active(surroundings.tap), blocked(item, hosts, arrangement.offline, arrangement.attempts):
         try:
-            transcript = _watched(runner, prepared.mode.backend)
+            backend = prepared.mode.backend
+            transcript = _watched(runner, backend, backend_options(backend, surroundings.tap.clock))
         finally:
             arrangement.settle()
             if surroundings.gateway is not None:
@@ -124,14 +127,14 @@ def _played(prepared: Prepared, arrangement: Arrangement) -> Transcript:
     return transcript
 
 
-def _watched(runner: Runner, backend: str) -> Transcript:
+def _watched(runner: Runner, backend: str, options: dict[str, Any]) -> Transcript:
     """Play in a thread of its own: a client may swallow a cancellation, or block, and must not take pytest with it."""
     done, outcome = threading.Event(), _Box()
     context = contextvars.copy_context()
 
     def body() -> None:
         try:
-            outcome.value = anyio.run(runner.play, backend=backend)
+            outcome.value = anyio.run(runner.play, backend=backend, backend_options=options)
         except BaseException as error:
             outcome.error = error
         finally:
