@@ -33,6 +33,8 @@ class StepRecord:
     client: str = ""
     wire: str = "history"
     policy: Policy = field(default_factory=Policy)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the session's client was given."""
     session_id: str | None = None
     session_id_before: str | None = None
     error: Refusal | None = None
@@ -226,6 +228,11 @@ class Transcript:
     """On a miss: the recorded interaction that comes nearest."""
     elsewhere: str | None = None
     """On a miss: the lane that was recorded to send just this."""
+
+    openings: Mapping[str, int] = field(default_factory=dict)
+    """By client: how many messages stood before the prompt of its first session in this process."""
+    elsewhere_said: Mapping[str, str] = field(default_factory=dict)
+    """Prompts of other items of this process, and whose they are."""
 
     def turns(self, session: str | None = None) -> list[TurnRecord]:
         """Turns in the order of playing, of one session or of all."""

@@ -402,6 +402,8 @@ def test_what_cannot_be_seen_is_said_and_never_taken_for_intact(stage: Stage) ->
         "mass",
         "kept_text",
         "whole_answer",
+        "said",
+        "fresh",
         "knows",
     }
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
+from convtest.checks.fresh import fresh
 from convtest.checks.habits import is_kept
 from convtest.checks.histories import Prompt, Seen, follow, is_bound, mass_of, request_blocks, settings_of
 from convtest.checks.isolation import isolation
@@ -277,6 +278,7 @@ INVARIANTS: dict[str, Callable[[Transcript], Iterator[Finding]]] = {
     "kept_text": kept_text,
     "whole_answer": whole_answer,
     "said": said,
+    "fresh": fresh,
     "no_leftovers": no_leftovers,
 }
-NEED_THE_WIRE = ("history", "tool_pairs", "prompts_once", "isolation", "mass", "kept_text", "whole_answer", "said")
+NEED_THE_WIRE = tuple(name for name in INVARIANTS if name not in {"one_end", "session_id", "no_leftovers"})

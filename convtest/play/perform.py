@@ -24,6 +24,7 @@ from convtest.play.answering import Arrangement, arranged
 from convtest.play.children import end_leftovers
 from convtest.play.mode import Mode
 from convtest.play.network import blocked
+from convtest.play.openings import OPENINGS
 from convtest.play.placeholders import scrubbed, with_placeholders
 from convtest.play.prepare import Prepared, prepare
 from convtest.play.runner import Runner
@@ -97,7 +98,10 @@ def _perform(prepared: Prepared, arrangement: Arrangement) -> Played:
     _after_play(prepared, transcript, arrangement.player)
     if transcript.trouble is not None:
         raise transcript.trouble
+    project = f"{prepared.config.root} {prepared.config.clients}"
+    OPENINGS.tell(transcript, project)
     verdict = judge(with_placeholders(transcript, prepared.scrubber.text))
+    OPENINGS.learn(transcript, project, prepared.node)
     written = arrangement.keeping.item(transcript, verdict) if arrangement.keeping is not None else None
 
     about = about_of(prepared.scenario, item=prepared.node, record_command=prepared.record_command)

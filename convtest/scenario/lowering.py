@@ -35,6 +35,7 @@ INVARIANTS = (
     "kept_text",
     "whole_answer",
     "said",
+    "fresh",
 )
 EXPECTATIONS = tuple(name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET.get(ExpectShape, ()))
 CHECKS = tuple(dict.fromkeys((*EXPECTATIONS, *INVARIANTS)))
