@@ -10,7 +10,7 @@ from convtest.policy import Policy
 from convtest.scenario.model import Act, Disturbance, Scenario, Step, Turn
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
-from convtest.wire.messages_api import usage_of
+from convtest.wire.messages_api import text_of_content, usage_of
 
 SourceName = Literal["live", "simulated", "replayed", "recorded", "swept"]
 """Who answered; `swept`: the base's recording up to the point of a sweep, then the simulator."""
@@ -144,7 +144,12 @@ class TurnRecord(StepRecord):
 
     def yielded(self, one: Interaction) -> bool:
         """Whether the client yielded what answered this request."""
-        return _was_yielded(one, self)
+        content = one.reply().get("content") or []
+        ids = {call.id for call in self.calls}
+        if any(block.get("type") == "tool_use" and block.get("id") in ids for block in content):
+            return True
+        text, said = text_of_content(content).strip(), self.text.strip()
+        return bool(text and said) and (text in said or said.startswith(text) or text.startswith(said))
 
     def side(self) -> list[Interaction]:
         """Titles, counts and the like."""
@@ -155,16 +160,6 @@ class TurnRecord(StepRecord):
         """The turn's last main request."""
         main = self.main()
         return main[-1].canonical if main else None
-
-
-def _was_yielded(one: Interaction, record: TurnRecord) -> bool:
-    content = one.reply().get("content") or []
-    ids = {call.id for call in record.calls}
-    if any(block.get("type") == "tool_use" and block.get("id") in ids for block in content):
-        return True
-    text = "".join(block.get("text") or "" for block in content if block.get("type") == "text").strip()
-    said = record.text.strip()
-    return bool(text and said) and (text in said or said.startswith(text) or text.startswith(said))
 
 
 def _refused(one: Interaction) -> bool:

@@ -19,7 +19,8 @@ from convtest.checks.histories import request_blocks
 from convtest.clock import VirtualClock
 from convtest.reporting.cassette import cassette_lines
 from convtest.simulator.source import Simulator
-from convtest.wire.canonical import Cut, canonical, relaxed_key
+from convtest.wire.canonical import canonical
+from convtest.wire.cuts import Cut, relaxed_key
 from convtest.wire.interaction import Interaction, Request, StreamEnd
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via, WireFailure
 from convtest.wire.transports import binding

@@ -10,7 +10,7 @@ import msgspec
 from convtest.cassettes.difference import against_nearest
 from convtest.clock import CannotWait, Clock, RealClock
 from convtest.errors import RecordingEnds
-from convtest.wire.canonical import Cut, relaxed_key
+from convtest.wire.cuts import Cut, relaxed_key
 from convtest.wire.interaction import Chunk, Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, Whole, WireFailure
 

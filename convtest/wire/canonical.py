@@ -5,7 +5,7 @@ inside words that people or models said.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -24,8 +24,16 @@ DROPPED_KEYS = frozenset({"cache_control"})
 
 
 _REMINDER = ("<system-reminder>", "</system-reminder>")
-"""A text block of the user between these is Claude Code's own: date, folder, operating system, lists of what there is.
-It differs by machine and day, and nobody said it."""
+"""A text block of the user between these is Claude Code's own where Claude Code sent it: date, folder, operating
+system, lists of what there is. It differs by machine and day, and nobody said it. In another client's request it is a
+text like any other."""
+_CLAUDE_CODE = "claude-cli/"
+"""How its User-Agent begins."""
+
+
+def is_claude_code(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether Claude Code sent a request, whatever program it runs in."""
+    return any(name.lower() == "user-agent" and value.startswith(_CLAUDE_CODE) for name, value in headers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +44,8 @@ class Canonical:
     url: str
     body: Any
     key: str
+    reminders: tuple[str, ...] = ()
+    """Texts of Claude Code's own: not compared, and read by whoever looks for a word."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Canonical) and self.key == other.key
@@ -74,7 +84,8 @@ class Canonical:
         own = text_of_content(self.fields.get("system"))
         found = [own] if own else []
         tools = list(_strings(self.fields.get("tools") or []))
-        return [*tools, *found, *(text for message in self.messages for text in message_texts(message))]
+        said = [text for message in self.messages for text in message_texts(message)]
+        return [*tools, *found, *said, *self.reminders]
 
 
 def _tool_name(tool: Any) -> str:
@@ -133,64 +144,22 @@ def canonical(
     body: bytes,
     scrubber: Scrubs | None = None,
     volatile: frozenset[str] = frozenset(),
+    *,
+    claude_code: bool = False,
 ) -> Canonical:
-    """The canonical form, without secrets; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS."""
+    """The canonical form, without secrets; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS;
+    `claude_code`: its reminders are no words of the conversation."""
     plain: Any
+    normaliser = _Normaliser(VOLATILE_KEYS | volatile, claude_code=claude_code)
     try:
         sent = msgspec.json.decode(body) if body else {}
-        plain = _Normaliser(VOLATILE_KEYS | volatile).body(
-            readable(_as_messages(url, scrubber.value(sent) if scrubber else sent))
-        )
+        plain = normaliser.body(readable(_as_messages(url, scrubber.value(sent) if scrubber else sent)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is nested too deep stays text, too
         plain = (scrubber.data(body) if scrubber else body).decode("utf-8", "replace")
     shown = _url(url)
     encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")
-    return Canonical(method.upper(), shown, plain, hashlib.sha256(encoded).hexdigest())
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A turn that the client cut short: the last thing the user said in it, and the text recorded as its answer."""
-
-    prompt: Any
-    text: str
-
-    @classmethod
-    def of(cls, sent: Canonical, text: str) -> "Cut":
-        last = sent.messages[-1] if sent.messages else {}
-        return cls(_last_block(last), text.strip())
-
-    def left(self, before: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
-        """Whether `message`, which follows `before`, may be what a client kept of this turn's answer."""
-        blocks = message.get("content") or []
-        spoken = all(isinstance(b, dict) and b.get("type") in {"text", "thinking", "redacted_thinking"} for b in blocks)
-        said = " ".join(str(b.get("text", "")) for b in blocks if spoken and b.get("type") == "text").strip()
-        after_prompt = before.get("role") == "user" and _last_block(before) == self.prompt
-        return spoken and after_prompt and message.get("role") == "assistant" and self.text.startswith(said)
-
-
-def _last_block(message: Mapping[str, Any]) -> Any:
-    content = message.get("content")
-    return content[-1] if isinstance(content, list) and content else None
-
-
-def relaxed_key(sent: Canonical, cuts: Sequence[Cut]) -> str:
-    """The key without what was kept of the answers to these cut turns, and with neighbouring messages of one role
-    joined: clients differ in what they keep of a turn that was cut short."""
-    joined: list[dict[str, Any]] = []
-    before: Mapping[str, Any] = {}
-    for message in sent.messages:
-        kept = any(cut.left(before, message) for cut in cuts)
-        before = message
-        if kept:
-            continue
-        if joined and joined[-1].get("role") == message.get("role"):
-            content = [*(joined[-1].get("content") or []), *(message.get("content") or [])]
-            joined[-1] = {**joined[-1], "content": content}
-        else:
-            joined.append(dict(message))
-    encoded = msgspec.json.encode([sent.method, sent.url, sent.settings(), joined], order="deterministic")
-    return hashlib.sha256(encoded).hexdigest()
+    key = hashlib.sha256(encoded).hexdigest()
+    return Canonical(method.upper(), shown, plain, key, tuple(normaliser.reminders))
 
 
 def _as_messages(url: str, body: Any) -> Any:
@@ -211,9 +180,11 @@ def _url(url: str) -> str:
 
 
 class _Normaliser:
-    def __init__(self, volatile: frozenset[str]) -> None:
+    def __init__(self, volatile: frozenset[str], *, claude_code: bool) -> None:
         self._ids: dict[str, str] = {}
         self._keys = volatile
+        self._claude_code = claude_code
+        self.reminders: list[str] = []
 
     def body(self, body: Any) -> Any:
         if not isinstance(body, dict):
@@ -243,8 +214,14 @@ class _Normaliser:
             # The API takes a text for a list of one text block; clients change from one to the other in mid-history.
             return [{"type": "text", "text": content}] if content else []
         if isinstance(content, list):
-            return [self._block(block) for block in content if not _is_reminder(block)]
+            return [self._block(block) for block in content if not self._is_dropped(block)]
         return content
+
+    def _is_dropped(self, block: Any) -> bool:
+        if not self._claude_code or not _is_reminder(block):
+            return False
+        self.reminders.append(str(block["text"]))
+        return True
 
     def _block(self, block: Any) -> Any:
         if not isinstance(block, dict):

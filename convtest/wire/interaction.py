@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convtest.errors import ConvtestError
-from convtest.wire.canonical import Canonical, Scrubs, canonical
+from convtest.wire.canonical import Canonical, Scrubs, canonical, is_claude_code
 from convtest.wire.messages_api import MalformedStream, MessageStream
 from convtest.wire.openai_apis import (
     CHAT_PATH,
@@ -87,7 +87,8 @@ class Interaction:
         """Secrets are out of it before it is compared or shown."""
         request = self.request
         url = self.scrubber.text(request.url) if self.scrubber else request.url
-        return canonical(request.method, url, request.body, self.scrubber, self.volatile)
+        own = is_claude_code(request.headers)
+        return canonical(request.method, url, request.body, self.scrubber, self.volatile, claude_code=own)
 
     @property
     def body(self) -> bytes:
