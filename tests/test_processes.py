@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -16,10 +16,12 @@ import anyio
 import psutil
 import pytest
 
+from convtest.clients.port import Opening
 from convtest.clients.prices import usd
 from convtest.clients.process import Program
 from convtest.config import Config, Profile
 from convtest.errors import ClientError, ConfigError, NetworkBlocked, SpendingLimit
+from convtest.events import Event, TurnEnd
 from convtest.gateway.application import Outlet
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
@@ -406,7 +408,7 @@ def asking(url: str, body: str = "{}", headers: str = "{}") -> str:
         if message["type"] == "connect":
             say(type="connected")
         if message["type"] == "query":
-            say(type="text", text="hi " + ask(message["text"]))
+            say(type="text", text=ask(message["text"]))
             say(type="turn_end")
             AFTER
         if message["type"] == "disconnect":
@@ -595,7 +597,8 @@ def test_a_client_that_reads_on_after_an_interrupt_costs_one_parting(stage: Stag
 
     outcome = play(stage, text, own("tests.broken_clients:ReadsOn"))
 
-    assert outcome.verdict.passed, report(outcome)
+    assert checks_of(outcome) == [("said", None)], report(outcome)
+    assert "the interrupt was ignored" in report(outcome)
     assert time.monotonic() - started < 10
 
 
@@ -635,3 +638,50 @@ def test_a_killed_program_runs_no_more_before_its_exit_code_is_taken(tmp_path: P
         return running
 
     assert not anyio.run(killed)
+
+
+class Hangs:
+    """Starts a process when it connects, and never answers; `ends` says whether its disconnect ends the process."""
+
+    session_id = None
+    ends = True
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+
+    async def connect(self) -> None:
+        environment = dict(self._opening.environment)
+        self._process = await anyio.open_process(["sleep", "60"], env=environment)
+
+    async def query(self, text: str) -> None: ...
+
+    async def receive_response(self) -> AsyncIterator[Event]:
+        await anyio.sleep(60)
+        yield TurnEnd()
+
+    async def interrupt(self) -> None: ...
+
+    async def disconnect(self) -> None:
+        if self.ends:
+            self._process.kill()
+            await self._process.wait()
+
+
+class HangsAndLeaves(Hangs):
+    """Ends nothing."""
+
+    ends = False
+
+
+@pytest.mark.parametrize(("client", "checks"), [(Hangs, {"timeout"}), (HangsAndLeaves, {"timeout", "no_leftovers"})])
+def test_a_client_that_ran_out_of_time_is_disconnected_before_anything_is_its_leftover(
+    stage: Stage, client: type[Hangs], checks: set[str]
+) -> None:
+    profile = Profile(
+        name="assistant", kind="python", target=f"tests.test_processes:{client.__name__}", upstream="simulator",
+        gateway=True, options=MODEL,
+    )  # fmt: skip
+
+    outcome = play(stage, "scenario: hangs\ntimeout: 1s\nsteps: [{user: Hello.}]", profile)
+
+    assert {check for check, _ in checks_of(outcome)} == checks

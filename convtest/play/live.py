@@ -18,6 +18,8 @@ from convtest.transcript import Refusal, StepRecord, TurnRecord
 from convtest.wire import lanes
 from convtest.wire.tap import OpenTurn, Tap
 
+_GOODBYE = 2.0
+"""Seconds that a client has to disconnect once a step of its has run out of time."""
 _SLACK = 0.5
 """Seconds by which a busy machine may be late."""
 
@@ -61,8 +63,11 @@ class LiveSession:
         finally:
             self._send.close()
             with anyio.CancelScope(shield=True):
-                if self.dead and self._kill():
-                    await _Call().make(self.close)
+                if self.dead:
+                    # It ran out of time: what it leaves behind is its own only if it was told to leave.
+                    self._kill()
+                    with anyio.move_on_after(_GOODBYE):
+                        await _Call().make(self.close)
                 await _Call().make(self._stack.aclose)
 
     async def perform(self, call: Callable[[], Awaitable[Any]], record: StepRecord, timeout: float) -> Any:
