@@ -404,6 +404,7 @@ def test_what_cannot_be_seen_is_said_and_never_taken_for_intact(stage: Stage) ->
         "whole_answer",
         "said",
         "fresh",
+        "settings",
         "knows",
     }
 

@@ -91,9 +91,21 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
 
     assert (first.code, again.code) == (0, 0)
     assert policies(clients) == {
-        "assistant": {"interrupted_prompt": "kept", "said": "exact", "partial_text": "yielded", "cleared": "gone"},
-        "forgets": {"interrupted_prompt": "dropped", "said": "exact", "cleared": "gone"},
-        "open": {"interrupted_prompt": "kept", "said": "exact", "partial_text": "yielded", "cleared": "gone"},
+        "assistant": {
+            "interrupted_prompt": "kept",
+            "settings": "fixed",
+            "said": "exact",
+            "partial_text": "yielded",
+            "cleared": "gone",
+        },
+        "forgets": {"interrupted_prompt": "dropped", "settings": "fixed", "said": "exact", "cleared": "gone"},
+        "open": {
+            "interrupted_prompt": "kept",
+            "settings": "fixed",
+            "said": "exact",
+            "partial_text": "yielded",
+            "cleared": "gone",
+        },
         "claude": None,
         "blind": None,
     }

@@ -41,6 +41,10 @@ class State:
     settings: str = ""
     gone: tuple[str, ...] = ()
     """Prompts that were cleared and must not come back."""
+    sent: Canonical | None = None
+    """The session's last main request."""
+    failed: bool = False
+    """Nobody answered it: what is asked next may be asked in another way."""
     quiet: bool = False
     """The last turn was cut short or used what the prompt's size does not follow: `mass` is silent."""
 
@@ -186,6 +190,8 @@ def _after_request(state: State, one: Interaction) -> State:
         system=sent.system,
         mass=mass_of(one),
         settings=settings_of(sent),
+        sent=sent,
+        failed=not 200 <= one.status < 300,
         quiet=any(block.kind not in {"text", "tool_use"} for block in reply) or _thought(one),
     )
 

@@ -12,6 +12,7 @@ from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
 from convtest.checks.said import said
+from convtest.checks.settings import settings
 from convtest.checks.threads import extends
 from convtest.checks.tool_use import tool_pairs
 from convtest.checks.whole import whole_answer
@@ -279,6 +280,7 @@ INVARIANTS: dict[str, Callable[[Transcript], Iterator[Finding]]] = {
     "whole_answer": whole_answer,
     "said": said,
     "fresh": fresh,
+    "settings": settings,
     "no_leftovers": no_leftovers,
 }
 NEED_THE_WIRE = tuple(name for name in INVARIANTS if name not in {"one_end", "session_id", "no_leftovers"})

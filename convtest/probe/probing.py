@@ -8,6 +8,7 @@ from textwrap import dedent, indent
 
 from convtest.checks.conduct import conduct_of
 from convtest.checks.kept import Kept, kept_of
+from convtest.checks.settings import are_fixed
 from convtest.clients.registry import SIMULATOR, make, overridden
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError, MissingCapability
@@ -45,7 +46,14 @@ def probe(config: Config, client: str) -> Probed:
         if play.wire != "history":
             raise ClientError(f"its wire is {play.wire!r}: what it sends cannot be seen", client=client)
         policy = _policy(play)
-        observations = [*_answers(play), *_framed(play), *_cut_short(play), *_sessions(play), *_under_faults(play)]
+        observations = [
+            *_answers(play),
+            *_settings(play),
+            *_framed(play),
+            *_cut_short(play),
+            *_sessions(play),
+            *_under_faults(play),
+        ]
     return Probed(client=client, observations=tuple(observations), policy=policy)
 
 
@@ -115,6 +123,8 @@ def _policy(play: _Plays) -> dict[str, str]:
     prompts = {kept is not None for _, kept in cut}
     if cut:
         found["interrupted_prompt"] = "either" if len(prompts) > 1 else "kept" if True in prompts else "dropped"
+    if (fixed := are_fixed(play.turns("answers"))) is not None:
+        found["settings"] = "fixed" if fixed else "vary"
     if rung := said_by(play.turns("answers")):
         found["said"] = rung
     if (frame := _frame(play)) is not None:
@@ -146,6 +156,12 @@ def _answers(play: _Plays) -> Iterator[Observation]:
     }
     if rung := said_by(play.turns("answers")):
         yield Observation("the model's answers", words[rung])
+
+
+def _settings(play: _Plays) -> Iterator[Observation]:
+    if (fixed := are_fixed(play.turns("answers"))) is not None:
+        words = "the same in every request" if fixed else "vary from request to request"
+        yield Observation("the settings of its requests", words)
 
 
 def _framed(play: _Plays) -> Iterator[Observation]:

@@ -36,6 +36,7 @@ INVARIANTS = (
     "whole_answer",
     "said",
     "fresh",
+    "settings",
 )
 EXPECTATIONS = tuple(name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET.get(ExpectShape, ()))
 CHECKS = tuple(dict.fromkeys((*EXPECTATIONS, *INVARIANTS)))

@@ -289,7 +289,7 @@ class MessagesClient:
         self._options.update(options)
 
 
-POLICY = Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone", said="exact")
+POLICY = Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone", said="exact", settings="fixed")
 KIND = Kind(
     name="messages",
     factory_of=lambda profile, root: MessagesClient,

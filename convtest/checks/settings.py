@@ -1,0 +1,82 @@
+"""What a session asks with beside its messages: system, tools, model, sampling; it changes where a step says so."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from convtest.checks.histories import Seen, follow
+from convtest.checks.result import Finding, at_step
+from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
+from convtest.wire.blocks import collapsed
+from convtest.wire.canonical import Canonical
+
+_FIXED = (
+    "model", "system", "tools", "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens",
+    "stop_sequences", "stop", "thinking", "tool_choice", "response_format",
+)  # fmt: skip
+"""What a client whose settings are fixed sends alike in every main request."""
+_NEVER_GONE = ("tools",)
+"""What no client takes away in mid-conversation; the system prompt is the business of `history`."""
+
+
+def settings(transcript: Transcript) -> Iterator[Finding]:
+    """No tools are gone and no other model is asked; where the policy says fixed, nothing changes at all."""
+    for seen in follow(transcript):
+        before = seen.before.sent
+        if before is None or seen.before.failed or _is_set(transcript, seen.record):
+            continue
+        for name, expected, found in _changed(before, seen):
+            other = f"{name} is another one than in the session's last request"
+            yield at_step(
+                seen.record,
+                "settings",
+                "wire",
+                other if found else f"{name} is no longer sent",
+                expected=_shown(expected),
+                seen=_shown(found),
+                advice='a set: step may change it; if the client varies it by itself: settings = "vary"',
+                key="user",
+            )
+
+
+def _changed(before: Canonical, seen: Seen) -> Iterator[tuple[str, Any, Any]]:
+    fixed = seen.record.policy.settings == "fixed"
+    for name in _FIXED:
+        old, new = _value(before, name), _value(seen.sent, name)
+        if old == new or (name == "system" and not new):
+            continue
+        gone = name in _NEVER_GONE and not new
+        if fixed or gone or (name == "model" and old and new):
+            yield name, old, new
+
+
+def _value(sent: Canonical, name: str) -> Any:
+    if name == "system":
+        return collapsed(sent.system)
+    if name == "tools":
+        return sorted(map(str, sent.fields.get("tools") or []))
+    return sent.fields.get(name)
+
+
+def _shown(value: Any) -> str:
+    text = str(value) if value not in (None, "", []) else "nothing"
+    return text if len(text) <= 300 else f"{text[:299]}…"
+
+
+def _is_set(transcript: Transcript, record: StepRecord) -> bool:
+    """Whether a step gave the session options since its last turn, or made it with some."""
+    position = next(i for i, one in enumerate(transcript.records) if one is record)
+    mine = set(transcript.lineage(record.session))
+    for one in reversed(transcript.records[:position]):
+        if isinstance(one, ActRecord) and mine & {one.session, one.act.target} and one.act.options:
+            return True
+        if one.session in mine and not isinstance(one, ActRecord):
+            return False
+    return False
+
+
+def are_fixed(turns: Iterable[TurnRecord]) -> bool | None:
+    """Whether all main requests of these turns of one session ask alike; None where there are not two of them."""
+    sent = [one.canonical for turn in turns for one in turn.main() if 200 <= one.status < 300]
+    if len(sent) < 2:
+        return None
+    return all(_value(one, name) == _value(sent[0], name) for one in sent for name in _FIXED)

@@ -1,0 +1,131 @@
+"""System, tools, model and sampling change where a step or the policy says so."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from convtest.clients.messages.client import MessagesClient
+from convtest.clients.registry import make
+from convtest.config import Config
+from convtest.play.mode import Mode
+from convtest.play.perform import Played, ready
+from convtest.probe.probing import probe
+from tests.playing import Stage, checks_of, finding_of
+
+TALK = """
+scenario: a talk
+options: {system: You are terse., temperature: 0.5}
+tools: {look_up: {input: {what: string}, answers: [{return: in the attic}]}}
+steps:
+  - user: My name is Ada.
+  - user: What is 1 + 1?
+  - user: What is my name?
+"""
+
+
+class Varies(MessagesClient):
+    """From the second turn on its body is another one."""
+
+    def _body(self) -> bytes:
+        body: dict[str, Any] = msgspec.json.decode(super()._body())
+        return msgspec.json.encode(self.changed(body) if len(self._turns) > 1 else body)
+
+    def changed(self, body: dict[str, Any]) -> dict[str, Any]:
+        return body
+
+
+class OtherModel(Varies):
+    def changed(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "model": "claude-opus-5"}
+
+
+class NoTools(Varies):
+    def changed(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in body.items() if key != "tools"}
+
+
+class Warmer(Varies):
+    def changed(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "temperature": 1.0}
+
+
+class Clock(Varies):
+    """An honest one: what time it is stands in the system prompt."""
+
+    def changed(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "system": f"{body['system']} It is {len(self._turns)} o'clock."}
+
+
+def config(stage: Stage, client: type[MessagesClient], **policy: str) -> Config:
+    made = stage.config(f"tests.test_settings:{client.__name__}")
+    return replace(made, clients={"assistant": replace(made.profile("assistant"), policy=policy)})
+
+
+def play(stage: Stage, client: type[MessagesClient], mode: Mode | None = None, **policy: str) -> Played:
+    (scenario,) = stage.scenarios(TALK)
+    stage.runs += 1
+    folder = stage.root / f"run-{stage.runs}"
+    folder.mkdir()
+    return ready(config(stage, client, **policy), scenario, mode or Mode()).play(folder)
+
+
+@pytest.mark.parametrize(("client", "name"), [(OtherModel, "model"), (NoTools, "tools")])
+@pytest.mark.parametrize("mode", [Mode(), Mode(record="all")], ids=["simulated", "recorded"])
+def test_what_was_there_and_is_gone_fails_also_where_nothing_is_replayed(
+    stage: Stage, client: type[MessagesClient], name: str, mode: Mode
+) -> None:
+    found = finding_of(play(stage, client, mode), "settings")
+
+    assert (found.layer, found.step) == ("wire", 2)
+    assert found.message.startswith(name)
+
+
+@pytest.mark.parametrize("client", [Warmer, Clock])
+def test_what_may_vary_is_a_choice(stage: Stage, client: type[MessagesClient]) -> None:
+    assert checks_of(play(stage, client)) == []
+    assert {check for check, _ in checks_of(play(stage, client, settings="fixed"))} == {"settings"}
+
+
+def test_a_step_may_change_them(stage: Stage) -> None:
+    text = """
+        scenario: changed
+        steps:
+          - user: My name is Ada.
+          - set: main
+            options: {model: claude-opus-5, system: You are kind.}
+          - user: What is 1 + 1?
+          - fork: main
+            as: other
+          - session: other
+            user: What is my name?
+          - set: main
+            options: {temperature: 0.2}
+          - fork: main
+            as: third
+          - session: third
+            user: What is my name?
+    """
+    made = stage.config()
+    strict = replace(made, clients={"assistant": replace(made.profile("assistant"), policy={"settings": "fixed"})})
+    (scenario,) = stage.scenarios(text)
+    folder = stage.root / "run"
+    folder.mkdir()
+
+    assert checks_of(ready(strict, scenario, Mode()).play(folder)) == []
+
+
+def test_the_probe_measures_whether_they_vary(stage: Stage) -> None:
+    stage.options = {**stage.options, "system": "You are terse."}
+
+    assert probe(stage.config(), "assistant").policy["settings"] == "fixed"
+    assert probe(config(stage, Clock), "assistant").policy["settings"] == "vary"
+
+
+def test_our_own_client_is_held_to_them(stage: Stage) -> None:
+    """By its kind: a `messages` profile declares nothing and is fixed."""
+    made = stage.config()
+    own = replace(made, clients={"assistant": replace(made.profile("assistant"), kind="messages", target=None)})
+
+    assert make(own, "assistant").policy({}).settings == "fixed"
