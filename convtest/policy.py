@@ -23,6 +23,8 @@ class Policy:
     """Whether every main request of a session asks with the same system prompt, tools, model and sampling."""
     memory_across: Literal["none", "user"] = "none"
     """Whether a fresh session begins with what its user said in other ones."""
+    answer: Literal["whole", "without_thinking"] = "whole"
+    """How an answer stands in later requests: whole, or without what stands between `<think>` and `</think>`."""
     restarted_text: Literal["once", "doubled"] = "once"
     """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
 

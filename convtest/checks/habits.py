@@ -4,6 +4,7 @@ Interrupt markers, fillers after a resume ("No response requested.") and merged 
 turn that was cut short a history binds only up to its prompt, and neighbouring texts count as one.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from convtest.wire.blocks import Block
 
+_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 FILLERS = ("No response requested.",)
 """What Claude Code puts in the place of an answer that never came, when a session is resumed."""
 
@@ -27,9 +29,31 @@ def unframed(blocks: Iterable[Block], prompts: Collection[str]) -> tuple[Block, 
     return tuple(bare(block) for block in blocks)
 
 
+def without_thinking(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """With the assistant's texts bare of what stands between `<think>` and `</think>`, and without those that were
+    nothing else: clients of models that think aloud do not send it back."""
+
+    def bare(block: Block) -> Block:
+        if block.role != "assistant" or block.kind != "text" or "<think>" not in block.text:
+            return block
+        return Block(block.role, block.kind, " ".join(_THOUGHT.sub(" ", block.text).split()))
+
+    return tuple(block for block in map(bare, blocks) if block.text)
+
+
 def is_kept(before: Block, found: Block) -> bool:
     """Whether a block of the history is still there."""
-    return before == found or _has_defaults_filled_in(before, found)
+    return before == found or _has_defaults_filled_in(before, found) or _is_laid_out_anew(before, found)
+
+
+def _is_laid_out_anew(before: Block, found: Block) -> bool:
+    """A structured answer that a client keeps as data is written anew when it is sent: nothing in it has changed."""
+    if not before.kind == found.kind == "text" or before.role != found.role or before.text[:1] not in {"{", "["}:
+        return False
+    try:
+        return bool(msgspec.json.decode(before.text) == msgspec.json.decode(found.text))
+    except msgspec.DecodeError:
+        return False
 
 
 def _has_defaults_filled_in(before: Block, found: Block) -> bool:

@@ -1,11 +1,11 @@
 """What each session's next request must extend: followed through turns, forks, restores and clears."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from convtest.checks.habits import unframed
+from convtest.checks.habits import unframed, without_thinking
 from convtest.checks.threads import Choice, Form, Manner
 from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
@@ -107,10 +107,13 @@ def assign(transcript: Transcript) -> None:
 
 def _compared(record: TurnRecord, state: State) -> Form:
     """How blocks are compared for this client, as its policy says."""
-    if record.policy.prompt != "bare":
-        return tuple
-    prompts = [*(prompt.text for prompt in state.prompts), record.turn.prompt]
-    return lambda blocks: unframed(blocks, prompts)
+    policy, prompts = record.policy, [*(prompt.text for prompt in state.prompts), record.turn.prompt]
+
+    def form(blocks: Iterable[Block]) -> tuple[Block, ...]:
+        made = unframed(blocks, prompts) if policy.prompt == "bare" else tuple(blocks)
+        return without_thinking(made) if policy.answer == "without_thinking" else made
+
+    return form
 
 
 def _next_sent(transcript: Transcript, position: int) -> list[Interaction]:

@@ -6,7 +6,7 @@ from typing import Literal
 from convtest.checks.said import Rung, is_comparable, rung_of
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.blocks import blocks_of
-from convtest.wire.canonical import Canonical
+from convtest.wire.canonical import Canonical, message_texts
 
 
 def frame_of(transcript: Transcript) -> Literal["as_sent", "bare"] | None:
@@ -32,3 +32,15 @@ def said_by(turns: Sequence[TurnRecord]) -> Rung | None:
     """The strictest rung that what these turns yielded fits; None where nothing can be compared."""
     comparable = [turn for turn in turns if is_comparable(turn)]
     return rung_of(comparable) if comparable else None
+
+
+def thinking_of(transcript: Transcript) -> Literal["without_thinking"] | None:
+    """Whether an answer that thinks aloud is sent back without its thoughts; None where it is not, or nobody sees it."""
+    turns = transcript.turns()
+    position = next((i for i, turn in enumerate(turns) if "<think>" in str(turn.turn.simulate)), None)
+    after = turns[position + 1].sent() if position is not None and len(turns) > position + 1 else None
+    if after is None:
+        return None
+    said = [text for one in after.messages if one.get("role") == "assistant" for text in message_texts(one)]
+    is_kept, has_thoughts = any("42" in text for text in said), any("<think>" in text for text in said)
+    return "without_thinking" if is_kept and not has_thoughts else None

@@ -36,6 +36,8 @@ PROBES: Mapping[str, str] = {
       - user: Say something with blanks.
         simulate: {text: "  Two  spaces, **bold** and <b>tags</b>, 😀.\\n\\n- a list\\n"}
       - {user: Say something in JSON., simulate: {text: '{"a":  [1, 2],\\n "b": "x"}'}}
+      - user: Think aloud.
+        simulate: {text: "<think> Six times seven. </think> It is 42."}
       - user: Say something and look it up.
         simulate: [{text: "I will look. ", calls: [{look_up: {what: it}}]}, {text: It is in the attic.}]
     """,

@@ -15,7 +15,7 @@ from convtest.errors import ClientError, ConvtestError, MissingCapability
 from convtest.play.mode import Mode
 from convtest.play.perform import ready
 from convtest.play.prepare import missing
-from convtest.probe.frames import frame_of, said_by
+from convtest.probe.frames import frame_of, said_by, thinking_of
 from convtest.probe.probes import FAULTS, HEAD, PROBES
 from convtest.scenario.loader import load
 from convtest.transcript import Transcript, TurnRecord
@@ -125,6 +125,8 @@ def _policy(play: _Plays) -> dict[str, str]:
         found["interrupted_prompt"] = "either" if len(prompts) > 1 else "kept" if True in prompts else "dropped"
     if (fixed := are_fixed(play.turns("answers"))) is not None:
         found["settings"] = "fixed" if fixed else "vary"
+    if (answer := _thinking(play)) is not None:
+        found["answer"] = answer
     if rung := said_by(play.turns("answers")):
         found["said"] = rung
     if (frame := _frame(play)) is not None:
@@ -156,6 +158,11 @@ def _answers(play: _Plays) -> Iterator[Observation]:
     }
     if rung := said_by(play.turns("answers")):
         yield Observation("the model's answers", words[rung])
+
+
+def _thinking(play: _Plays) -> str | None:
+    found = play.of("answers")
+    return thinking_of(found) if isinstance(found, Transcript) else None
 
 
 def _settings(play: _Plays) -> Iterator[Observation]:
