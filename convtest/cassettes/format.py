@@ -1,7 +1,8 @@
 """Interactions as a cassette: vcrpy's format, with what it has no place for under `response["x-convtest"]`."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -40,7 +41,14 @@ def from_plain(data: Any) -> list[Interaction]:
             found.append(_from_plain(one, index))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise NotACassette(f"interaction {index}: {type(error).__name__}: {error}") from None
-    return sorted(found, key=lambda one: one.number)
+    found.sort(key=lambda one: one.number)
+    for position, interaction in enumerate(found):
+        interaction.before = partial(_first, found, position)
+    return found
+
+
+def _first(found: Sequence[Interaction], count: int) -> Sequence[Interaction]:
+    return found[:count]
 
 
 def _to_plain(one: Interaction, scrubber: Scrubber) -> dict[str, Any]:

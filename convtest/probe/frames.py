@@ -35,7 +35,7 @@ def said_by(turns: Sequence[TurnRecord]) -> Rung | None:
 
 
 def thinking_of(transcript: Transcript) -> Literal["without_thinking"] | None:
-    """Whether an answer that thinks aloud is sent back without its thoughts; None where it is not, or nobody sees it."""
+    """Whether an answer that thinks aloud is sent back without its thoughts; None where nothing shows it."""
     turns = transcript.turns()
     position = next((i for i, turn in enumerate(turns) if "<think>" in str(turn.turn.simulate)), None)
     after = turns[position + 1].sent() if position is not None and len(turns) > position + 1 else None

@@ -146,20 +146,53 @@ def canonical(
     volatile: frozenset[str] = frozenset(),
     *,
     claude_code: bool = False,
+    kept: list[dict[str, Any]] | None = None,
 ) -> Canonical:
     """The canonical form, without secrets; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS;
-    `claude_code`: its reminders are no words of the conversation."""
+    `claude_code`: its reminders are no words of the conversation; `kept`: what the server has of it, which counts as
+    sent."""
     plain: Any
     normaliser = _Normaliser(VOLATILE_KEYS | volatile, claude_code=claude_code)
     try:
         sent = msgspec.json.decode(body) if body else {}
-        plain = normaliser.body(readable(_as_messages(url, scrubber.value(sent) if scrubber else sent)))
+        shape = _as_messages(url, scrubber.value(sent) if scrubber else sent)
+        plain = normaliser.body(readable(shape if kept is None else _continued(shape, kept)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is nested too deep stays text, too
         plain = (scrubber.data(body) if scrubber else body).decode("utf-8", "replace")
     shown = _url(url)
     encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")
     key = hashlib.sha256(encoded).hexdigest()
     return Canonical(method.upper(), shown, plain, key, tuple(normaliser.reminders))
+
+
+def previous_of(body: bytes) -> str | None:
+    """The id of the answer that a request goes on from, where the server keeps the history (Responses API)."""
+    if b'"previous_response_id"' not in body:
+        return None
+    try:
+        named = msgspec.json.decode(body, type=dict[str, Any]).get("previous_response_id")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return named if isinstance(named, str) else None
+
+
+def plain_messages(url: str, body: bytes, scrubber: Scrubs | None) -> list[dict[str, Any]]:
+    """A request's own messages, as they were sent; none where it has none."""
+    try:
+        sent = msgspec.json.decode(body) if body else {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    shape = _as_messages(url, scrubber.value(sent) if scrubber else sent)
+    messages = shape.get("messages") if isinstance(shape, dict) else None
+    return [one for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []
+
+
+def _continued(shape: Any, kept: list[dict[str, Any]]) -> Any:
+    """With what the server keeps in its place: the id *is* that conversation, and a stale or foreign one another."""
+    if not isinstance(shape, dict) or not isinstance(shape.get("messages"), list):
+        return shape
+    rest = {key: value for key, value in shape.items() if key != "previous_response_id"}
+    return {**rest, "messages": [*kept, *shape["messages"]]}
 
 
 def _as_messages(url: str, body: Any) -> Any:

@@ -1,6 +1,6 @@
 """One request and what was streamed back, as the tap saw it or the cassette keeps it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convtest.errors import ConvtestError
-from convtest.wire.canonical import Canonical, Scrubs, canonical, is_claude_code
+from convtest.wire.canonical import Canonical, Scrubs, canonical, is_claude_code, plain_messages, previous_of
 from convtest.wire.messages_api import MalformedStream, MessageStream
 from convtest.wire.openai_apis import (
     CHAT_PATH,
@@ -76,6 +76,8 @@ class Interaction:
     """Its recorded chunk lengths do not add up: somebody edited the cassette, and event boundaries are used."""
     recorded: "Interaction | None" = None
     """What it was replayed from."""
+    before: "Callable[[], Sequence[Interaction]]" = field(default=tuple, compare=False, repr=False)
+    """What was asked before it, in the same play or recording: among that is what `previous_response_id` names."""
     scrubber: Scrubs | None = None
     volatile: frozenset[str] = frozenset()
     """Keys whose values count as volatile beside those that always do."""
@@ -87,8 +89,26 @@ class Interaction:
         """Secrets are out of it before it is compared or shown."""
         request = self.request
         url = self.scrubber.text(request.url) if self.scrubber else request.url
-        own = is_claude_code(request.headers)
-        return canonical(request.method, url, request.body, self.scrubber, self.volatile, claude_code=own)
+        return canonical(
+            request.method,
+            url,
+            request.body,
+            self.scrubber,
+            self.volatile,
+            claude_code=is_claude_code(request.headers),
+            kept=self._kept(),
+        )
+
+    def _kept(self) -> list[dict[str, Any]] | None:
+        """The history that the server keeps and this request goes on from; None where it names none that is known."""
+        named = previous_of(self.request.body)
+        found = (one for one in reversed(self.before()) if one.reply().get("id") == named) if named else iter(())
+        earlier = next(found, None)
+        if earlier is None:
+            return None
+        said = {"role": "assistant", "content": earlier.reply().get("content") or []}
+        own = plain_messages(earlier.request.url, earlier.request.body, earlier.scrubber)
+        return [*(earlier._kept() or []), *own, said]
 
     @property
     def body(self) -> bytes:

@@ -1,7 +1,7 @@
 """The tap: everything that a session sends passes here, is numbered, answered by a source and noted chunk by chunk."""
 
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -158,6 +158,9 @@ class Tap:
         """From now on nothing gets through on the lane, whichever transport it takes."""
         self._dropped.add(lane)
 
+    def _before(self, number: int) -> Callable[[], Sequence[Interaction]]:
+        return lambda: self.interactions[: number - 1]
+
     def reopen(self, lane: str) -> None:
         self._dropped.discard(lane)
 
@@ -201,6 +204,7 @@ class Tap:
                 lane=lane,
                 turn=turn.number if turn else None,
                 request=request,
+                before=self._before(self.asked),
                 scrubber=self._scrubber,
                 volatile=self._volatile,
             )
