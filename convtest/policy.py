@@ -19,8 +19,9 @@ class Policy:
     that of the last answer alone, or changed on purpose (which permits loss)."""
     prompt: Literal["as_sent", "bare"] = "as_sent"
     """How a prompt that is sent in a frame (retrieved context, a timestamp) stands in later requests."""
-    settings: Literal["fixed", "vary"] = "vary"
-    """Whether every main request of a session asks with the same system prompt, tools, model and sampling."""
+    settings: Literal["fixed", "vary", "free"] = "vary"
+    """Whether every main request of a session asks with the same system prompt, tools, model and sampling; they vary
+    where the model stays and tools do not go, and are free for a client that chooses its model by the prompt."""
     memory_across: Literal["none", "user"] = "none"
     """Whether a fresh session begins with what its user said in other ones."""
     answer: Literal["whole", "without_thinking"] = "whole"

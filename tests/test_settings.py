@@ -88,6 +88,14 @@ def test_what_may_vary_is_a_choice(stage: Stage, client: type[MessagesClient]) -
     assert {check for check, _ in checks_of(play(stage, client, settings="fixed"))} == {"settings"}
 
 
+@pytest.mark.parametrize("client", [OtherModel, NoTools])
+def test_a_client_that_chooses_its_model_says_so(stage: Stage, client: type[MessagesClient]) -> None:
+    found = finding_of(play(stage, client), "settings")
+
+    assert "settings = 'free'" in found.advice
+    assert checks_of(play(stage, client, settings="free")) == []
+
+
 def test_a_step_may_change_them(stage: Stage) -> None:
     text = """
         scenario: changed

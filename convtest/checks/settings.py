@@ -14,6 +14,7 @@ _FIXED = (
     "stop_sequences", "stop", "thinking", "tool_choice", "response_format",
 )  # fmt: skip
 """What a client whose settings are fixed sends alike in every main request."""
+_LOOSER = {"fixed": "vary", "vary": "free"}
 _NEVER_GONE = ("tools",)
 """What no client takes away in mid-conversation; the system prompt is the business of `history`."""
 
@@ -22,7 +23,8 @@ def settings(transcript: Transcript) -> Iterator[Finding]:
     """No tools are gone and no other model is asked; where the policy says fixed, nothing changes at all."""
     for seen in follow(transcript):
         before = seen.before.sent
-        if before is None or seen.before.failed or _is_set(transcript, seen.record):
+        policy = seen.record.policy.settings
+        if before is None or seen.before.failed or policy == "free" or _is_set(transcript, seen.record):
             continue
         for name, expected, found in _changed(before, seen):
             other = f"{name} is another one than in the session's last request"
@@ -33,7 +35,7 @@ def settings(transcript: Transcript) -> Iterator[Finding]:
                 other if found else f"{name} is no longer sent",
                 expected=_shown(expected),
                 seen=_shown(found),
-                advice='a set: step may change it; if the client varies it by itself: settings = "vary"',
+                advice=f"a set: step may change it; if the client does so on purpose: settings = {_LOOSER[policy]!r}",
                 key="user",
             )
 
