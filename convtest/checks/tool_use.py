@@ -1,14 +1,15 @@
 """Each tool use in a history has its one result, and each was carried out once."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from convtest.checks.histories import follow
 from convtest.checks.result import Finding, at_step
-from convtest.transcript import Transcript
+from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.messages_api import text_of_content
 
 _BEGINNING = 40
@@ -77,32 +78,60 @@ def _tool_line(messages: list[dict[str, Any]]) -> str:
 
 
 def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
-    """What a stand-in answered, and the user was shown, is not what the model was told."""
+    """What a stand-in answered, and the user was shown, is not what the model was told of that use."""
     stand_ins = {tool.name for tool in transcript.scenario.tools}
     for record in transcript.turns():
         if record.disturbed or record.wire != "history" or (sent := record.sent()) is None:
             continue
-        names = {call.id: call.name.rpartition("__")[2] for call in record.calls}
-        shown = [result for result in record.results if names.get(result.id) in stand_ins]
-        told = _results(sent.messages)[-len(record.results) :] if record.results else []
-        lost = [one for one in shown if one.text.strip() and not any(_alike(one.text, text) for text in told)]
-        if len(told) == len(record.results) and lost:
-            yield at_step(
-                record,
-                "tool_pairs",
-                "wire",
-                f"the model was told another result of the tool {names[lost[0].id]} than it had",
-                expected=lost[0].text,
-                seen=" | ".join(told),
-                key="user",
-            )
+        told = _told(sent.messages)
+        for call in record.calls:
+            shown = next((one for one in record.results if one.id == call.id), None)
+            name = call.name.rpartition("__")[2]
+            mine = [one for one in told if one.name == name and _same_input(one.input, call.input)]
+            if shown is None or name not in stand_ins or not mine:
+                continue
+            if shown.text.strip() and not any(_alike(shown.text, one.text) for one in mine):
+                what = f"the model was told another result of the tool {name} than it had"
+                yield _other(record, what, shown.text, " | ".join(one.text for one in mine))
+            elif shown.is_error and not any(one.is_error for one in mine):
+                what = f"the model was told that the tool {name} had worked, and it had failed"
+                yield _other(record, what, f"an error: {shown.text}", f"no error: {mine[0].text}")
 
 
-def _results(messages: list[dict[str, Any]]) -> list[str]:
-    """As text; what holds no text, such as a document, as its JSON."""
+def _other(record: TurnRecord, what: str, expected: str, seen: str) -> Finding:
+    return at_step(record, "tool_pairs", "wire", what, expected=expected, seen=seen, key="user")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One tool use in a request, with its result."""
+
+    name: str
+    input: Mapping[str, Any]
+    text: str
+    is_error: bool
+
+
+def _told(messages: list[dict[str, Any]]) -> list[_Told]:
+    """The uses that have a result, by their ids; a result that holds no text, such as a document, as its JSON."""
     blocks = [block for message in messages for block in message.get("content") or [] if isinstance(block, dict)]
-    contents = [block.get("content") for block in blocks if block.get("type") == "tool_result"]
-    return [text_of_content(one) or (msgspec.json.encode(one).decode() if one else "") for one in contents]
+    results = {str(block.get("tool_use_id")): block for block in blocks if block.get("type") == "tool_result"}
+    found: list[_Told] = []
+    for block in blocks:
+        result = results.get(str(block.get("id"))) if block.get("type") == "tool_use" else None
+        if result is not None:
+            content, given = result.get("content"), block.get("input")
+            text = text_of_content(content) or (msgspec.json.encode(content).decode() if content else "")
+            name, error = str(block.get("name")).rpartition("__")[2], bool(result.get("is_error"))
+            found.append(_Told(name, given if isinstance(given, dict) else {}, text, error))
+    return found
+
+
+def _same_input(sent: Mapping[str, Any], yielded: Mapping[str, Any]) -> bool:
+    """A client may fill in arguments that the model left out, on either side."""
+    return all(sent[key] == yielded[key] for key in sent.keys() & yielded.keys()) and (
+        sent.keys() <= yielded.keys() or yielded.keys() <= sent.keys()
+    )
 
 
 def _alike(shown: str, told: str) -> bool:
