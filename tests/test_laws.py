@@ -15,10 +15,10 @@ from convtest.cassettes.difference import difference
 from convtest.cassettes.format import from_plain, to_text
 from convtest.cassettes.player import Player
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, PLACEHOLDER
-from convtest.checks.histories import request_blocks
 from convtest.clock import VirtualClock
 from convtest.reporting.cassette import cassette_lines
 from convtest.simulator.source import Simulator
+from convtest.wire.blocks import request_blocks
 from convtest.wire.canonical import canonical
 from convtest.wire.cuts import Cut, relaxed_key
 from convtest.wire.interaction import Interaction, Request, StreamEnd

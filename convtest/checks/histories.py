@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from convtest.checks.habits import unframed, without_thinking
 from convtest.checks.threads import Choice, Form, Manner
 from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
-from convtest.wire.blocks import Block, blocks_of, collapsed, encoded, merged
+from convtest.wire.blocks import Block, blocks_of, collapsed, encoded, merged, request_blocks
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 
@@ -263,12 +262,6 @@ def _unbound_mass(state: State) -> State:
 def _replaced(state: State, **changes: Any) -> State:
     fields = {name: getattr(state, name) for name in State.__slots__}
     return State(**{**fields, **changes})
-
-
-@lru_cache(maxsize=1024)
-def request_blocks(sent: Canonical) -> tuple[Block, ...]:
-    """The history in a request as blocks; neighbouring texts of the assistant count as one."""
-    return merged([block for message in sent.messages for block in blocks_of(message)])
 
 
 def mass_of(one: Interaction) -> Mass:

@@ -7,7 +7,7 @@ from typing import Any
 
 from convtest.checks.fresh import fresh
 from convtest.checks.habits import is_kept
-from convtest.checks.histories import Prompt, Seen, follow, is_bound, mass_of, request_blocks, settings_of
+from convtest.checks.histories import Prompt, Seen, follow, is_bound, mass_of, settings_of
 from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
@@ -17,7 +17,7 @@ from convtest.checks.threads import extends
 from convtest.checks.tool_use import tool_pairs
 from convtest.checks.whole import whole_answer
 from convtest.transcript import ActRecord, Transcript, TurnRecord, ends_in
-from convtest.wire.blocks import Block
+from convtest.wire.blocks import Block, request_blocks
 from convtest.wire.canonical import Canonical
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convtest.checks.habits import FILLERS
-from convtest.checks.histories import Seen, follow, request_blocks
+from convtest.checks.histories import Seen, follow
 from convtest.checks.result import Finding, at_step
 from convtest.events import ToolUse
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.blocks import Block
+from convtest.wire.blocks import Block, request_blocks
 from convtest.wire.canonical import Canonical
 from convtest.wire.messages_api import text_of_content
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from convtest.checks.histories import Seen, follow, request_blocks
+from convtest.checks.histories import Seen, follow
 from convtest.checks.replies import listed
 from convtest.checks.result import Asked, Finding, at_step
 from convtest.checks.sent import summary
 from convtest.scenario.expectations import HistoryShape
 from convtest.transcript import StepRecord, Transcript
+from convtest.wire.blocks import request_blocks
 
 
 def history(asked: Asked) -> Iterator[Finding]:

@@ -6,10 +6,11 @@ classifications, counts. They may quote the prompt, or carry the whole conversat
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from convtest.checks.habits import is_kept
 from convtest.transcript import TurnRecord
-from convtest.wire.blocks import Block, blocks_of, encoded, merged
+from convtest.wire.blocks import Block, blocks_of, encoded, merged, request_blocks
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 
@@ -26,20 +27,23 @@ class Manner:
     tools: str
     format: str
 
-    @classmethod
-    def of(cls, sent: Canonical) -> "Manner":
-        fields = sent.fields
-        return cls(
-            sent.system,
-            encoded(fields.get("tools") or []),
-            encoded({key: fields[key] for key in _FORMATS if fields.get(key)}),
-        )
+    @staticmethod
+    def of(sent: Canonical) -> "Manner":
+        """That of a request."""
+        return _manner(sent)
 
     def likeness(self, other: "Manner | None") -> int:
         """How much of it is the same, 0 to 3."""
         if other is None:
             return 0
         return (self.system == other.system) + (self.tools == other.tools) + (self.format == other.format)
+
+
+@lru_cache(maxsize=1024)
+def _manner(sent: Canonical) -> Manner:
+    fields = sent.fields
+    formats = {key: fields[key] for key in _FORMATS if fields.get(key)}
+    return Manner(sent.system, encoded(fields.get("tools") or []), encoded(formats))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +164,7 @@ def extends(found: tuple[Block, ...], before: tuple[Block, ...]) -> bool:
 
 
 def _blocks(one: Interaction) -> tuple[Block, ...]:
-    return merged([block for message in one.canonical.messages for block in blocks_of(message)])
+    return request_blocks(one.canonical)
 
 
 def _answered(one: Interaction) -> tuple[Block, ...]:
@@ -176,7 +180,12 @@ def is_whole(one: Interaction) -> bool:
 
 def asked(one: Interaction) -> tuple[str, Manner, str]:
     """What a request asks for: another try is one that asks for the same, streamed or not."""
-    return one.canonical.url, Manner.of(one.canonical), encoded(one.canonical.messages)
+    return one.canonical.url, Manner.of(one.canonical), _messages(one.canonical)
+
+
+@lru_cache(maxsize=1024)
+def _messages(sent: Canonical) -> str:
+    return encoded(sent.messages)
 
 
 def _is_again(one: Interaction, other: Interaction) -> bool:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from convtest.wire.canonical import Canonical
 from convtest.wire.messages_api import text_of_content
 
 
@@ -58,3 +60,9 @@ def collapsed(text: str) -> str:
 def encoded(value: Any) -> str:
     """JSON, equal for equal values."""
     return msgspec.json.encode(value, order="deterministic").decode()
+
+
+@lru_cache(maxsize=1024)
+def request_blocks(sent: Canonical) -> tuple[Block, ...]:
+    """The history in a request as blocks; neighbouring texts of the assistant count as one."""
+    return merged([block for message in sent.messages for block in blocks_of(message)])
