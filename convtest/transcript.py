@@ -68,6 +68,8 @@ class TurnRecord(StepRecord):
     unreached: list[Disturbance] = field(default_factory=list)
     interactions: list[Interaction] = field(default_factory=list)
     """What was sent in the session's lane during the turn."""
+    span: tuple[int, int] = (0, 0)
+    """The numbers of the last request before the turn, and of the last one while it ran."""
     borrowed: list[Interaction] = field(default_factory=list)
     """Where nothing was sent in its own lane: what idle lanes sent while the turn ran."""
     chosen: "tuple[Interaction, ...] | None" = None

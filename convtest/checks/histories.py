@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from convtest.checks.adoption import adopt
 from convtest.checks.habits import unframed, without_thinking
 from convtest.checks.threads import Choice, Form, Manner
 from convtest.scenario.model import Act, SessionSpec
@@ -86,6 +87,7 @@ class _Sessions:
 
 def assign(transcript: Transcript) -> None:
     """Tell each turn which of its requests are the conversation: by what its session has to go on with."""
+    adopt(transcript)
     sessions = _begun(transcript)
     manners: dict[str, Manner] = {}
     for position, record in enumerate(transcript.records):

@@ -131,7 +131,7 @@ def _not_seen(transcript: Transcript) -> tuple[NotSeen, ...]:
 
 
 def _laneless(transcript: Transcript) -> NotSeen | None:
-    unknown = [one.number for one in transcript.interactions if one.lane is None]
+    unknown = [one.number for one in transcript.interactions if one.lane is None and not one.adopted]
     if not unknown:
         return None
     return NotSeen(check="isolation", why=f"no session could be told for request {', '.join(map(str, unknown[:5]))}")

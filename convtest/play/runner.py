@@ -177,6 +177,7 @@ class Runner:
 
     def _sent_in(self, record: TurnRecord, first: int) -> None:
         """What was sent since request `first` and belongs to this turn."""
+        record.span = first, len(self._tap.interactions)
         during = self._tap.interactions[first:]
         mine = {record.step.index, None}
         record.interactions = [one for one in during if one.lane == record.session and one.turn in mine]

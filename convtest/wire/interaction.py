@@ -70,6 +70,8 @@ class Interaction:
     digest: str = ""
     """What the scenario asked to be sent when it was recorded; in a cassette's first interaction only."""
     origin: Origin = "live"
+    adopted: bool = False
+    """Its lane was not known, and its words told the turn that it belongs to."""
     missed: bool = False
     """No recorded interaction answered it."""
     edited: bool = False
