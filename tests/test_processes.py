@@ -643,6 +643,15 @@ def test_a_killed_program_runs_no_more_before_its_exit_code_is_taken(tmp_path: P
     assert not anyio.run(killed)
 
 
+def _asleep(environment: dict[str, str]) -> int:
+    return os.posix_spawnp("sleep", ["sleep", "60"], environment)
+
+
+def _ended(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
 class Hangs:
     """Starts a process when it connects, and never answers; `ends` says whether its disconnect ends the process."""
 
@@ -654,7 +663,7 @@ class Hangs:
 
     async def connect(self) -> None:
         # Without an object of Python's: one that is left behind would be a warning of some later test.
-        self._pid = os.posix_spawnp("sleep", ["sleep", "60"], dict(self._opening.environment))
+        self._pid = _asleep(dict(self._opening.environment))
 
     async def query(self, text: str) -> None: ...
 
@@ -666,8 +675,7 @@ class Hangs:
 
     async def disconnect(self) -> None:
         if self.ends:
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+            _ended(self._pid)
 
 
 class HangsAndLeaves(Hangs):
