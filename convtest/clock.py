@@ -81,8 +81,38 @@ class VirtualClock(_Async):
 class UnpacedClock(RealClock):
     """Wall time, but nothing of ours waits: for clients in other processes, whose own waits are to be seen."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._skipped = 0.0
+
+    def now(self) -> float:
+        return super().now() + self._skipped
+
+    def skip(self, ms: float) -> None:
+        """A client in this process waits as it would: that time passes, and nobody waits for it."""
+        self._skipped += max(0.0, ms)
+
     async def sleep(self, ms: float) -> None:
         await anyio.lowlevel.checkpoint()
+
+
+class _Skips(_Async):
+    """An unpaced clock as a client in this process has it: what it sleeps has passed."""
+
+    def __init__(self, clock: UnpacedClock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def sleep(self, ms: float) -> None:
+        self._clock.skip(ms)
+        await anyio.lowlevel.checkpoint()
+
+
+def for_clients(clock: Clock) -> Clock:
+    """The item's clock as clients sleep on it."""
+    return _Skips(clock) if isinstance(clock, UnpacedClock) else clock
 
 
 class Blocking:

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 
 from convtest.clients.port import Made, Opening, Tool
 from convtest.clients.tools import stand_in
+from convtest.clock import for_clients
 from convtest.errors import MissingCapability
 from convtest.play.live import LiveSession
 from convtest.play.surroundings import Surroundings
@@ -51,7 +52,7 @@ class Sessions:
         opening = Opening(
             session=session,
             options=options,
-            clock=self._tap.clock,
+            clock=for_clients(self._tap.clock),
             workspace=around.workspace,
             store=around.store,
             tools=tuple(self._counted(tool, session) for tool in self._tools),
