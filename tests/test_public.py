@@ -60,7 +60,8 @@ def test_the_public_face_changes_only_on_purpose() -> None:
 
 
 def face() -> str:
-    return "\n".join(line for name in convtest.__all__ for line in described(name)) + "\n"
+    text = "\n".join(line for name in convtest.__all__ for line in described(name)) + "\n"
+    return text.replace("pathlib._local.", "pathlib.")  # where Python 3.13 has it
 
 
 def test_every_name_has_its_docstring_and_its_place_in_the_docs() -> None:
