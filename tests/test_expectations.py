@@ -41,6 +41,8 @@ HOLDS = [
     ("contains: [The, '105']", ""),
     ("contains: 105", ""),
     ("lacks: Ada", ""),
+    ("lacks: '  '", ""),
+    ("contains: ' '", ""),
     ("matches: '\\d{3}'", ""),
     ("equals: The result is 105.", ""),
     ("one_of: [The result is 105., none]", ""),
