@@ -1,7 +1,6 @@
 """The simulator as a source of answers, in process: it is asked for each chunk when the client reads it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from convtest.simulator.conversation import conversation_of
 from convtest.simulator.everyday import story
 from convtest.simulator.oracle import Slot, answer
 from convtest.simulator.rendering import Reply, error_body, pieces
+from convtest.simulator.structured import Wanted, fits, instance, wanted_of
 from convtest.simulator.validation import problem_of
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PATH
@@ -22,6 +22,10 @@ from convtest.wire.tap import Answer, OpenTurn, Via
 from convtest.wire.unread import decoded
 
 SERVER = "convtest-simulator"
+_Where = tuple[str | None, int]
+"""The lane and the turn that a request is asked in."""
+_Calls = tuple[tuple[str, str, Mapping[str, Any]], ...]
+"""Of each tool use: its id, the tool's name, the input."""
 _FIRST_MS = 50.0
 _EACH_MS = 10.0
 
@@ -43,6 +47,8 @@ class Simulator:
         self._rounds: dict[int, dict[bytes, int]] = {}
         self._said: dict[tuple[str | None, int, int], dict[str, bytes]] = {}
         """By lane, turn and round of its tool loop: what was answered to which request."""
+        self._offering: set[str | None] = set()
+        """Lanes that have offered tools."""
         self._messages = 0
         self._calls = 0
         self.asked = 0
@@ -62,10 +68,8 @@ class Simulator:
             return self._whole(400, api.refusal(problem), via.clock)
         if path.endswith(COUNT_PATH):
             return self._whole(200, msgspec.json.encode({"input_tokens": _tokens(request)}), via.clock)
-        reply = self._reply(request, turn.number if turn else None, lambda: interaction.canonical.messages)
-        if turn is not None:
-            rounds = _tool_rounds(interaction.canonical.messages, self._prompts.get(turn.number, ""))
-            reply = self._told_apart(reply, request, (interaction.lane, turn.number, rounds))
+        where = (interaction.lane, turn.number) if turn is not None else None
+        reply = self._reply(request, where, lambda: interaction.canonical.messages)
         if not request.get("stream"):
             return self._whole(200, api.body(reply), via.clock)
         return Answer(
@@ -107,26 +111,26 @@ class Simulator:
             status=status, reason="OK" if status == 200 else "", headers=headers, chunks=_Paced(self, [data], clock)
         )
 
-    def _reply(self, request: dict[str, Any], turn: int | None, asked: Callable[[], Any]) -> Reply:
-        scripted = self._scripted(turn, asked)
-        thinking, text = "", ""
+    def _reply(self, request: dict[str, Any], where: _Where | None, asked: Callable[[], Any]) -> Reply:
+        said = conversation_of(request)
+        wanted = wanted_of(request, brings_results=said.answers_tools)
+        scripted = self._scripted(where, asked, request, wanted)
+        apart = self._apart(request, where, asked)
         calls: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
-        if scripted is None:
-            text = answer(conversation_of(request), self._slots)
+        if scripted is not None:
+            text = story("a place by the sea", scripted.words) if scripted.words else scripted.text or ""
+            calls = self._calls_of(scripted, request)
+        elif wanted is None:
+            text = answer(said, self._slots)
         else:
-            thinking, text = scripted.thinking or "", scripted.text or ""
-            if scripted.words:
-                text = story("a place by the sea", scripted.words)
-            offered = [_name(tool) for tool in request.get("tools") or []]
-            calls = tuple(
-                self._call(_offered(name, offered), given)
-                for call in scripted.calls or []
-                for name, given in call.items()
-            )
+            text, calls = self._in_form(wanted, apart(answer(said, self._slots)))
         stop = (scripted.stop_reason if scripted else None) or ("tool_use" if calls else "end_turn")
         words = pieces(text)
         if len(words) > request["max_tokens"]:
             text, stop = "".join(words[: request["max_tokens"]]), "max_tokens"
+        if wanted is None:
+            text = apart(text)
+        thinking = (scripted.thinking if scripted else None) or ""
         self._messages += 1
         usage = {"input_tokens": _tokens(request), "output_tokens": _size(text, thinking, calls)}
         return Reply(
@@ -139,31 +143,67 @@ class Simulator:
             usage={**usage, **((scripted.usage if scripted else None) or {})},
         )
 
-    def _told_apart(self, reply: Reply, request: Mapping[str, Any], where: tuple[str | None, int, int]) -> Reply:
-        """Requests that ask for different things in one turn are never answered in equal words: what the client yields
-        then tells which of them was the conversation."""
-        said = self._said.setdefault(where, {})
-        asked = msgspec.json.encode([request.get(key) for key in ("messages", "system", "tools")])
-        text, count = reply.text, 1
-        while text and said.setdefault(text, asked) != asked:
-            count += 1
-            text = f"{reply.text} ({count})"
-        return reply if text == reply.text else replace(reply, text=text)
+    def _calls_of(self, scripted: SimulateShape, request: Mapping[str, Any]) -> _Calls:
+        offered = [_name(tool) for tool in request.get("tools") or []]
+        called = [pair for call in scripted.calls or [] for pair in call.items()]
+        return tuple(self._call(_offered(name, offered), given) for name, given in called)
 
-    def _scripted(self, turn: int | None, asked: Callable[[], Any]) -> SimulateShape | None:
-        """The round of the turn's script; the same one for what is asked again."""
-        rounds = self._scripts.get(turn, ()) if turn is not None else ()
-        if turn is None or not rounds:
+    def _in_form(self, wanted: Wanted, text: str) -> tuple[str, _Calls]:
+        """The text and the tool uses of an answer in the form that the request asks for."""
+        value = instance(wanted.schema, text)
+        if wanted.tool:
+            return "", (self._call(wanted.tool, value if isinstance(value, dict) else {}),)
+        return msgspec.json.encode(value).decode(), ()
+
+    def _apart(
+        self, request: Mapping[str, Any], where: _Where | None, asked: Callable[[], Any]
+    ) -> Callable[[str], str]:
+        """Requests that ask for different things in one turn are never answered in equal words: what the client yields
+        then tells which of them was the conversation. What is asked for in a form keeps it."""
+
+        def apart(text: str) -> str:
+            if where is None:
+                return text
+            lane, turn = where
+            rounds = _tool_rounds(asked(), self._prompts.get(turn, ""))
+            said = self._said.setdefault((lane, turn, rounds), {})
+            what = msgspec.json.encode([request.get(key) for key in ("messages", "system", "tools")])
+            found, count = text, 1
+            while found and said.setdefault(found, what) != what:
+                count += 1
+                found = f"{text} ({count})"
+            return found
+
+        return apart
+
+    def _scripted(
+        self, where: _Where | None, asked: Callable[[], Any], request: Mapping[str, Any], wanted: Wanted | None
+    ) -> SimulateShape | None:
+        """The round of the turn's script; the same one for what is asked again. None for a request that asks for
+        another form than the script has, or that offers no tool to call where others of its session did."""
+        rounds = self._scripts.get(where[1], ()) if where is not None else ()
+        if where is None or not rounds:
             return None
-        known, messages = self._rounds.setdefault(turn, {}), asked()
+        if request.get("tools"):
+            self._offering.add(where[0])
+        known, messages = self._rounds.setdefault(where[1], {}), asked()
         key = msgspec.json.encode(messages)
-        if key not in known:
-            # Earlier rounds may have been answered by a recording: the results that are there tell.
-            known[key] = max(
-                [_tool_rounds(messages, self._prompts.get(turn, "")), *(one + 1 for one in known.values())]
-            )
-        played = known[key]
-        return rounds[played] if played < len(rounds) else None
+        played = known[key] if key in known else self._round(messages, self._prompts.get(where[1], ""), known)
+        script = rounds[played] if played < len(rounds) else None
+        toolless = script is not None and script.calls and not request.get("tools") and where[0] in self._offering
+        if toolless or (script is not None and wanted is not None and not fits(script, wanted)):
+            return None
+        known[key] = played
+        return script
+
+    def _round(self, messages: Sequence[Mapping[str, Any]], prompt: str, known: Mapping[bytes, int]) -> int:
+        """Earlier rounds may have been answered by a recording: the results that are there tell. What ends in the
+        prompt begins anew, whatever else ended in it."""
+        told = _tool_rounds(messages, prompt)
+        last = messages[-1] if messages else {}
+        if prompt and _holds(last, prompt) and not told:
+            return 0
+        return max([told, *(one + 1 for one in known.values())])
 
     def _call(self, name: str, given: Mapping[str, Any] | None) -> tuple[str, str, Mapping[str, Any]]:
         self._calls += 1
@@ -177,9 +217,14 @@ def _tool_rounds(messages: Sequence[Mapping[str, Any]], prompt: str) -> int:
         blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
         if any(block.get("type") == "tool_result" for block in blocks):
             found += 1
-        elif message.get("role") == "user" and any(prompt in str(block.get("text", "")) for block in blocks):
+        elif _holds(message, prompt):
             return found
     return found
+
+
+def _holds(message: Mapping[str, Any], prompt: str) -> bool:
+    blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
+    return message.get("role") == "user" and any(prompt in str(block.get("text", "")) for block in blocks)
 
 
 def _name(tool: Mapping[str, Any]) -> str:
@@ -200,7 +245,7 @@ def rehearsed(scenario: Scenario, turn: Turn, path: str = PATH) -> list[bytes]:
     replies = []
     for number in range(len(turn.simulate)):
         messages = [{"role": "user", "number": number}]
-        replies.append(simulator._reply(request, turn.index, lambda said=messages: said))  # type: ignore[misc]
+        replies.append(simulator._reply(request, (None, turn.index), lambda said=messages: said))  # type: ignore[misc]
     return [b"".join(api.chunks(reply, request)) for reply in replies]
 
 
