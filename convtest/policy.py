@@ -12,6 +12,13 @@ class Policy:
     """Whether the prompt of a turn that was interrupted stands in the next request."""
     partial_text: Literal["yielded", "prefix", "dropped"] = "prefix"
     """What of an interrupted answer does: just what was yielded, any beginning of it, or nothing. Never more."""
+    killed_prompt: Literal["kept", "dropped", "either"] = "either"
+    """Whether the prompt of a turn in which the client was killed stands in the resumed history."""
+    killed_text: Literal["yielded", "prefix", "dropped"] = "prefix"
+    """What of the killed answer's text does, in the words of `partial_text`."""
+    killed_tool_use: Literal["kept", "dropped", "either"] = "kept"
+    """Whether a tool use that was yielded before the kill does. The one default that binds: the tool may have done its
+    work, and a model that does not know has it done again."""
     cleared: Literal["gone", "back", "either"] = "either"
     """Whether a history that was cleared is there again after a resume."""
     said: Literal["exact", "words", "final", "transformed"] = "words"

@@ -1,9 +1,11 @@
 """What a client did when the wire failed it: tried again, took a broken stream for a whole one, said things twice."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from convtest.checks.threads import asked
+from convtest.checks.told import same_input, told_in
 from convtest.transcript import TurnRecord
 from convtest.wire.counting import is_spoilt
 from convtest.wire.interaction import Interaction
@@ -105,7 +107,22 @@ def _truncated(
     if not broken or record.end is None:
         return None
     swallowed = record.end.ended == "complete" and main[-1] is broken[-1]
-    return "taken_as_complete" if swallowed else "noticed"
+    return "taken_as_complete" if swallowed or any(goes_on_from(one, main) for one in broken) else "noticed"
+
+
+def goes_on_from(broken: Interaction, main: list[Interaction]) -> bool:
+    """Whether the model is told what tools came to that a broken answer asked for: what else it would have said or
+    asked for is lost, and nobody knows. A tool that is told as not run, or asked for again, is no such thing."""
+    uses = [block for block in broken.reply().get("content") or [] if block.get("type") == "tool_use"]
+    later = [one for one in main if one.number > broken.number]
+    return any(_done(one, use) > _done(broken, use) for one in later[:1] for use in uses)
+
+
+def _done(one: Interaction, use: Mapping[str, Any]) -> int:
+    name, given = str(use.get("name")).rpartition("__")[2], use.get("input") or {}
+    return sum(
+        told.is_done and told.name == name and same_input(told.input, given) for told in told_in(one.canonical.messages)
+    )
 
 
 def _said(record: TurnRecord, main: list[Interaction]) -> Literal["once", "doubled"] | None:

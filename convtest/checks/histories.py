@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convtest.checks.adoption import adopt
+from convtest.checks.cutting import is_bound
 from convtest.checks.habits import unframed, without_thinking
 from convtest.checks.threads import Choice, Form, Manner
 from convtest.scenario.model import Act, SessionSpec
@@ -210,12 +211,6 @@ def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
         blocks.pop()
     prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, is_bound(record)))
     return _replaced(state, blocks=tuple(blocks[:-1]), prompts=prompts, quiet=True)
-
-
-def is_bound(record: TurnRecord) -> bool:
-    """Whether the prompt of a turn that was cut short has to stand in the next request: as the policy declares."""
-    interrupted = {one.do for one in record.turn.disturbances} == {"interrupt"}
-    return interrupted and record.policy.interrupted_prompt == "kept"
 
 
 def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:

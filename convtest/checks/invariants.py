@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
+from convtest.checks.cutting import is_bound
 from convtest.checks.fresh import fresh
 from convtest.checks.habits import is_kept
-from convtest.checks.histories import Prompt, Seen, follow, is_bound, mass_of, settings_of
+from convtest.checks.histories import Prompt, Seen, follow, mass_of, settings_of
 from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
@@ -160,8 +161,8 @@ def prompts_once(transcript: Transcript) -> Iterator[Finding]:
 
 
 _BY_POLICY = (
-    'the client\'s policy says interrupted_prompt = "kept"; if it means to drop the prompt of a turn that is '
-    "interrupted, declare that: convtest probe"
+    'the client\'s policy says interrupted_prompt = "kept" (after a kill killed_prompt = "kept"); if it means to drop '
+    "the prompt of a turn that was cut short, declare that: convtest probe"
 )
 
 

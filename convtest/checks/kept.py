@@ -1,15 +1,19 @@
 """What a history keeps of a turn that was cut short, and what becomes of one that was cleared."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from convtest.checks.cutting import is_interrupted, is_killed
 from convtest.checks.habits import FILLERS
 from convtest.checks.histories import Seen, follow
 from convtest.checks.result import Finding, at_step
+from convtest.checks.threads import is_whole
 from convtest.events import ToolUse
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.blocks import Block, request_blocks
 from convtest.wire.canonical import Canonical
+from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import text_of_content
 
 
@@ -44,50 +48,102 @@ def kept_of(sent: Canonical, cut: TurnRecord, current: str) -> Kept | None:
 def kept_text(transcript: Transcript) -> Iterator[Finding]:
     """After a turn that was cut short, the history holds no more of its answer than the session yielded, and what the
     client's policy says of it."""
+    shows_uses = any(record.calls for record in transcript.turns())
     for seen in follow(transcript):
         if not seen.is_first:
             continue
         before = transcript.heard(seen.record)
         if before and _was_cut(before[-1]) and before[-1].wire == "history":
-            yield from _kept(seen, before[-1])
+            yield from _kept(seen, before[-1], shows_uses)
 
 
 def _was_cut(record: TurnRecord) -> bool:
     return record.end is None or record.end.ended != "complete"
 
 
-def _kept(seen: Seen, cut: TurnRecord) -> Iterator[Finding]:
+def _kept(seen: Seen, cut: TurnRecord, shows_uses: bool) -> Iterator[Finding]:
     kept = kept_of(seen.sent, cut, seen.record.turn.prompt)
+    if is_killed(cut) and not _is_boundary(seen.record):
+        yield from _lost_use(seen, cut, kept)
     if kept is None:
         return
-    asked = [event.name for event in cut.events if isinstance(event, ToolUse)]
-    # More than was yielded is never right; less is the policy's, and only an interrupt has one.
+    may_hold = [event.name for event in cut.events if isinstance(event, ToolUse)] if shows_uses else _asked_whole(cut)
+    # More than was yielded is never right; less is the policy's, for interrupts and kills.
     if kept.is_more:
         message = "the history holds text that the session never yielded"
         yield _finding(seen, message, _may_keep(cut), repr(kept.shown))
-    elif len(kept.uses) > len(asked):
+    elif len(kept.uses) > len(may_hold):
         message = "the history holds a tool use that the session never yielded"
-        yield _finding(seen, message, ", ".join(asked) or "no tool use", ", ".join(kept.uses))
-    elif {one.do for one in cut.turn.disturbances} == {"interrupt"}:
-        yield from _by_policy(seen, cut, kept.text, kept.yielded)
+        yield _finding(seen, message, ", ".join(may_hold) or "no tool use", ", ".join(kept.uses))
+    elif is_interrupted(cut) or is_killed(cut):
+        yield from _by_policy(seen, cut, kept)
+
+
+def _is_boundary(record: TurnRecord) -> bool:
+    return bool(record.turn.boundary or (record.end is not None and record.end.boundary))
+
+
+def _asked_whole(cut: TurnRecord) -> list[str]:
+    """Names of the tool uses that the model asked for in whole answers: of a client that shows nobody its tools, what
+    it has carried out."""
+    return [name for one in cut.main() if is_whole(one) for name in _uses_in(one)]
+
+
+def _uses_in(one: Interaction) -> Iterator[str]:
+    for block in one.reply().get("content") or []:
+        if block.get("type") == "tool_use":
+            yield str(block.get("name"))
+
+
+def lost_uses(cut: TurnRecord, kept: Kept | None) -> list[str]:
+    """Tool uses of the model's that a cut turn yielded and that are not in the next request."""
+    asked = Counter(_own_name(name) for one in cut.main() for name in _uses_in(one))
+    yielded = Counter(_own_name(call.name) for call in cut.calls) & asked
+    return sorted((yielded - Counter(map(_own_name, kept.uses if kept is not None else ()))).elements())
+
+
+def _own_name(name: str) -> str:
+    return name.rpartition("__")[2]
+
+
+def _lost_use(seen: Seen, cut: TurnRecord, kept: Kept | None) -> Iterator[Finding]:
+    policy, lost = seen.record.policy.killed_tool_use, lost_uses(cut, kept)
+    if policy == "kept" and lost:
+        yield _finding(
+            seen,
+            f"a tool use that was yielded before the kill is gone from the history: {', '.join(lost)}",
+            "the tool use, with a result that says what became of it",
+            ", ".join(kept.uses) or "no tool use" if kept is not None else "nothing of the killed turn",
+            advice="the model does not know that the tool may have run, and has it run again: write the tool use down "
+            'before it is yielded; if it is lost on purpose: killed_tool_use = "dropped"',
+        )
+    elif policy == "dropped" and kept is not None and kept.uses and cut.calls and not lost:
+        message = "a tool use of a killed turn is still there, and the policy says it is dropped"
+        yield _finding(seen, message, "killed_tool_use: dropped", ", ".join(kept.uses))
 
 
 def _may_keep(cut: TurnRecord) -> str:
     return f"a beginning of {cut.text!r}, or nothing" if cut.text.strip() else "nothing of the answer: none was yielded"
 
 
-def _by_policy(seen: Seen, cut: TurnRecord, kept: str, yielded: str) -> Iterator[Finding]:
-    policy = seen.record.policy
+def _by_policy(seen: Seen, cut: TurnRecord, kept: Kept) -> Iterator[Finding]:
+    policy, killed = seen.record.policy, is_killed(cut)
+    prompt, text = (
+        (policy.killed_prompt, policy.killed_text) if killed else (policy.interrupted_prompt, policy.partial_text)
+    )
+    what = "a killed" if killed else "an interrupted"
     whole = "".join("".join(_whole_text(cut)).split())
-    if policy.interrupted_prompt == "dropped":
-        message = "the prompt of an interrupted turn is still there, and the policy says it is dropped"
-        yield _finding(seen, message, "interrupted_prompt: dropped", repr(cut.turn.prompt))
-    elif policy.partial_text == "yielded" and kept != yielded:
-        message = "the history does not hold what an interrupted turn had yielded"
-        yield _finding(seen, message, repr(cut.text), repr(kept))
-    elif policy.partial_text == "dropped" and kept not in {"", whole}:
-        message = "the history holds the text of an interrupted answer, and the policy says it is dropped"
-        yield _finding(seen, message, "partial_text: dropped", repr(kept))
+    if prompt == "dropped":
+        message = f"the prompt of {what} turn is still there, and the policy says it is dropped"
+        choice = "killed_prompt" if killed else "interrupted_prompt"
+        yield _finding(seen, message, f"{choice}: dropped", repr(cut.turn.prompt))
+    elif text == "yielded" and kept.text != kept.yielded:
+        message = f"the history does not hold what {what} turn had yielded"
+        yield _finding(seen, message, repr(cut.text), repr(kept.text))
+    elif text == "dropped" and kept.text not in {"", whole}:
+        message = f"the history holds the text of {what} answer, and the policy says it is dropped"
+        choice = "killed_text" if killed else "partial_text"
+        yield _finding(seen, message, f"{choice}: dropped", repr(kept.text))
 
 
 def _whole_text(cut: TurnRecord) -> Iterator[str]:
@@ -113,6 +169,7 @@ def _without_fillers(texts: list[str]) -> Iterator[str]:
         yield text
 
 
-def _finding(seen: Seen, message: str, expected: str, found: str) -> Finding:
-    advice = "keep just what the session yielded, or declare what the client does as its policy: convtest probe"
-    return at_step(seen.record, "kept_text", "wire", message, expected=expected, seen=found, advice=advice, key="user")
+def _finding(seen: Seen, message: str, expected: str, found: str, advice: str = "") -> Finding:
+    usual = "keep just what the session yielded, or declare what the client does as its policy: convtest probe"
+    more = {"expected": expected, "seen": found, "advice": advice or usual, "key": "user"}
+    return at_step(seen.record, "kept_text", "wire", message, **more)

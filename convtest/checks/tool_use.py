@@ -1,16 +1,16 @@
 """Each tool use in a history has its one result, and each was carried out once."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from convtest.checks.histories import follow
+from convtest.checks.made_up import made_up
 from convtest.checks.result import Finding, at_step
+from convtest.checks.told import same_input, told_in
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.messages_api import text_of_content
 
 _BEGINNING = 40
 """Characters in which a result that was cut agrees with the whole one."""
@@ -32,6 +32,7 @@ def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
             )
     yield from _done_twice(transcript)
     yield from _answered_otherwise(transcript)
+    yield from made_up(transcript)
 
 
 def _pair_problem(messages: list[dict[str, Any]]) -> str:
@@ -83,11 +84,11 @@ def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
     for record in transcript.turns():
         if record.disturbed or record.wire != "history" or (sent := record.sent()) is None:
             continue
-        told = _told(sent.messages)
+        told = told_in(sent.messages)
         for call in record.calls:
             shown = next((one for one in record.results if one.id == call.id), None)
             name = call.name.rpartition("__")[2]
-            mine = [one for one in told if one.name == name and _same_input(one.input, call.input)]
+            mine = [one for one in told if one.name == name and same_input(one.input, call.input)]
             if shown is None or name not in stand_ins or not mine:
                 continue
             if shown.text.strip() and not any(_alike(shown.text, one.text) for one in mine):
@@ -100,38 +101,6 @@ def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
 
 def _other(record: TurnRecord, what: str, expected: str, seen: str) -> Finding:
     return at_step(record, "tool_pairs", "wire", what, expected=expected, seen=seen, key="user")
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """One tool use in a request, with its result."""
-
-    name: str
-    input: Mapping[str, Any]
-    text: str
-    is_error: bool
-
-
-def _told(messages: list[dict[str, Any]]) -> list[_Told]:
-    """The uses that have a result, by their ids; a result that holds no text, such as a document, as its JSON."""
-    blocks = [block for message in messages for block in message.get("content") or [] if isinstance(block, dict)]
-    results = {str(block.get("tool_use_id")): block for block in blocks if block.get("type") == "tool_result"}
-    found: list[_Told] = []
-    for block in blocks:
-        result = results.get(str(block.get("id"))) if block.get("type") == "tool_use" else None
-        if result is not None:
-            content, given = result.get("content"), block.get("input")
-            text = text_of_content(content) or (msgspec.json.encode(content).decode() if content else "")
-            name, error = str(block.get("name")).rpartition("__")[2], bool(result.get("is_error"))
-            found.append(_Told(name, given if isinstance(given, dict) else {}, text, error))
-    return found
-
-
-def _same_input(sent: Mapping[str, Any], yielded: Mapping[str, Any]) -> bool:
-    """A client may fill in arguments that the model left out, on either side."""
-    return all(sent[key] == yielded[key] for key in sent.keys() & yielded.keys()) and (
-        sent.keys() <= yielded.keys() or yielded.keys() <= sent.keys()
-    )
 
 
 def _alike(shown: str, told: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from convtest.checks.conduct import conduct_of, is_broken
+from convtest.checks.conduct import conduct_of, goes_on_from, is_broken
 from convtest.checks.result import Finding, at_step
 from convtest.transcript import Transcript
 from convtest.wire.interaction import Interaction
@@ -21,15 +21,17 @@ def whole_answer(transcript: Transcript) -> Iterator[Finding]:
             continue
         conduct = conduct_of(record)
         if conduct.truncated == "taken_as_complete":
-            cut = next(one for one in reversed(record.main()) if is_broken(one))
+            broken = [one for one in record.main() if is_broken(one)]
+            ran = next((one for one in broken if goes_on_from(one, record.main())), None)
+            cut = ran or broken[-1]
             yield at_step(
                 record,
                 "whole_answer",
                 None,
                 "a stream that broke off was taken for a whole answer",
                 expected="an end that says so, such as connection_lost, or another try",
-                seen=f"complete, after a stream {_ended(cut)}",
-                advice="an answer is whole only with its stop reason: check for it before the turn ends",
+                seen=f"{'its tools were run and it went on' if ran else 'complete'}, after a stream {_ended(cut)}",
+                advice="an answer is whole only with its stop reason: check for it before tools run or the turn ends",
                 key="user",
             )
         elif conduct.text == "doubled" and record.policy.restarted_text == "once":

@@ -15,6 +15,9 @@ _PERMITS: Mapping[tuple[str, str], str] = {
     ("interrupted_prompt", "either"): "that the prompt of an interrupted turn is lost",
     ("interrupted_prompt", "dropped"): "that the prompt of an interrupted turn is lost",
     ("partial_text", "dropped"): "that what was yielded of an interrupted answer is lost",
+    ("killed_prompt", "either"): "that the prompt of a turn is lost with a kill",
+    ("killed_prompt", "dropped"): "that the prompt of a turn is lost with a kill",
+    ("killed_tool_use", "dropped"): "that a tool which has run before a kill is run again",
     ("cleared", "back"): "that a cleared history is sent again after a resume",
     ("restarted_text", "doubled"): "that the beginning of an answer is shown twice",
 }

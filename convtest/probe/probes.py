@@ -46,6 +46,18 @@ PROBES: Mapping[str, str] = {
       - resume: main
       - user: {NEXT}
     """,
+    "killed early": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, disturb: {{do: kill, after: 0}}}}
+      - resume: main
+      - user: {NEXT}
+    """,
+    "killed at a tool": f"""
+      - user: {STORY}
+        simulate: [{{text: "I will look. ", calls: [{{look_up: {{what: it}}}}]}}, {{words: 10}}]
+        disturb: {{do: kill, at: tool_use}}
+      - resume: main
+      - user: {NEXT}
+    """,
     "cleared": f"""
       - clear: main
       - user: {STORY}

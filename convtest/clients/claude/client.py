@@ -257,7 +257,16 @@ def session_of(opening: Opening) -> "ClaudeClient | OneShots":
 def policy_of(options: Mapping[str, Any]) -> Policy:
     """As measured. A one-shot that is given up has not written its partial text down."""
     kept: Literal["yielded", "dropped"] = "dropped" if options.get("mode") == "query" else "yielded"
-    return Policy(interrupted_prompt="kept", partial_text=kept, cleared="gone", restarted_text="doubled", said="exact")
+    # With `settle = 0` a kill does not wait until the prompt is written down.
+    killed: Literal["kept", "either"] = "either" if options.get("settle") == 0 else "kept"
+    return Policy(
+        interrupted_prompt="kept",
+        partial_text=kept,
+        killed_prompt=killed,
+        cleared="gone",
+        restarted_text="doubled",
+        said="exact",
+    )
 
 
 KIND = Kind(

@@ -6,7 +6,8 @@ Source: https://platform.openai.com/docs/api-reference/chat.
 import msgspec
 
 from convtest.clients.messages.client import OPTIONS as MESSAGES_OPTIONS
-from convtest.clients.messages.client import POLICY, MessagesClient
+from convtest.clients.messages.client import MessagesClient
+from convtest.clients.messages.policy import POLICY
 from convtest.clients.options import MESSAGES
 from convtest.clients.port import Kind
 from convtest.wire.messages_api import ReplyStream

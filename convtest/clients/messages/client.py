@@ -8,24 +8,14 @@ import anyio
 import httpx
 import msgspec
 
-from convtest.clients.messages.history import copied, cut_after, limited, loaded, refused_results, tool_uses
+from convtest.clients.messages import history
+from convtest.clients.messages.policy import POLICY
 from convtest.clients.messages.sending import body_of, send, whole_body
-from convtest.clients.messages.turns import (
-    Round,
-    all_tools,
-    end_of,
-    lost,
-    offered,
-    refused,
-    tool_result,
-    unknown_tool,
-    unsendable,
-)
+from convtest.clients.messages.turns import Round, all_tools, called, end_of, lost, offered, refused, tool_result
 from convtest.clients.options import MESSAGES
 from convtest.clients.port import Kind, Opening, SessionError, Tool
 from convtest.clients.store import SessionStore
 from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage
-from convtest.policy import Policy
 from convtest.wire.messages_api import PATH, PUBLIC_URL, MalformedStream, MessageStream, ReplyStream, usage_of
 from convtest.wire.sse import SSEParser
 
@@ -90,7 +80,7 @@ class MessagesClient:
         self._id, self._messages, self._turns = stored.id, list(stored.messages), list(stored.turns)
         if opening.fork:
             self._id = SessionStore.new_id()
-            self._messages, self._turns = cut_after(self._messages, self._turns, opening.fork_at)
+            self._messages, self._turns = history.cut_after(self._messages, self._turns, opening.fork_at)
             self._save()
 
     async def disconnect(self) -> None:
@@ -106,7 +96,9 @@ class MessagesClient:
             self._queued.append(text)
             return
         limit, before = self._options.get("max_messages"), len(self._messages)
-        self._messages, self._turns = limited(self._messages, self._turns, None if limit is None else int(limit))
+        self._messages, self._turns = history.limited(
+            self._messages, self._turns, None if limit is None else int(limit)
+        )
         self._dropped = self._dropped or len(self._messages) < before
         self._turns.append(len(self._messages))
         self._messages.append({"role": "user", "content": [{"type": "text", "text": text}]})
@@ -183,6 +175,9 @@ class MessagesClient:
                     if self._interrupted:
                         break
                     current.note(event)
+                    if isinstance(event, ToolUse):
+                        # Before it is yielded: a tool that may have run is not lost with the process.
+                        self._write_down(current)
                     yield event
             if not data:
                 current.end = end_of(current.stream, current.calls)
@@ -204,37 +199,30 @@ class MessagesClient:
 
     def _keep(self, current: Round) -> None:
         """The assistant's message as far as it was yielded joins the history."""
-        content: list[dict[str, Any]] = []
         if current.stream.complete and (current.end is None or current.end.ended != "interrupted"):
-            content = [block for block in current.stream.message["content"] if not unsendable(block)]
+            self._messages += history.answer_message(current.stream.message["content"])
         else:
-            if current.text.strip():
-                content.append({"type": "text", "text": current.text})
-            content += tool_uses(current.calls)
-        if content:
-            self._messages.append({"role": "assistant", "content": content})
+            self._messages += history.said(current.text, current.calls)
         if current.end is not None:
             self._answer_open(current.calls, INTERRUPTED)
 
     def _answer_open(self, calls: Sequence[ToolUse], why: str) -> None:
-        if calls:
-            self._messages.append({"role": "user", "content": refused_results(calls, why)})
+        self._messages += history.results_message(calls, why)
 
     async def _run_tools(self, calls: Sequence[ToolUse]) -> AsyncGenerator[Event, None]:
         results: list[dict[str, Any]] = []
         try:
             for call in calls:
-                tool = self._tools.get(call.name)
-                waiting = tool.call(call.input) if tool else unknown_tool(call.name)
-                answered = await self._unless_interrupted(waiting)
+                answered = await self._unless_interrupted(called(self._tools, call))
                 if answered is None:
                     return
                 text, is_error = answered
                 results.append(tool_result(call.id, text, is_error))
                 yield ToolResult(id=call.id, text=text, is_error=is_error)
         finally:
-            results += refused_results(calls[len(results) :], INTERRUPTED)
+            results += history.refused_results(calls[len(results) :], INTERRUPTED)
             self._messages.append({"role": "user", "content": results})
+            self._save()
 
     def _new_stream(self) -> ReplyStream:
         """What reads the answer of one request."""
@@ -264,13 +252,18 @@ class MessagesClient:
         if self._id is not None:
             self._store.save(self._id, self._messages, self._turns)
 
+    def _write_down(self, now: Round) -> None:
+        kept = [*history.said(now.text, now.calls), *history.results_message(now.calls, INTERRUPTED)]
+        if self._id is not None:
+            self._store.save(self._id, [*self._messages, *kept], self._turns)
+
     async def get_messages(self) -> list[dict[str, Any]]:
         """The history as the API takes it."""
-        return copied(self._messages)
+        return history.copied(self._messages)
 
     async def load_history(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Replace the history."""
-        self._messages, self._turns = loaded(messages)
+        self._messages, self._turns = history.loaded(messages)
         self._save()
 
     async def clear_history(self) -> None:
@@ -289,7 +282,6 @@ class MessagesClient:
         self._options.update(options)
 
 
-POLICY = Policy(interrupted_prompt="kept", partial_text="yielded", cleared="gone", said="exact", settings="fixed")
 KIND = Kind(
     name="messages",
     factory_of=lambda profile, root: MessagesClient,

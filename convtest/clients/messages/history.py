@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from convtest.clients.messages.turns import starts_turn, tool_result
+from convtest.clients.messages.turns import starts_turn, tool_result, unsendable
 from convtest.events import ToolUse
 
 Messages = list[dict[str, Any]]
@@ -37,11 +37,24 @@ def copied(messages: Messages) -> Messages:
     return msgspec.json.decode(msgspec.json.encode(messages))  # type: ignore[no-any-return]
 
 
-def tool_uses(calls: Sequence[ToolUse]) -> Messages:
-    """Blocks that ask for tools, as they were yielded."""
-    return [{"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.input)} for call in calls]
+def answer_message(content: Sequence[Mapping[str, Any]]) -> Messages:
+    """A whole answer as the API takes it back; none where nothing of it can be sent."""
+    kept = [dict(block) for block in content if not unsendable(block)]
+    return [{"role": "assistant", "content": kept}] if kept else []
+
+
+def said(text: str, calls: Sequence[ToolUse]) -> Messages:
+    """The assistant's message with what was yielded of an answer; none where that is nothing."""
+    spoken = [{"type": "text", "text": text}] if text.strip() else []
+    uses = [{"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.input)} for call in calls]
+    return [{"role": "assistant", "content": [*spoken, *uses]}] if spoken or uses else []
 
 
 def refused_results(calls: Sequence[ToolUse], why: str) -> Messages:
     """Results for tools that did not run, so that the history stays valid."""
     return [tool_result(call.id, why, True) for call in calls]
+
+
+def results_message(calls: Sequence[ToolUse], why: str) -> Messages:
+    """The message that closes these tool uses; none where there are none."""
+    return [{"role": "user", "content": refused_results(calls, why)}] if calls else []

@@ -50,8 +50,10 @@ def tool_result(id: str, text: str, is_error: bool) -> dict[str, Any]:
     return {**result, "is_error": True} if is_error else result
 
 
-async def unknown_tool(name: str) -> tuple[str, bool]:
-    return f"there is no tool {name!r}", True
+async def called(tools: Mapping[str, Tool], call: ToolUse) -> tuple[str, bool]:
+    """What the tool answers, and whether that is an error."""
+    tool = tools.get(call.name)
+    return await tool.call(call.input) if tool else (f"there is no tool {call.name!r}", True)
 
 
 def end_of(stream: ReplyStream, calls: Sequence[ToolUse]) -> TurnEnd | None:

@@ -1,0 +1,20 @@
+"""How a turn was cut short, and what of it the client's policy binds."""
+
+from convtest.transcript import TurnRecord
+
+
+def is_interrupted(record: TurnRecord) -> bool:
+    """An interrupt is all that was done in the turn."""
+    return {one.do for one in record.turn.disturbances} == {"interrupt"}
+
+
+def is_killed(record: TurnRecord) -> bool:
+    """A kill is."""
+    return {one.do for one in record.turn.disturbances} == {"kill"}
+
+
+def is_bound(record: TurnRecord) -> bool:
+    """Whether the prompt of a turn that was cut short has to stand in the next request: as the policy declares."""
+    policy = record.policy
+    interrupted = is_interrupted(record) and policy.interrupted_prompt == "kept"
+    return interrupted or (is_killed(record) and policy.killed_prompt == "kept")

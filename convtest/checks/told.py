@@ -1,0 +1,56 @@
+"""What a request tells the model of the tools that it asked for."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from convtest.wire.messages_api import text_of_content
+
+_NOT_DONE = re.compile(
+    r"""\b(?: cancel | interrupt | abort | stopp | skip | den(?:y|ied) | declin | reject | refus | fail | error
+    | exception | invalid | unavailable | unknown | time[ds]?[ -]?out | no[ ]response | not\b | never\b | without\b )
+    | n't\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Words by which a result says that its tool did not run: Chat Completions has no flag for it, and many clients of the
+Messages API leave it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One tool use in a request, with its result."""
+
+    name: str
+    input: Mapping[str, Any]
+    text: str
+    is_error: bool
+
+    @property
+    def is_done(self) -> bool:
+        """The model has to take it that the tool has run."""
+        return not self.is_error and _NOT_DONE.search(self.text) is None
+
+
+def told_in(messages: list[dict[str, Any]]) -> list[Told]:
+    """The uses that have a result, by their ids; a result that holds no text, such as a document, as its JSON."""
+    blocks = [block for message in messages for block in message.get("content") or [] if isinstance(block, dict)]
+    results = {str(block.get("tool_use_id")): block for block in blocks if block.get("type") == "tool_result"}
+    found: list[Told] = []
+    for block in blocks:
+        result = results.get(str(block.get("id"))) if block.get("type") == "tool_use" else None
+        if result is not None:
+            content, given = result.get("content"), block.get("input")
+            text = text_of_content(content) or (msgspec.json.encode(content).decode() if content else "")
+            name, error = str(block.get("name")).rpartition("__")[2], bool(result.get("is_error"))
+            found.append(Told(name, given if isinstance(given, dict) else {}, text, error))
+    return found
+
+
+def same_input(sent: Mapping[str, Any], yielded: Mapping[str, Any]) -> bool:
+    """A client may fill in arguments that the model left out, on either side."""
+    return all(sent[key] == yielded[key] for key in sent.keys() & yielded.keys()) and (
+        sent.keys() <= yielded.keys() or yielded.keys() <= sent.keys()
+    )

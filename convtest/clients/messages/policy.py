@@ -1,0 +1,13 @@
+"""What our own clients were measured to do."""
+
+from convtest.policy import Policy
+
+POLICY = Policy(
+    interrupted_prompt="kept",
+    partial_text="yielded",
+    killed_prompt="kept",
+    killed_text="yielded",
+    cleared="gone",
+    said="exact",
+    settings="fixed",
+)

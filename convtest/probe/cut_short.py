@@ -1,0 +1,85 @@
+"""What a client keeps of turns that were cut short: by an interrupt, or by a kill that it is resumed after."""
+
+from collections.abc import Iterator
+
+from convtest.checks.kept import lost_uses
+from convtest.probe.plays import Observation, Plays, how, is_complete
+
+
+def prompt_after(play: Plays, *names: str) -> str | None:
+    """Whether the prompt of these cut turns stands in the next request; None where no such request came."""
+    cut = [kept for name in names if (kept := play.kept(name)) is not None]
+    prompts = {kept is not None for _, kept in cut}
+    if not cut:
+        return None
+    return "either" if len(prompts) > 1 else "kept" if True in prompts else "dropped"
+
+
+def text_after(play: Plays, *names: str) -> str | None:
+    """What of the text of these cut answers does; None where that cannot be told, or is a defect."""
+    held = [found[1] for name in names if (found := play.kept(name)) is not None and found[1] is not None]
+    if not held or any(one.is_more for one in held):
+        return None
+    rungs = {"yielded" if one.text == one.yielded else "prefix" if one.text else "dropped" for one in held}
+    return rungs.pop() if len(rungs) == 1 else "prefix"
+
+
+def killed_policy(play: Plays) -> dict[str, str]:
+    """The choices about a kill that could be measured."""
+    found: dict[str, str] = {}
+    if prompt := prompt_after(play, "killed", "killed early", "killed at a tool"):
+        found["killed_prompt"] = prompt
+    if text := text_after(play, "killed", "killed at a tool"):
+        found["killed_text"] = text
+    at_tool = play.kept("killed at a tool")
+    if at_tool is not None and at_tool[0].calls:
+        found["killed_tool_use"] = "dropped" if lost_uses(*at_tool) else "kept"
+    return found
+
+
+def cut_short(play: Plays) -> Iterator[Observation]:
+    """What becomes of turns that are interrupted, or whose client is killed."""
+    held = play.kept("interrupted")
+    more = held is not None and held[1] is not None and held[1].is_more
+    yield Observation("interrupted in mid-text", _ending(play, "interrupted") + _text_kept(play, "interrupted"), more)
+    yield Observation("interrupted before the first byte", _prompt_kept(play, "interrupted early"))
+    yield _at_a_tool(play, "interrupted")
+    yield Observation("killed in mid-text, then resumed", _text_kept(play, "killed").removeprefix(", "))
+    yield Observation("killed before the first byte", _prompt_kept(play, "killed early"))
+    yield _at_a_tool(play, "killed")
+
+
+def _at_a_tool(play: Plays, cut: str) -> Observation:
+    about, kept = f"{cut} at a tool use", play.kept(f"{cut} at a tool")
+    if kept is None or not kept[0].calls:
+        return Observation(about, "no tool was used: it does not offer the scenario's")
+    tool = "is gone" if kept[1] is None or not kept[1].uses else "stays in the history"
+    after = play.turns(f"{cut} at a tool")[1]
+    taken = "the next turn works" if is_complete(after) else f"the next turn ends {how(after)}"
+    return Observation(about, f"the tool use {tool}; {taken}", not is_complete(after))
+
+
+def _ending(play: Plays, name: str) -> str:
+    turns = play.turns(name)
+    return f"the turn ends {how(turns[0])}" if turns else "nothing could be seen"
+
+
+def _text_kept(play: Plays, name: str) -> str:
+    found = play.kept(name)
+    if found is None:
+        return ", no request came after it"
+    if found[1] is None:
+        return ", the prompt is gone from the history"
+    kept = found[1]
+    if kept.is_more:
+        return ", the prompt stays, and the history holds MORE text than was yielded (kept_text fails)"
+    if kept.text == kept.yielded:
+        return ", the prompt stays, with just the text that was yielded"
+    return f", the prompt stays, {'with a beginning of' if kept.text else 'without'} the text that was yielded"
+
+
+def _prompt_kept(play: Plays, name: str) -> str:
+    found = play.kept(name)
+    if found is None:
+        return "no request came after it"
+    return "the prompt is gone from the history" if found[1] is None else "the prompt stays in the history"
