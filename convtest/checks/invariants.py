@@ -216,8 +216,14 @@ def _in_order(found: list[str], wanted: list[str]) -> bool:
 
 def session_id(transcript: Transcript) -> Iterator[Finding]:
     """The id changes on fork, clear or a fresh session, never otherwise."""
+    deleted: set[str] = set()
     for record in transcript.records:
         before, after = record.session_id_before, record.session_id
+        if isinstance(record, ActRecord) and record.act.kind == "delete" and not record.error:
+            deleted.add(record.session)
+        elif after is not None and record.session in deleted:
+            deleted.remove(record.session)  # it begins anew
+            continue
         if before is None or after is None or record.error:
             continue
         kind = record.act.kind if isinstance(record, ActRecord) else "turn"

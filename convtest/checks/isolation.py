@@ -21,41 +21,36 @@ class _Known:
     said: frozenset[str]
     heard: frozenset[str]
     facts: frozenset[str]
+    answered: frozenset[str]
+    """What its models said, as it was declared or seen on the wire."""
 
 
 def isolation(transcript: Transcript) -> Iterator[Finding]:
     """No fact and no whole sentence that is only another session's stands in a session's requests or replies."""
     sessions = transcript.sessions()
-    if len(sessions) < 2:
-        return
     known = {name: _known(transcript, name) for name in sessions}
+    forked = {one.session for one in transcript.records if isinstance(one, ActRecord) and one.act.kind == "fork"}
     for record in transcript.turns():
         for other in sessions:
             if not transcript.related(record.session, other):
                 finding = _leak(transcript, record, other, known[record.session], known[other])
-                if finding:
-                    yield finding
-    yield from _between_forks(transcript)
+            elif record.wire == "history" and _are_apart(transcript, record.session, other, forked):
+                finding = _of_the_other_side(transcript, record, other)
+            else:
+                continue
+            if finding:
+                yield finding
 
 
-def _between_forks(transcript: Transcript) -> Iterator[Finding]:
-    """After a fork each side goes its own way: nothing that one says from then on stands in the other's requests."""
-    for act in transcript.records:
-        if not isinstance(act, ActRecord) or act.act.kind != "fork":
-            continue
-        pair = act.session, act.act.target
-        for record in transcript.turns():
-            if record.session in pair and record.wire == "history":
-                finding = _of_the_other_side(transcript, record, pair[pair[0] == record.session])
-                if finding:
-                    yield finding
+def _are_apart(transcript: Transcript, one: str, other: str, forked: set[str]) -> bool:
+    """Relatives that a fork has parted: each goes its own way from there, a parent and its fork as two of its forks."""
+    return not forked.isdisjoint({*transcript.lineage(one)} ^ {*transcript.lineage(other)})
 
 
 def _of_the_other_side(transcript: Transcript, record: TurnRecord, other: str) -> Finding | None:
-    heard = transcript.heard(record)
-    mine = [*heard, *transcript.turns(record.session)]
-    theirs = [turn for turn in transcript.turns(other) if not any(turn is one for one in mine)]
-    lines = _long(_sentences(theirs)) - _sentences(mine)
+    """Nothing that the other one says from the fork on stands in this one's requests."""
+    mine = [*transcript.heard(record), *transcript.turns(record.session)]
+    lines = _long(_sentences(transcript.turns(other))) - _sentences(mine)
     for one in [*record.interactions, *record.borrowed]:
         found = _first(one.canonical.texts(), [], sorted(lines))
         if found:
@@ -64,25 +59,30 @@ def _of_the_other_side(transcript: Transcript, record: TurnRecord, other: str) -
 
 
 def _sentences(turns: list[TurnRecord]) -> frozenset[str]:
-    return frozenset(line for turn in turns for text in (turn.turn.prompt, turn.text) for line in sentences(text))
+    """What was said in these turns, and what the model answered, yielded or not."""
+    answers = (_reply_text(one) for turn in turns for one in turn.interactions)
+    words = (text for turn in turns for text in (turn.turn.prompt, turn.text))
+    return frozenset(line for text in (*words, *answers) for line in sentences(text))
 
 
 def _known(transcript: Transcript, session: str) -> _Known:
     said = {one for name in transcript.lineage(session) for one in sentences(_system(transcript, name))}
+    answered: set[str] = set()
     heard: set[str] = set()
     for name in transcript.lineage(session):
         for role, text in transcript.preset(name):
-            (said if role == "user" else heard).update(sentences(text))
+            (said if role == "user" else answered).update(sentences(text))
     facts: set[str] = set()
     for turn in transcript.turns():
         if transcript.related(turn.session, session):
             said.update(sentences(turn.turn.prompt))
             heard.update(sentences(turn.text))
             heard.update(one for result in turn.results for one in sentences(result.text))
+            answered.update(one for sent in turn.interactions for one in sentences(_reply_text(sent)))
             if turn.turn.tells:
                 name, version = turn.turn.tells
                 facts.add(transcript.scenario.facts[name].answers[version])
-    return _Known(frozenset(said), frozenset(heard), frozenset(facts))
+    return _Known(frozenset(said), frozenset(heard | answered), frozenset(facts), frozenset(answered))
 
 
 def _leak(transcript: Transcript, record: TurnRecord, other: str, own: _Known, foreign: _Known) -> Finding | None:
@@ -93,8 +93,7 @@ def _leak(transcript: Transcript, record: TurnRecord, other: str, own: _Known, f
             found = _first(one.canonical.texts(), facts, lines)
             if found:
                 return _finding(record, "wire", "request", other, found)
-    answered = {one for sent in record.interactions for one in sentences(_reply_text(sent))}
-    shown = _long(foreign.said | foreign.heard) - own.said - answered
+    shown = _long(foreign.said | foreign.heard) - own.said - own.answered
     found = _first([record.text], facts, sorted(shown)) if record.interactions else _first([record.text], facts, [])
     return _finding(record, "reply", "reply", other, found) if found else None
 
