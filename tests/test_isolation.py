@@ -1,7 +1,8 @@
 """Isolation from the outside: what one session alone said or heard, and what may stand anywhere."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -169,6 +170,19 @@ def test_what_both_said_or_heard_is_nobodys_alone(stage: Stage, way: str, slip: 
     assert leaks(stage, SAME % (way, slip)) == []
 
 
+def test_a_fact_that_an_answer_declares_is_known(stage: Stage) -> None:
+    text = """
+        scenario: declared
+        sessions: {alice: {}, bob: {history: [{user: Who am I?}, {assistant: You are Bartholomew.}]}}
+        facts: {name: {tell: My name is Bartholomew., ask: What is my name?, answer: Bartholomew}}
+        steps:
+          - {session: alice, tell: name}
+          - {session: bob, user: Good morning., simulate: {text: "Good morning, Bartholomew."}}
+        """
+
+    assert leaks(stage, text) == []
+
+
 def test_a_model_may_answer_in_the_words_of_another_session(stage: Stage) -> None:
     text = """
         scenario: the same answer
@@ -245,6 +259,52 @@ def test_a_fork_at_an_earlier_turn_knows_nothing_of_the_later_ones(stage: Stage,
     assert {one[:2] for one in found} == (set() if slip in BEFORE else {("wire", "two")})
 
 
+def test_of_forks_whose_requests_are_not_seen_nothing_is_said(stage: Stage) -> None:
+    text = FORKED % ("system: Say little.", f"options: {{whispers: {OF_ONE[0]}}}")
+
+    assert leaks(stage, text, wire="reference") == []
+
+
+class Hides(Leaky):
+    """Its users see other words than its model said."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            yield TextDelta(text=".") if isinstance(event, TextDelta) else event
+
+
+@pytest.mark.parametrize("slip", [OF_ONE[1], BEFORE[1]])
+def test_what_one_side_was_answered_is_its_own_however_it_was_shown(stage: Stage, slip: str) -> None:
+    text = FORKED % ("system: Say little.", f"options: {{whispers: {slip}}}")
+
+    found = [one for one in stage.play(text, f"{ME}:Hides").verdict.findings if one.check == "isolation"]
+
+    assert {one.session for one in found} == ({"two"} if slip in OF_ONE else set())
+
+
+class OneTransport(Leaky):
+    """A fork sends through the client that it was forked from."""
+
+    first: ClassVar[dict[Path, Any]] = {}
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
+        mine = self._transport
+        self._transport = self.first.setdefault(opening.store, mine)
+        if isinstance(mine, EditedTransport) and self._transport is not mine:
+            mine._inner = self._transport
+            self._transport = mine
+
+
+@pytest.mark.parametrize("slip", [*OF_ONE, *BEFORE])
+def test_what_a_fork_sends_in_its_parents_name_is_read_too(stage: Stage, slip: str) -> None:
+    text = FORKED % ("system: Say little.", f"options: {{whispers: {slip}}}")
+
+    found = [one for one in stage.play(text, f"{ME}:OneTransport").verdict.findings if one.check == "isolation"]
+
+    assert {one.session for one in found} == ({"two"} if slip in OF_ONE else set())
+
+
 SIBLINGS = FORKED.replace(
     "- {session: one, user: I shall", "- {fork: one, as: three}\n  - {session: three, user: I shall"
 )
@@ -276,6 +336,61 @@ def test_both_sides_of_a_fork_may_say_the_same(stage: Stage) -> None:
     text = FORKED.replace("I shall paint the old fence.", "I shall plant some roses.")
 
     assert leaks(stage, text % ("system: Say little.", "id: forked")) == []
+
+
+MANY = [
+    "Zebras run very far.",
+    "Apples fall very near.",
+    "Melons grow in May.",
+    "Boats sail by night.",
+    "Cats sleep by day.",
+]
+
+
+@pytest.mark.parametrize("parted", ["unrelated", "forked"])
+def test_of_several_the_same_one_is_shown_in_every_run(stage: Stage, parted: str) -> None:
+    text = f"""
+        scenario: several
+        sessions: {{alice: {{}}, bob: {{options: {{whispers: "{" ".join(MANY)}"}}}}}}
+        steps:
+          - {{session: alice, user: Hello., simulate: {{text: Hi.}}}}
+          - {{fork: alice, as: carol, options: {{whispers: "{" ".join(MANY)}"}}}}
+          - {{session: alice, user: "{" ".join(MANY)}", simulate: {{text: Well.}}}}
+          - {{session: {"bob" if parted == "unrelated" else "carol"}, user: Go on., simulate: {{text: Yes.}}}}
+        """
+
+    assert [one[2] for one in leaks(stage, text)] == ["'apples fall very near.'"] * (1 + (parted == "unrelated"))
+
+
+def test_of_several_facts_too(stage: Stage) -> None:
+    names = ["Zoroaster", "Bartholomew", "Maximilian", "Alessandra", "Nebuchadnezzar"]
+    facts = "".join(
+        f"  f{i}: {{tell: Call me {one}., ask: 'Who {i}?', answer: {one}}}\n" for i, one in enumerate(names)
+    )
+    steps = "".join(f"  - {{session: alice, tell: f{i}}}\n" for i in range(len(names)))
+    text = (
+        "scenario: several\nsessions: {alice: {}, bob: {options: {whispers: " + " ".join(names) + "}}}\n"
+        f"facts:\n{facts}steps:\n{steps}  - {{session: bob, user: Go on.}}\n"
+    )
+
+    assert leaks(stage, text) == [("wire", "bob", "'Alessandra'")]
+
+
+FOOTER = """
+scenario: a footer
+sessions: {alice: {options: {parrots: This is no legal advice.}}, bob: {options: {%s: This is no legal advice.}}}
+steps:
+  - {session: alice, user: May I park here?, simulate: {text: You may.}}
+  - {session: bob, user: May I turn here?, simulate: {text: You may not.}}
+"""
+
+
+def test_what_a_client_says_to_everybody_is_its_own(stage: Stage) -> None:
+    assert leaks(stage, FOOTER % "parrots") == []
+
+
+def test_but_in_a_request_it_is_what_another_session_heard(stage: Stage) -> None:
+    assert leaks(stage, FOOTER % "whispers") == [("wire", "bob", "'This is no legal advice.'")]
 
 
 def test_a_single_session_has_nobody_to_overhear(stage: Stage) -> None:

@@ -19,10 +19,11 @@ class _Known:
     """What one session and its relatives said or heard."""
 
     said: frozenset[str]
+    """Or what the scenario declares, its answers too."""
     heard: frozenset[str]
     facts: frozenset[str]
     answered: frozenset[str]
-    """What its models said, as it was declared or seen on the wire."""
+    """Of what it heard, the words of models and tools; the others are the client's own, which it may tell everybody."""
 
 
 def isolation(transcript: Transcript) -> Iterator[Finding]:
@@ -70,15 +71,16 @@ def _known(transcript: Transcript, session: str) -> _Known:
     answered: set[str] = set()
     heard: set[str] = set()
     for name in transcript.lineage(session):
-        for role, text in transcript.preset(name):
-            (said if role == "user" else answered).update(sentences(text))
+        for _, text in transcript.preset(name):
+            said.update(sentences(text))
     facts: set[str] = set()
     for turn in transcript.turns():
         if transcript.related(turn.session, session):
             said.update(sentences(turn.turn.prompt))
             heard.update(sentences(turn.text))
-            heard.update(one for result in turn.results for one in sentences(result.text))
-            answered.update(one for sent in turn.interactions for one in sentences(_reply_text(sent)))
+            answered.update(one for result in turn.results for one in sentences(result.text))
+            for sent in [*turn.interactions, *turn.borrowed]:
+                answered.update(sentences(_reply_text(sent)))
             if turn.turn.tells:
                 name, version = turn.turn.tells
                 facts.add(transcript.scenario.facts[name].answers[version])
@@ -93,7 +95,7 @@ def _leak(transcript: Transcript, record: TurnRecord, other: str, own: _Known, f
             found = _first(one.canonical.texts(), facts, lines)
             if found:
                 return _finding(record, "wire", "request", other, found)
-    shown = _long(foreign.said | foreign.heard) - own.said - own.answered
+    shown = _long(foreign.said | foreign.answered) - own.said - own.answered
     found = _first([record.text], facts, sorted(shown)) if record.interactions else _first([record.text], facts, [])
     return _finding(record, "reply", "reply", other, found) if found else None
 
