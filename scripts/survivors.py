@@ -36,12 +36,12 @@ TESTS = [
     *(f"tests/test_{name}.py" for name in (
         "broken_clients", "conduct", "disturbing", "during", "expectations", "facts", "false_greens", "fresh",
         "histories", "isolation", "judging", "kept_by_the_server", "policies", "reminders", "replaying", "rewrites",
-        "said", "sent", "settings", "side_requests", "sweep_clients", "tool_results", "unnamed", "waiting",
+        "said", "sent", "settings", "side_requests", "sweep_clients", "tool_results", "tool_use", "unnamed", "waiting",
     )),
 ]  # fmt: skip
 """Those that play in this process: what runs in another one does not see the mutant."""
-MOST = 200
-"""Tests that a mutant is tried on unless --all is given, first those that differ most in what they run."""
+MOST = 300
+"""Tests that a mutant is tried on unless --all is given: first one row of each table of tests."""
 LONG = 3.0
 """Seconds; tests that take longer are left to the whole suite."""
 FAILS = 1e9
@@ -121,15 +121,15 @@ class Hunt:
         return left
 
     def _chosen(self, path: str, source: bytes, mutant: Mutant, killers: Counter[str]) -> list[str]:
-        """Tests that run it: those that have noticed most, then one of each way through the module, the quick first."""
+        """Tests that run it: those that have noticed most, then one row of each table of tests, the quick first."""
         texts = source.decode().splitlines()[mutant.first - 1 : mutant.last]
         lines = {f"{path}:{' '.join(text.split())}" for text in texts} if mutant.function else {path}
         run = [name for name, ran in self.seen.items() if not lines.isdisjoint(ran.lines)]
-        ways, place = Counter[frozenset[str]](), dict[str, int]()
+        rows, place = Counter[str](), dict[str, int]()
         for name in sorted(run, key=lambda name: self.seen[name].seconds):
-            way = frozenset(line for line in self.seen[name].lines if line.startswith(path))
-            place[name] = ways[way]
-            ways[way] += 1
+            table = name.partition("[")[0]
+            place[name] = rows[table]
+            rows[table] += 1
         return sorted(place, key=lambda name: (-killers[name], place[name]))[: self.most]
 
 

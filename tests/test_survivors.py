@@ -6,14 +6,13 @@ from textwrap import dedent
 
 import pytest
 
+from scripts.mutations import mutants
+
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
 
-def edits(source: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+def edits(source: str) -> list[tuple[str, str, str]]:
     """(function, before, after) of each."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    from mutations import mutants
-
     data = dedent(source).encode()
     return [(one.function, *one.lines(data)) for one in mutants(data)]
 
@@ -27,8 +26,8 @@ def edits(source: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, 
         ("for a in b:", {"for a in ():"}),
     ],
 )
-def test_a_branch_is_always_taken_and_never(monkeypatch: pytest.MonkeyPatch, before: str, after: set[str]) -> None:
-    found = edits(f"def f(a, b):\n    {before}\n        g()\n", monkeypatch)
+def test_a_branch_is_always_taken_and_never(before: str, after: set[str]) -> None:
+    found = edits(f"def f(a, b):\n    {before}\n        g()\n")
 
     assert {now for name, was, now in found if was == before} == after
     assert ("f", "g()", "pass") in found
@@ -62,11 +61,11 @@ def test_a_branch_is_always_taken_and_never(monkeypatch: pytest.MonkeyPatch, bef
         ('"""Words for people."""', set()),
     ],
 )
-def test_an_expression_is_another_one(monkeypatch: pytest.MonkeyPatch, before: str, after: set[str]) -> None:
-    assert {now for _, _, now in edits(f"def f(a, b):\n    {before}\n", monkeypatch)} == after
+def test_an_expression_is_another_one(before: str, after: set[str]) -> None:
+    assert {now for _, _, now in edits(f"def f(a, b):\n    {before}\n")} == after
 
 
-def test_cases_are_left_out_and_names_are_those_of_the_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cases_are_left_out_and_names_are_those_of_the_functions() -> None:
     source = """
         LIMIT = 3
 
@@ -79,7 +78,7 @@ def test_cases_are_left_out_and_names_are_those_of_the_functions(monkeypatch: py
                 return three
         """
 
-    found = edits(source, monkeypatch)
+    found = edits(source)
 
     assert ("", "LIMIT = 3", "LIMIT = 4") in found
     inner = {now for name, _, now in found if name == "One.two.<locals>.three"}
@@ -92,17 +91,14 @@ def test_cases_are_left_out_and_names_are_those_of_the_functions(monkeypatch: py
     }
 
 
-def test_words_beyond_ascii_move_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert edits('def f(a):\n    return g("…", a[0])\n', monkeypatch)[1:] == [
+def test_words_beyond_ascii_move_nothing() -> None:
+    assert edits('def f(a):\n    return g("…", a[0])\n')[1:] == [
         ("f", 'return g("…", a[0])', 'return g("…", a[-1])'),
         ("f", 'return g("…", a[0])', 'return g("…", a[1])'),
     ]
 
 
-def test_each_mutant_of_a_check_is_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    from mutations import mutants
-
+def test_each_mutant_of_a_check_is_another_program() -> None:
     source = (SCRIPTS.parent / "convtest/checks/whole.py").read_bytes()
     found = mutants(source)
 
