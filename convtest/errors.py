@@ -193,11 +193,9 @@ class ResultsError(ConvtestError):
 class NetworkBlocked(ConvtestError, OSError):
     """Raised at a connection that would leave this machine while an item replays or simulates."""
 
-    def __init__(self, *, host: str, item: str) -> None:
-        super().__init__(
-            f"network blocked: {item} tried to reach {host!r} while it replays or simulates\n"
-            "    list the host under allow_hosts in [tool.convtest], or run with --convtest-live"
-        )
+    def __init__(self, *, host: str, item: str, advice: str) -> None:
+        self.host, self.advice = host, advice
+        super().__init__(f"network blocked: {item} tried to reach {host!r} while it replays or simulates\n    {advice}")
 
 
 class CheckError(ConvtestError):

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 _BETWEEN = r"[,\u00a0\u202f'’ ]"
 _GROUPED = rf"\d{{1,3}}(?:{_BETWEEN}\d{{3}})+(?!\d)(?:\.\d+)?"
+_AROUND = 60
+"""Characters shown before and after a first difference."""
 _TOKEN = re.compile(rf"{_GROUPED}|\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\w+")
 
 
@@ -66,3 +68,22 @@ def sentences(text: str) -> list[str]:
     """Whole sentences, folded; a decimal point ends none."""
     parts = re.split(r"(?<=[.!?…])\s+|\n+", text)
     return [done for part in parts if (done := folded(part))]
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or as much of it as `most` characters show."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def apart(expected: str, seen: str) -> tuple[str, str]:
+    """Two texts that are not equal, each around their first difference, with its position."""
+    at = next((i for i, (a, b) in enumerate(zip(expected, seen, strict=False)) if a != b), None)
+    at = min(len(expected), len(seen)) if at is None else at
+    start = max(0, at - _AROUND)
+
+    def part(text: str) -> str:
+        cut = text[start : at + _AROUND]
+        whole = f"{'…' if start else ''}{cut}{'…' if at + _AROUND < len(text) else ''}"
+        return f"{whole!r} ({len(text)} characters, the first other one is number {at + 1})"
+
+    return part(expected), part(seen)

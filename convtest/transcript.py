@@ -66,6 +66,8 @@ class TurnRecord(StepRecord):
     first_event_ms: float | None = None
     total_ms: float | None = None
     unreached: list[Disturbance] = field(default_factory=list)
+    read_before: bool = False
+    """The client had read the whole answer when something was done to it."""
     interactions: list[Interaction] = field(default_factory=list)
     """What was sent in the session's lane during the turn."""
     span: tuple[int, int] = (0, 0)
@@ -138,8 +140,7 @@ class TurnRecord(StepRecord):
         return list(self.chosen) if self.chosen is not None else self.guessed()
 
     def guessed(self) -> list[Interaction]:
-        """What the turn alone tells: requests whose answer was yielded, and refused ones that hold the prompt; if
-        there is none, those that end in the prompt."""
+        """By the turn alone: what was yielded, or refused with the prompt in it; else what ends in the prompt."""
         seen = self.interactions or self.borrowed
         main = [one for one in seen if self.yielded(one) or (_refused(one) and _holds(one.canonical, self))]
         return main or [one for one in seen if ends_in(one.canonical, self)]
@@ -216,16 +217,16 @@ class Transcript:
     """For a session made by fork, restore or resume: where it comes from."""
     not_run: tuple[Step, ...] = ()
     trouble: ConvtestError | None = None
-    """Why the set-up, not the client, stopped the play."""
-    leftovers: list[str] = field(default_factory=list)
-    """What the item started and left running, and the lanes on which something still streamed."""
+    """Why the set-up stopped the play."""
+    leftovers: list[str] = field(default_factory=list)  # what it left running, and lanes that still streamed
     carried: list[Carried] = field(default_factory=list)
     unplayed: list[Interaction] = field(default_factory=list)
     nearest: Interaction | None = None
     """On a miss: the recorded interaction that comes nearest."""
     elsewhere: str | None = None
     """On a miss: the lane that was recorded to send just this."""
-
+    blocked: list[tuple[str, str]] = field(default_factory=list)
+    """(host, advice) of connections that would have left this machine."""
     openings: Mapping[str, int] = field(default_factory=dict)
     """By client: how many messages stood before the prompt of its first session in this process."""
     elsewhere_said: Mapping[str, str] = field(default_factory=dict)

@@ -64,6 +64,17 @@ class Stage:
         folder.mkdir()
         return perform(prepared, folder)
 
+    def play_with(self, config: Config, text: str, mode: Mode | None = None) -> Played:
+        """As `play`, with a configuration of one's own."""
+        path = self.root / "scenarios" / "talk.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(dedent(text), encoding="utf-8")
+        (scenario,) = load(path, shown="scenarios/talk.yaml", default_client="assistant", clients=(*config.clients,))
+        self.runs += 1
+        folder = self.root / f"run-{self.runs}"
+        folder.mkdir()
+        return perform(prepare(config, scenario, mode or Mode()), folder)
+
     def record(self, text: str, target: str = GOOD) -> Played:
         outcome = self.play(text, target, Mode(record="all"))
         assert outcome.verdict.passed, outcome.verdict

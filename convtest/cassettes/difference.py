@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from convtest.textmatch import apart, cut
 from convtest.wire.canonical import Canonical, message_texts
 
 _MOST_LINES = 12
@@ -36,8 +37,9 @@ def _differences(recorded: Canonical, sent: Canonical) -> Iterator[str]:
     before, after = recorded.settings(), sent.settings()
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
-            yield f"{key}: recorded {_short(before.get(key))}"
-            yield f"{' ' * len(key)}  sent     {_short(after.get(key))}"
+            old, new = _pair(before.get(key), after.get(key))
+            yield f"{key}: recorded {old}"
+            yield f"{' ' * len(key)}  sent     {new}"
     yield from _messages(recorded.messages, sent.messages)
 
 
@@ -65,8 +67,9 @@ def _changed(number: int, recorded: dict[str, Any], sent: dict[str, Any]) -> Ite
     yield f"message {number} ({sent.get('role')}) differs:"
     before, after = " ".join(message_texts(recorded)), " ".join(message_texts(sent))
     if before == after:
-        yield f"    - {_short(recorded.get('content'))}"
-        yield f"    + {_short(sent.get('content'))}"
+        old, new = _pair(recorded.get("content"), sent.get("content"))
+        yield f"    - {old}"
+        yield f"    + {new}"
         return
     yield from _words(before, after)
 
@@ -88,9 +91,18 @@ def _said(message: dict[str, Any]) -> str:
     return f"{message.get('role')}: {_short(' '.join(message_texts(message)))}"
 
 
+def _pair(recorded: Any, sent: Any) -> tuple[str, str]:
+    """Both in short; where their beginnings are the same, around the first difference."""
+    old, new = _short(recorded), _short(sent)
+    return apart(_text(recorded), _text(sent)) if old == new else (old, new)
+
+
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else "nothing" if value is None else _encoded(value)
-    return text if len(text) <= 160 else f"{text[:157]}…"
+    return cut(_text(value), 158)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "nothing" if value is None else _encoded(value)
 
 
 def _encoded(value: Any) -> str:

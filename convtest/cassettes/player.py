@@ -207,6 +207,7 @@ class _Recorded:
         """Here the recorded client closed: wait for this one's interrupt if it is due, else the recording is over."""
         turn, kinds = self._turn, [*self._before, *self._recorded.yielded]
         if turn is not None and (turn.disturbed() or (turn.due() and turn.reachable(kinds))):
+            self._interaction.read_on = len(kinds)
             with contextlib.suppress(CannotWait):
                 await self._clock.forever()
         if self._parting:

@@ -17,6 +17,7 @@ from convtest.checks.settings import settings
 from convtest.checks.threads import extends
 from convtest.checks.tool_use import tool_pairs
 from convtest.checks.whole import whole_answer
+from convtest.textmatch import apart, cut
 from convtest.transcript import ActRecord, Transcript, TurnRecord, ends_in
 from convtest.wire.blocks import Block, request_blocks
 from convtest.wire.canonical import Canonical
@@ -38,7 +39,7 @@ def history(transcript: Transcript) -> Iterator[Finding]:
                 "history",
                 "wire",
                 "the system prompt is gone",
-                expected=repr(seen.before.system[:200]),
+                expected=repr(cut(seen.before.system, 200)),
                 seen="no system prompt",
                 key="user",
             )
@@ -73,14 +74,17 @@ def _broken(seen: Seen, before: tuple[Block, ...], found: tuple[Block, ...]) -> 
     pairs = enumerate(zip_longest(before, found[: len(before)]), 1)
     position, (wanted, got) = next((i, pair) for i, pair in pairs if None in pair or not is_kept(*pair))
     lost = [block for block in before if block not in found]
+    expected, now = str(wanted) if wanted else "nothing more", str(got) if got else ""
+    if wanted and got and expected == now:
+        expected, now = apart(wanted.text, got.text)
     what = "reorders" if not lost else "does not extend"
     return at_step(
         seen.record,
         "history",
         "wire",
         f"the request {what} the conversation so far: part {position} of {len(before)} differs",
-        expected=str(wanted) if wanted else "nothing more",
-        seen=str(got) if got else f"nothing: the request has {len(found)} parts",
+        expected=expected,
+        seen=now or f"nothing: the request has {len(found)} parts",
         advice="the client lost or changed history; if it means to, declare boundary: on this turn",
         key="user",
     )

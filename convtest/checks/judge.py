@@ -24,7 +24,23 @@ def judge(transcript: Transcript) -> Verdict:
     findings += _invariants(transcript)
     findings += _whole(transcript)
     findings.sort(key=lambda finding: finding.step or 1_000_000)
-    return _expected_failure(transcript, Verdict(findings=tuple(findings), not_seen=_not_seen(transcript)))
+    if findings:
+        findings += _blocked(transcript)
+    failed = {finding.check for finding in findings}
+    not_seen = tuple(one for one in _not_seen(transcript) if one.check not in failed)
+    return _expected_failure(transcript, Verdict(findings=tuple(findings), not_seen=not_seen))
+
+
+def _blocked(transcript: Transcript) -> Iterator[Finding]:
+    """Beside what did not hold: alone it is an error of the set-up, not a verdict."""
+    for host, advice in transcript.blocked:
+        yield Finding(
+            check="network",
+            layer=None,
+            message=f"a connection to {host!r} was blocked: nothing leaves this machine while it replays or simulates",
+            advice=advice,
+            place=transcript.scenario.place,
+        )
 
 
 def _of_step(transcript: Transcript, record: StepRecord) -> Iterator[Finding]:
@@ -38,11 +54,16 @@ def _of_step(transcript: Transcript, record: StepRecord) -> Iterator[Finding]:
             yield from after_miss(Asked(transcript=transcript, record=record, expect=expect, wanted=None))
         return
     if isinstance(record, TurnRecord):
-        yield from ended_findings(record, expect)
+        yield from ended_findings(record, expect, swept=_is_swept(transcript, record))
     if record.hung or record.crash or (record.error and not expect):
         return
     if expect is not None:
         yield from judged(Asked(transcript=transcript, record=record, expect=expect, wanted=None))
+
+
+def _is_swept(transcript: Transcript, record: StepRecord) -> bool:
+    point = transcript.scenario.point
+    return point is not None and point.turn == record.step.index
 
 
 def _invariants(transcript: Transcript) -> Iterator[Finding]:

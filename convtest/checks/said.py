@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 from convtest.checks.result import Finding, at_step
 from convtest.checks.threads import is_whole
+from convtest.textmatch import apart
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import text_of_content
@@ -14,8 +15,6 @@ RUNGS: tuple[Rung, ...] = get_args(Rung)
 """From the strictest on."""
 _IN_FLIGHT = 3
 """Events that may be on their way while an interrupt is."""
-_AROUND = 60
-"""Characters shown before and after the first difference."""
 
 
 def said(transcript: Transcript) -> Iterator[Finding]:
@@ -102,7 +101,7 @@ def difference(record: TurnRecord, rung: Rung) -> tuple[str, str] | None:
     wanted, yielded = form(streamed), form(record.text)
     if _is_part(yielded, wanted, record, form):
         return None
-    return _around(wanted, yielded)
+    return apart(wanted, yielded)
 
 
 def _is_part(yielded: str, wanted: str, record: TurnRecord, form: Callable[[str], str]) -> bool:
@@ -118,17 +117,3 @@ def _text(one: Interaction) -> str:
 
 def _without_blanks(text: str) -> str:
     return "".join(text.split())
-
-
-def _around(wanted: str, yielded: str) -> tuple[str, str]:
-    """Both around their first difference, with its position."""
-    at = next((i for i, pair in enumerate(zip(wanted, yielded, strict=False)) if pair[0] != pair[1]), None)
-    at = min(len(wanted), len(yielded)) if at is None else at
-    start = max(0, at - _AROUND)
-
-    def part(text: str) -> str:
-        cut = text[start : at + _AROUND]
-        whole = f"{'…' if start else ''}{cut}{'…' if at + _AROUND < len(text) else ''}"
-        return f"{whole!r} ({len(text)} characters, the first other one is number {at + 1})"
-
-    return part(wanted), part(yielded)

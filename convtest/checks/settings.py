@@ -5,6 +5,7 @@ from typing import Any
 
 from convtest.checks.histories import Seen, follow
 from convtest.checks.result import Finding, at_step
+from convtest.textmatch import apart, cut
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
 from convtest.wire.blocks import collapsed
 from convtest.wire.canonical import Canonical
@@ -17,6 +18,10 @@ _FIXED = (
 _LOOSER = {"fixed": "vary", "vary": "free"}
 _NEVER_GONE = ("tools",)
 """What no client takes away in mid-conversation; the system prompt is the business of `history`."""
+
+
+_LONG = 300
+"""Characters of a setting that are shown whole."""
 
 
 def settings(transcript: Transcript) -> Iterator[Finding]:
@@ -33,8 +38,7 @@ def settings(transcript: Transcript) -> Iterator[Finding]:
                 "settings",
                 "wire",
                 other if found else f"{name} is no longer sent",
-                expected=_shown(expected),
-                seen=_shown(found),
+                **_told(expected, found),
                 advice=f"a set: step may change it; if the client does so on purpose: settings = {_LOOSER[policy]!r}",
                 key="user",
             )
@@ -59,9 +63,12 @@ def _value(sent: Canonical, name: str) -> Any:
     return sent.fields.get(name)
 
 
-def _shown(value: Any) -> str:
-    text = str(value) if value not in (None, "", []) else "nothing"
-    return text if len(text) <= 300 else f"{text[:299]}…"
+def _told(expected: Any, seen: Any) -> dict[str, str]:
+    """Whole where they are short; long ones read alike but for the place where they part."""
+    before, now = (str(one) if one not in (None, "", []) else "nothing" for one in (expected, seen))
+    if min(len(before), len(now)) > _LONG:
+        before, now = apart(before, now)
+    return {"expected": cut(before, _LONG), "seen": cut(now, _LONG)}
 
 
 def _is_set(transcript: Transcript, record: StepRecord) -> bool:

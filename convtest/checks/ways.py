@@ -21,14 +21,14 @@ def broken_findings(record: StepRecord) -> Iterator[Finding]:
     """A step that hung, crashed or was refused, whatever was expected of it."""
     expected = record.step.expect.error if record.step.expect else None
     if record.hung:
-        again = _asked_again(record)
+        again, read_on = _asked_again(record), _read_on(record)
         yield at_step(
             record,
             "timeout",
             None,
             "the step did not end in time",
-            seen=f"the last thing seen: {record.hung}{again}",
-            advice="have the client give up" if again else "raise timeout: if the client is only slow",
+            seen=f"the last thing seen: {record.hung}{again}{read_on}",
+            advice=_way_out(again, read_on),
             key="user",
         )
     if record.crash:
@@ -38,14 +38,26 @@ def broken_findings(record: StepRecord) -> Iterator[Finding]:
         yield at_step(record, "error", None, message, expected=expected or "no error", seen=record.error.message)
 
 
+def _way_out(again: str, read_on: str) -> str:
+    if read_on:
+        return "have the client stop reading once it is disturbed"
+    return "have the client give up" if again else "raise timeout: if the client is only slow"
+
+
+def _read_on(record: StepRecord) -> str:
+    """Of a client that waits for what the recorded one never read."""
+    past = [one.read_on for one in record.interactions if one.read_on] if isinstance(record, TurnRecord) else []
+    return f"; the client reads on after event {past[-1]}, where the recorded one closed" if past else ""
+
+
 def _asked_again(record: StepRecord) -> str:
     """Of a client that does not give up."""
     tries = len(conduct_of(record).waits) if isinstance(record, TurnRecord) else 0
     return f"; it asked for the same {tries:,} times more" if tries >= _MANY_TRIES else ""
 
 
-def ended_findings(record: TurnRecord, expect: ExpectShape | None) -> Iterator[Finding]:
-    """How the turn ended; `complete` where nothing else is said."""
+def ended_findings(record: TurnRecord, expect: ExpectShape | None, *, swept: bool = False) -> Iterator[Finding]:
+    """How the turn ended; `complete` where nothing else is said, and in a swept turn where all had been read before."""
     if record.hung or record.crash or record.error:
         return
     replayed = any(one.origin == "replayed" for one in record.interactions)
@@ -66,6 +78,8 @@ def ended_findings(record: TurnRecord, expect: ExpectShape | None) -> Iterator[F
         if expect.ended is None:
             return
     wanted = _ends(expect)
+    if swept and record.read_before and "complete" not in wanted:
+        wanted.append("complete")  # there was nothing left to interrupt
     if end.ended not in wanted:
         yield at_step(
             record,

@@ -12,6 +12,7 @@ from convtest.gateway.application import Gateway, Outlet, public_url
 from convtest.play.cast import Cast
 from convtest.play.children import environment
 from convtest.play.keeping import Keeping
+from convtest.play.network import attempt
 from convtest.play.prepare import Prepared
 from convtest.play.sources import Answering, at_a_point, source_of
 from convtest.play.surroundings import Environment, Surroundings
@@ -87,7 +88,7 @@ def _gateway(prepared: Prepared, cast: Cast, tap: Tap, attempts: list[NetworkBlo
         item=prepared.scenario.name,
         door=prepared.door,
         knows=lambda session: session in cast,
-        refused=lambda host: attempts.append(NetworkBlocked(host=host, item=prepared.node)),
+        refused=lambda host: attempts.append(attempt(host, prepared.node)),
     )
 
 

@@ -11,11 +11,20 @@ from convtest.wire.tap import OpenTurn
 class Plan:
     """What is still to be done to the client in one turn: interrupts, a kill, a disconnect."""
 
-    def __init__(self, step: Turn, drop: Callable[[], None], during: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        step: Turn,
+        drop: Callable[[], None],
+        during: Callable[[], Awaitable[None]],
+        all_read: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.pending = [one for one in step.disturbances if not one.on_the_wire]
         self.pending += [step.during] if step.during is not None else []
         self._drop = drop
         self._during = during
+        self._all_read = all_read
+        self.read_before = False
+        """Nothing of the answer was left to come when it was done."""
         self.done = False
         """Something has been done to the client in this turn."""
 
@@ -49,7 +58,8 @@ class Plan:
 
     async def _act(self, one: Disturbance, client: SessionClient) -> None:
         self.pending.remove(one)
-        self.done = self.done or one.do not in _BESIDE
+        if one.do not in _BESIDE:
+            self.done, self.read_before = True, self.read_before or self._all_read()
         await ACTS[one.do](self, client)
 
     async def beside(self, client: SessionClient) -> None:

@@ -149,7 +149,7 @@ class LiveSession:
         self, step: Turn, record: TurnRecord, during: Callable[[], Awaitable[None]], *, asks: bool
     ) -> None:
         assert self.client is not None
-        plan = Plan(step, self.drop, during)
+        plan = Plan(step, self.drop, during, lambda: self._tap.has_read(self.name, step.index))
         turn = OpenTurn(
             number=step.index,
             due=plan.due,
@@ -174,6 +174,7 @@ class LiveSession:
         finally:
             self._tap.end_turn(self.name)
             record.total_ms = self._tap.clock.now() - started
+            record.read_before = plan.read_before
             record.unreached = [*plan.pending, *(one for one in turn.faults if one not in turn.met)]
 
     async def _read(self, record: TurnRecord, plan: "Plan", started: float) -> None:

@@ -8,6 +8,34 @@ from typing import Any
 
 from convtest.errors import NetworkBlocked
 
+_SPOKEN = ("api.anthropic.com", "api.openai.com")
+"""Hosts of models whose API the gateway and the transports speak."""
+_UNSPOKEN = {
+    "generativelanguage.googleapis.com": "Gemini",
+    "aiplatform.googleapis.com": "Vertex AI",
+    "amazonaws.com": "Bedrock",
+    "api.cohere.com": "Cohere",
+    "api.cohere.ai": "Cohere",
+}
+"""By the end of a host's name: whose API no part of convtest speaks."""
+
+
+def attempt(host: str, item: str) -> NetworkBlocked:
+    """What is said of a host that an item tried to reach; never what would send real traffic to a model."""
+    return NetworkBlocked(host=host, item=item, advice=_advice(host))
+
+
+def _advice(host: str) -> str:
+    foreign = next((name for end, name in _UNSPOKEN.items() if host == end or host.endswith(f".{end}")), None)
+    if foreign is not None:
+        return f"convtest speaks Messages, Chat Completions and Responses; the API of {foreign} it does not"
+    if host in _SPOKEN:
+        return (
+            "the client's requests do not come to convtest: in this process it takes opening.http, or its profile says "
+            "gateway = true; in another one it takes the base URL from its environment"
+        )
+    return "switch off what asks for it while the client is tested; a server of the test is listed under allow_hosts"
+
 
 @contextlib.contextmanager
 def blocked(
@@ -25,7 +53,7 @@ def blocked(
 
     def refuse(host: str) -> None:
         if not _allowed(host, allow_hosts):
-            attempts.append(NetworkBlocked(host=host, item=item))
+            attempts.append(attempt(host, item))
             raise attempts[-1]
 
     with contextlib.ExitStack() as stack:

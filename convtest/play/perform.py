@@ -93,14 +93,15 @@ def perform(prepared: Prepared, folder: Path) -> Played:
 
 def _perform(prepared: Prepared, arrangement: Arrangement) -> Played:
     transcript = _played(prepared, arrangement)
-    if arrangement.attempts:
-        raise arrangement.attempts[0]
     _after_play(prepared, transcript, arrangement.player)
     if transcript.trouble is not None:
         raise transcript.trouble
+    transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in arrangement.attempts))
     project = f"{prepared.config.root} {prepared.config.clients}"
     OPENINGS.tell(transcript, project)
     verdict = judge(with_placeholders(transcript, prepared.scrubber.text))
+    if arrangement.attempts and verdict.passed:
+        raise arrangement.attempts[0]
     OPENINGS.learn(transcript, project, prepared.node)
     written = arrangement.keeping.item(transcript, verdict) if arrangement.keeping is not None else None
 

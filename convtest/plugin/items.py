@@ -18,7 +18,7 @@ from convtest.config import Config
 from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette, ScenarioError
 from convtest.plugin.results import hand_out, results_file
 from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of, register_tags
-from convtest.plugin.sweeps import SWEEP, asked_sweep, point_facts
+from convtest.plugin.sweeps import CAUSES, SWEEP, asked_sweep, point_facts
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
 
@@ -163,6 +163,8 @@ class ScenarioItem(pytest.Function):
         if not outcome.verdict.passed:
             result = outcome.result()
             text = failure_text(result)
+            if self.scenario.point is not None:
+                self.user_properties.append((CAUSES, json.dumps(result.causes)))
             if result.written is not None:
                 text += f"\n  recorded for review: {result.written}"
             elif result.source == "recorded":

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from convtest.scenario.sweeping import Asked
 
 SWEEP = "convtest_sweep"
+CAUSES = "convtest_causes"
+"""What failed at a point, each cause in one line; it travels with the report."""
 _YIELDED = {"request", "text", "thinking", "tool_use", "tool_result", "end"}
 """Kinds of points in what a client yields; all others are types of the server's events."""
 _MOST = 5
@@ -60,8 +62,8 @@ class _Sweep:
     turn: str
     cells: dict[str, dict[str, _Cell]] = field(default_factory=dict)
     """By disturbance, then by the kind of event it came after."""
-    causes: dict[str, list[str]] = field(default_factory=dict)
-    """The points that failed for the same reason; the first one's headline is the key."""
+    failed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By point: its causes, the root first; the key is what they have in common from point to point."""
 
 
 class Sweeps:
@@ -69,7 +71,6 @@ class Sweeps:
 
     def __init__(self) -> None:
         self._sweeps: dict[str, _Sweep] = {}
-        self._first: dict[tuple[str, str], tuple[str, str]] = {}
 
     def note(self, report: pytest.TestReport, headline: str) -> str | None:
         """Count a point. For one that fails as an earlier one did, the line that stands for its whole report."""
@@ -83,11 +84,12 @@ class Sweeps:
         cell.first = min(cell.first, math.inf if facts["after"] is None else facts["after"])
         if report.passed:
             return None
-        cause = re.sub(r"\d+", "#", headline)
-        first = self._first.setdefault((facts["base"], cause), (facts["label"], headline))
-        points = sweep.causes.setdefault(first[1], [])
-        points.append(facts["label"])
-        return None if len(points) == 1 else f"as at {first[0]}: {headline}"
+        properties = dict(report.user_properties)
+        causes = json.loads(str(properties.get(CAUSES, json.dumps([headline]))))
+        mine = {_without_numbers(cause): cause for cause in causes}
+        like = next((label for label, other in sweep.failed.items() if _explains(other, mine)), None)
+        sweep.failed[facts["label"]] = mine
+        return None if like is None else f"as at {like}: {headline}"
 
     def lines(self) -> Iterator[str]:
         for base, sweep in self._sweeps.items():
@@ -124,16 +126,51 @@ def _shown(cell: _Cell | None) -> str:
     return "" if cell is None else f"{cell.held}/{cell.played}"
 
 
+def _explains(other: dict[str, str], mine: dict[str, str]) -> bool:
+    """Whether a point's report says all that there is to say of another."""
+    return next(iter(other)) == next(iter(mine)) and set(mine) <= set(other)
+
+
+def _without_numbers(cause: str) -> str:
+    return re.sub(r"\d+", "#", cause)
+
+
+@dataclass(slots=True)
+class _Cause:
+    headline: str
+    points: list[str] = field(default_factory=list)
+    also: dict[str, None] = field(default_factory=dict)
+    """Checks that fail at its points beside it, and nowhere else."""
+
+
+def _grouped(sweep: _Sweep) -> list[_Cause]:
+    """By the root cause of each point; what fails beside several of them stands for itself."""
+    roots = dict.fromkeys(next(iter(mine)) for mine in sweep.failed.values())
+    found: dict[str, _Cause] = {}
+    for label, mine in sweep.failed.items():
+        for cause, line in mine.items():
+            found.setdefault(cause, _Cause(line)).points.append(label)
+    for cause in [cause for cause in found if cause not in roots]:
+        around = [root for root in roots if set(found[cause].points) <= set(found[root].points)]
+        if around:
+            found[around[0]].also[cause.split(" ")[0].rstrip(":")] = None
+            del found[cause]
+    return list(found.values())
+
+
 def _causes(sweep: _Sweep) -> Iterator[str]:
-    if sweep.causes:
-        yield f"  {len(sweep.causes)} cause{'s' * (len(sweep.causes) != 1)}:"
-    for headline, points in list(sweep.causes.items())[:_MOST]:
-        named = ", ".join(sorted(points, key=_position)[:_MOST])
-        more = f", and {len(points) - _MOST} more" if len(points) > _MOST else ""
-        yield f"    {headline}"
-        yield f"      {len(points)} point{'s' * (len(points) != 1)}: {named}{more}"
-    if len(sweep.causes) > _MOST:
-        yield f"    … and {len(sweep.causes) - _MOST} more"
+    causes = _grouped(sweep)
+    if causes:
+        yield f"  {len(causes)} cause{'s' * (len(causes) != 1)}:"
+    for cause in causes[:_MOST]:
+        named = ", ".join(sorted(cause.points, key=_position)[:_MOST])
+        more = f", and {len(cause.points) - _MOST} more" if len(cause.points) > _MOST else ""
+        yield f"    {cause.headline}"
+        yield f"      {len(cause.points)} point{'s' * (len(cause.points) != 1)}: {named}{more}"
+        if cause.also:
+            yield f"      there too: {', '.join(cause.also)}"
+    if len(causes) > _MOST:
+        yield f"    … and {len(causes) - _MOST} more"
 
 
 def _position(label: str) -> tuple[str, float]:

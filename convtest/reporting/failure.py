@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from convtest.reporting.conversation import conversation_lines
 from convtest.results.model import Found, Result
-from convtest.results.ranking import causes_first, side
+from convtest.results.ranking import side
 
 _MOST = 6
 
@@ -21,7 +21,7 @@ def _lines(result: Result) -> Iterator[str]:
     yield f"  {side(found)}"
     yield ""
     yield from conversation_lines(result, {one.step for one in found if one.step})
-    ordered = sorted(causes_first(found), key=lambda one: one.check == "miss")
+    ordered = sorted(found, key=lambda one: one.check == "miss")
     for one in ordered[:_MOST]:
         yield ""
         yield from finding_lines(one)

@@ -22,7 +22,7 @@ from convtest.results.model import (
     Said,
     Step,
 )
-from convtest.results.ranking import headline, layer_of
+from convtest.results.ranking import causes, headline, layer_of, ranked
 from convtest.scenario.model import Scenario
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
 from convtest.wire.blocks import Block, blocks_of
@@ -35,7 +35,7 @@ _SETTINGS = ("model", "system", "temperature", "max_tokens", "tools")
 
 def result_of(about: About, transcript: Transcript, verdict: Verdict, written: str | None = None) -> Result:
     """What became of an item that was played and judged."""
-    found = [_found(finding, transcript) for finding in verdict.findings]
+    found = ranked([_found(finding, transcript) for finding in verdict.findings], _moments(transcript))
     return Result(
         schema=SCHEMA,
         about=about,
@@ -43,6 +43,7 @@ def result_of(about: About, transcript: Transcript, verdict: Verdict, written: s
         source=transcript.source,
         layer=layer_of(found),
         headline=headline(found),
+        causes=causes(found),
         steps=list(_steps(transcript)),
         not_run=len(transcript.not_run),
         found=found,
@@ -52,6 +53,18 @@ def result_of(about: About, transcript: Transcript, verdict: Verdict, written: s
         usd=transcript.usd(),
         written=written,
     )
+
+
+def _moments(transcript: Transcript) -> dict[int, float]:
+    """By a step's index: the number of the first request since it began, which is in the order of time."""
+    found: dict[int, float] = {}
+    last: dict[object, float] = {}
+    for record in transcript.records:
+        sent = [*record.interactions, *record.borrowed] if isinstance(record, TurnRecord) else []
+        branch = record.step.group
+        before = last.get(branch, max(last.values(), default=0.0))
+        found[record.step.index] = last[branch] = min((float(one.number) for one in sent), default=before)
+    return found
 
 
 def about_of(scenario: Scenario, *, item: str, record_command: str = "") -> About:
@@ -75,12 +88,15 @@ def _found(finding: Finding, transcript: Transcript) -> Found:
     difference: list[str] = []
     if finding.check == "miss" and missed is not None and nearest is not None:
         difference = list(against_nearest(nearest.canonical, missed.canonical))
+    expected, seen = finding.expected, finding.seen
+    if expected == seen and len(difference) > 2:
+        expected, seen = _parted(difference[1:])
     return Found(
         check=finding.check,
         layer=finding.layer,
         message=finding.message,
-        expected=finding.expected,
-        seen=finding.seen,
+        expected=expected,
+        seen=seen,
         advice=finding.advice,
         place=str(finding.place.line_only),
         session=finding.session,
@@ -88,6 +104,14 @@ def _found(finding: Finding, transcript: Transcript) -> Found:
         step_id=finding.step_id,
         difference=difference,
     )
+
+
+def _parted(difference: list[str]) -> tuple[str, str]:
+    """The first difference of two requests that read alike in one line each."""
+    lines = [line.strip() for line in difference]
+    if lines[0].endswith("differs:") and len(lines) > 2:
+        return f"{lines[0]} {lines[1]}", lines[2]
+    return lines[0], lines[1]
 
 
 def _steps(transcript: Transcript) -> Iterator[Step]:

@@ -176,11 +176,14 @@ class Result(Plain, frozen=True, kw_only=True):
     layer: str | None = None
     """Which side broke: wire, mass or reply."""
     headline: str = ""
-    """The finding that says most, or why nothing was played, in one line."""
+    """The root cause, or why nothing was played, in one line."""
+    causes: list[str] = []
+    """The root cause, then what failed beside it and does not only follow from one; in one line each."""
     steps: list[Step] = []
     not_run: int = 0
     """How many steps were left when it stopped."""
     found: list[Found] = []
+    """The root cause first, then in the order of the conversation."""
     not_seen: list[Blind] = []
     edited: bool = False
     """Somebody edited its cassette by hand."""

@@ -74,6 +74,8 @@ class Interaction:
     """Its lane was not known, and its words told the turn that it belongs to."""
     missed: bool = False
     """No recorded interaction answered it."""
+    read_on: int = 0
+    """It was read on where the recorded client had closed: after that many events."""
     edited: bool = False
     """Its recorded chunk lengths do not add up: somebody edited the cassette, and event boundaries are used."""
     recorded: "Interaction | None" = None

@@ -171,6 +171,12 @@ class Tap:
         """Those whose answer was neither read to its end nor closed."""
         return [one for one in self._streaming.values() if one.ended is None]
 
+    def has_read(self, lane: str, turn: int) -> bool:
+        """Whether all answers of the lane's turn were read to their end, and the last one ends it."""
+        mine = [one for one in self.interactions if one.lane == lane and one.turn == turn]
+        whole = bool(mine) and all(one.ended == "complete" for one in mine)
+        return whole and mine[-1].reply().get("stop_reason") not in {None, "tool_use"}
+
     def turn_of(self, lane: str | None) -> OpenTurn | None:
         """The turn in progress on the lane."""
         return self._turns.get(lane) if lane is not None else None
