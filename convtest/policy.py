@@ -33,6 +33,10 @@ class Policy:
     """Whether a fresh session begins with what its user said in other ones."""
     answer: Literal["whole", "without_thinking"] = "whole"
     """How an answer stands in later requests: whole, or without what stands between `<think>` and `</think>`."""
+    thinking: Literal["kept", "either"] = "either"
+    """Whether the model's thinking has to stand in later requests; what stands there is never altered."""
+    images: Literal["kept", "either"] = "kept"
+    """Whether pictures and documents have to stand in later requests; what stands there is never altered."""
     restarted_text: Literal["once", "doubled"] = "once"
     """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
 

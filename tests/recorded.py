@@ -6,6 +6,7 @@ Neither its reading of answers nor the cut into turns uses convtest's own.
 
 import gzip
 import json
+import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -206,6 +207,9 @@ def _earlier(one: Exchange, before: Sequence[Exchange]) -> Exchange | None:
 
 def _is_answered(one: Exchange, other: Exchange) -> bool:
     """Whether just what was answered to the other stands next."""
+    ids = [found.decode() for found in re.findall(rb'"((?:call|toolu)_[A-Za-z0-9]+)"', other.body)]
+    if any(id in json.dumps(one.sent) for id in ids):
+        return True
     said = "".join(event.text for event in yielded(other) if isinstance(event, TextDelta)).strip()
     return bool(said) and said in "".join(text for item in items(one.sent) for text in texts(item))
 
@@ -381,18 +385,21 @@ class Resender:
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         assert self._now is not None
-        asked: list[str] = []
+        asked: dict[str, ToolUse] = {}
+        tools = {tool.name: tool for tool in self._opening.tools}
         for one in self._now.rounds:
             told = results(one.sent)
             for id in [id for id in asked if id in told]:
+                use = asked.pop(id)
+                await tools[use.name].call(use.input)
                 yield ToolResult(id=id, text=told[id][0], is_error=told[id][1])
-                asked.remove(id)
             request = httpx.Request("POST", one.url, json=one.wire)
             response = await self._opening.transport.handle_async_request(request)
             data = await response.aread()
             await response.aclose()
             for event in yielded(replace(one, status=response.status_code, body=data)):
-                asked += [event.id] if isinstance(event, ToolUse) else []
+                if isinstance(event, ToolUse):
+                    asked[event.id] = event
                 yield event
         yield end_of(self._now)
 

@@ -18,7 +18,7 @@ from convtest.config import Profile
 from convtest.play.mode import Mode
 from convtest.probe.conformance import assert_conforms, check_client
 from convtest.wire.openai_apis import ChatStream
-from convtest.wire.sse import parse
+from convtest.wire.sse import ServerEvent, parse
 from tests.gateways import TOKEN, serving
 from tests.models import TEXT, chat_chunks
 from tests.playing import MODEL, Stage, checks_of, finding_of
@@ -51,6 +51,24 @@ def test_chat_completions_plays_records_and_replays(stage: Stage, profile: Profi
     assert sent.url == "https://api.openai.com/v1/chat/completions"
     assert [message["role"] for message in sent.messages][-2:] == ["assistant", "tool"]
     assert outcome.transcript.turns()[0].usage.output_tokens > 0
+
+
+def test_a_chat_stream_that_says_it_is_done_is_whole_without_a_reason() -> None:
+    """As some providers send it; one that only ends is not whole."""
+    call = {"index": 0, "id": "1", "function": {"name": "look_up", "arguments": "{}"}}
+    deltas = [{"content": "I will look."}, {"tool_calls": [call]}]
+    chunks = [{"id": "c", "choices": [{"index": 0, "delta": one}]} for one in deltas]
+    events = [ServerEvent("message", json.dumps(one)) for one in chunks]
+    cut, done = ChatStream(), ChatStream()
+    for event in events:
+        cut.feed(event)
+    yielded = [made for event in [*events, ServerEvent("message", "[DONE]")] for made in done.feed(event)]
+
+    assert (cut.complete, cut.message["stop_reason"]) == (False, None)
+    assert (done.complete, done.message["stop_reason"]) == (True, "tool_use")
+    assert [type(one).__name__ for one in yielded] == ["TextDelta", "ToolUse"]
+    empty = ChatStream()
+    assert (empty.feed(ServerEvent("message", "[DONE]")), empty.complete) == ([], False)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])

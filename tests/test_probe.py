@@ -94,6 +94,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
         "assistant": {
             "interrupted_prompt": "kept",
             "settings": "fixed",
+            "thinking": "kept",
             "said": "exact",
             "partial_text": "yielded",
             "killed_prompt": "kept",
@@ -104,6 +105,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
         "forgets": {
             "interrupted_prompt": "dropped",
             "settings": "fixed",
+            "thinking": "kept",
             "said": "exact",
             "killed_prompt": "kept",
             "killed_text": "yielded",
@@ -113,6 +115,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
         "open": {
             "interrupted_prompt": "kept",
             "settings": "fixed",
+            "thinking": "kept",
             "said": "exact",
             "partial_text": "yielded",
             "killed_prompt": "kept",

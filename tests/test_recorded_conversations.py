@@ -1,4 +1,5 @@
-"""Honest conversations that others recorded, sent again as they were: the default invariants blame none of them.
+"""Honest conversations that others recorded, sent again as they were: the default invariants blame none of them, and
+see what is broken in copies of them.
 
 They are those of ../shared/streams, and of every folder that CONVTEST_RECORDINGS names: `scripts/recordings` fetches
 some.
@@ -6,7 +7,9 @@ some.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,14 @@ from tests.recorded import (
     Conversation,
     Exchange,
     Resender,
+    Turn,
     conversations,
     exchanges,
+    items,
     scenario_of,
     write_cassette,
 )
+from tests.recorded_edits import EDITS, edited
 
 STREAMS = Path(__file__).parent.parent.parent / "shared" / "streams"
 FOLDERS = [STREAMS, *map(Path, filter(None, os.environ.get("CONVTEST_RECORDINGS", "").split(os.pathsep)))]
@@ -132,4 +138,60 @@ def test_nothing_is_excused_that_is_not_there() -> None:
     if not STREAMS.is_dir() or len(FOLDERS) == 1:
         pytest.skip("not all recordings are here")
 
-    assert {*RED, *NO_REQUESTS} <= set(RECORDINGS)
+    assert {*RED, *NO_REQUESTS, *(recording for recording, _ in SURVIVES)} <= set(RECORDINGS)
+
+
+NO_WORDS = "the model said nothing that could be read: what a client puts in the place of that is its own"
+ADDED = "the server keeps the history: what a client adds to a prompt of its own cannot be told from a frame"
+DANGLING = (
+    "chatlas__test_chat_dangling_tools__TestDanglingToolRequests.test_can_resume_chat_after_dangling_tool_requests"
+)
+SURVIVES: dict[tuple[str, str], str] = {
+    ("chatlas__test_provider_anthropic__test_anthropic_empty_response", "the last answer is dropped"): NO_WORDS,
+    ("chatlas__test_provider_anthropic__test_anthropic_empty_response", "a stranger's message is put in"): NO_WORDS,
+    ("chatlas__test_provider_anthropic__test_anthropic_empty_response", "the answer is altered"): NO_WORDS,
+    ("chatlas__test_provider_anthropic__test_anthropic_empty_response", "half of the answer is lost"): NO_WORDS,
+    (
+        "chatlas__test_chat_dangling_tools__TestDanglingToolRequests.test_can_resume_chat_after_dangling_tool_requests",
+        "a tool result is replaced",
+    ): "its client names results otherwise than the model named the uses: what the tool answered is not shown",
+    ("langchain_openai/test_mcp_builtin", "a stranger's message is put in"): ADDED,
+    ("langchain_openai/test_mcp_builtin", "a stranger's conversation stands before it"): ADDED,
+    ("langchain_openai/test_web_search", "a stranger's message is put in"): ADDED,
+    ("langchain_openai/test_web_search", "a stranger's conversation stands before it"): ADDED,
+}
+"""By recording and edit: why nobody can see it."""
+
+
+def broken(found: Sequence[Conversation]) -> Iterator[tuple[str, Conversation]]:
+    """Each edit of each request that goes on with another one, as a conversation of its own."""
+    for conversation in found:
+        rounds = [one for turn in conversation.turns for one in turn.rounds]
+        if any(one.status >= 400 for one in rounds):
+            continue
+        for before, one in pairwise(rounds):
+            known = 0 if one.sent.get("previous_response_id") else len(items(before.sent))
+            for title, edit in EDITS.items():
+                if (body := edited(one, known, edit)) is not None:
+                    yield title, _with(conversation, one, replace(one, edited=body))
+
+
+def _with(conversation: Conversation, one: Exchange, other: Exchange) -> Conversation:
+    turns = [Turn(turn.prompt, [other if each is one else each for each in turn.rounds]) for turn in conversation.turns]
+    return Conversation(conversation.name, conversation.before, turns)
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_what_is_broken_in_a_copy_of_it_is_seen(tmp_path: Path, name: str) -> None:
+    """The copy is recorded as it is: nothing misses, and only the invariants can tell."""
+    if name in NO_REQUESTS:
+        pytest.skip(NO_REQUESTS[name])
+    unseen = set()
+    for number, (title, one) in enumerate(broken(conversations(exchanges(RECORDINGS[name])))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        outcome = play(folder, scenario_of(name, folder / "recorded-by-others.yaml", [one]), [one])
+        assert not [finding for finding in outcome.verdict.findings if finding.check in {"miss", "unplayed"}]
+        unseen |= {title} if outcome.verdict.passed else set()
+
+    assert unseen == {title for recording, title in SURVIVES if recording == name}

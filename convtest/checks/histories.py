@@ -10,7 +10,7 @@ from convtest.checks.habits import unframed, without_thinking
 from convtest.checks.threads import Choice, Form, Manner
 from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
-from convtest.wire.blocks import Block, blocks_of, collapsed, encoded, merged, request_blocks
+from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, encoded, merged, request_blocks, sealed_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 
@@ -36,6 +36,8 @@ class State:
     """What a session's next request must begin with; `blocks` is None where nothing is known."""
 
     blocks: tuple[Block, ...] | None = None
+    sealed: tuple[Sealed, ...] = ()
+    """What of it can only stand there as it was."""
     prompts: tuple[Prompt, ...] = ()
     system: str = ""
     mass: Mass | None = None
@@ -188,10 +190,12 @@ def _after_request(state: State, one: Interaction) -> State:
     sent = one.canonical
     # An answer that broke off binds nobody: what is asked again may hold it, or not.
     whole = one.ended == "complete" and one.reply().get("stop_reason") is not None
-    reply = blocks_of({"role": "assistant", "content": one.reply().get("content") or []}) if whole else []
+    answer = {"role": "assistant", "content": (one.reply().get("content") or []) if whole else []}
+    reply = blocks_of(answer)
     return _replaced(
         state,
         blocks=merged([*request_blocks(sent), *reply]),
+        sealed=sealed_of([*sent.messages, answer]),
         system=sent.system,
         mass=mass_of(one),
         settings=settings_of(sent),
@@ -210,7 +214,8 @@ def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
     while blocks and not (blocks[-1].kind == "text" and record.turn.prompt.strip() in blocks[-1].text):
         blocks.pop()
     prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, is_bound(record)))
-    return _replaced(state, blocks=tuple(blocks[:-1]), prompts=prompts, quiet=True)
+    sealed = tuple(one for one in sealed_of(last.canonical.messages) if one.place < len(blocks[:-1]))
+    return _replaced(state, blocks=tuple(blocks[:-1]), sealed=sealed, prompts=prompts, quiet=True)
 
 
 def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:

@@ -13,6 +13,7 @@ from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.result import Finding, at_step
 from convtest.checks.said import said
+from convtest.checks.sealed import unsealed
 from convtest.checks.settings import settings
 from convtest.checks.threads import extends
 from convtest.checks.tool_use import tool_pairs
@@ -43,6 +44,8 @@ def history(transcript: Transcript) -> Iterator[Finding]:
                 seen="no system prompt",
                 key="user",
             )
+        else:
+            yield from unsealed(seen)
 
     yield from _without_history(transcript)
 

@@ -42,11 +42,13 @@ def _finding(record: TurnRecord, message: str, expected: str, seen: str) -> Find
 
 def _other_uses(record: TurnRecord) -> tuple[str, str] | None:
     """(expected, seen), where they differ; a client may fill in arguments that the model left out."""
+    names = {call.name for call in record.calls}
     asked = [
         (str(block.get("name")).rpartition("__")[2], block.get("input") or {})
         for one in record.main()
         for block in one.reply().get("content") or []
-        if block.get("type") == "tool_use"
+        # A search for tools, a patch, a shell: a client may show them as tools, or not.
+        if block.get("type") == "tool_use" and (not block.get("made_of") or block.get("name") in names)
     ]
     shown = [(call.name.rpartition("__")[2], dict(call.input)) for call in record.calls]
     same = len(asked) == len(shown) and all(

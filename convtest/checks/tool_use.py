@@ -9,7 +9,8 @@ import msgspec
 from convtest.checks.histories import follow
 from convtest.checks.made_up import made_up
 from convtest.checks.result import Finding, at_step
-from convtest.checks.told import same_input, told_in
+from convtest.checks.told import Told, same_input, told_in
+from convtest.events import ToolUse
 from convtest.transcript import Transcript, TurnRecord
 
 _BEGINNING = 40
@@ -88,7 +89,7 @@ def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
         for call in record.calls:
             shown = next((one for one in record.results if one.id == call.id), None)
             name = call.name.rpartition("__")[2]
-            mine = [one for one in told if one.name == name and same_input(one.input, call.input)]
+            mine = _of_call(told, record.calls, call)
             if shown is None or name not in stand_ins or not mine:
                 continue
             if shown.text.strip() and not any(_alike(shown.text, one.text) for one in mine):
@@ -97,6 +98,16 @@ def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
             elif shown.is_error and not any(one.is_error for one in mine):
                 what = f"the model was told that the tool {name} had worked, and it had failed"
                 yield _other(record, what, f"an error: {shown.text}", f"no error: {mine[0].text}")
+
+
+def _of_call(told: list[Told], calls: list[ToolUse], call: ToolUse) -> list[Told]:
+    """What was told of one call: of several alike, in their order, the last ones are this turn's."""
+    name = call.name.rpartition("__")[2]
+    mine = [one for one in told if one.name == name and same_input(one.input, call.input)]
+    alike = [one for one in calls if one.name == call.name and dict(one.input) == dict(call.input)]
+    if len(alike) < 2 or len(mine) < len(alike):
+        return mine
+    return [mine[len(mine) - len(alike) + next(i for i, one in enumerate(alike) if one is call)]]
 
 
 def _other(record: TurnRecord, what: str, expected: str, seen: str) -> Finding:

@@ -22,7 +22,8 @@ from convtest.gateway.server import CONNECTION, HOST, Connection, Door, Server, 
 from convtest.wire import messages_api, openai_apis
 from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.lanes import MODEL_PATHS
-from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH
+from convtest.wire.openai_apis import CHAT_PATH
+from convtest.wire.responses_api import RESPONSES_PATH
 from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
 from convtest.wire.transports import Outward
 

@@ -135,7 +135,8 @@ class _Upstreams:
     def __init__(self, prepared: Prepared, cast: Cast) -> None:
         scenario = prepared.scenario
         self._cast = cast
-        self._simulator = Simulator(slots_of(scenario), scripts_of(scenario), prompts_of(scenario))
+        slots, scripts, prompts = slots_of(scenario), scripts_of(scenario), prompts_of(scenario)
+        self._simulator = Simulator(slots, scripts, prompts, alone=not prepared.recorded)
         self._upstream = Upstream()
         self._swept = prepared.source == "swept"
 

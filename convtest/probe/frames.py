@@ -1,12 +1,14 @@
 """What a client changes in words: prompts that it puts in a frame, answers on their way to the user."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 from convtest.checks.said import Rung, is_comparable, rung_of
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.blocks import blocks_of
+from convtest.wire.blocks import THOUGHT, Sealed, blocks_of, sealed_of
 from convtest.wire.canonical import Canonical, message_texts
+from convtest.wire.interaction import Interaction
 
 
 def frame_of(transcript: Transcript) -> Literal["as_sent", "bare"] | None:
@@ -44,3 +46,19 @@ def thinking_of(transcript: Transcript) -> Literal["without_thinking"] | None:
     said = [text for one in after.messages if one.get("role") == "assistant" for text in message_texts(one)]
     is_kept, has_thoughts = any("42" in text for text in said), any("<think>" in text for text in said)
     return "without_thinking" if is_kept and not has_thoughts else None
+
+
+def sealed_by(transcript: Transcript) -> Literal["kept", "either"] | None:
+    """Whether the model's thinking is sent back; None where none was sent, or no request came after it."""
+    for turn in transcript.turns():
+        main = turn.main()
+        for one, after in pairwise(main):
+            thought = [seal for seal in _answered(one) if seal.kind in THOUGHT]
+            if thought:
+                there = {key for seal in sealed_of(after.canonical.messages) for key in seal.keys}
+                return "kept" if all(seal.keys & there for seal in thought) else "either"
+    return None
+
+
+def _answered(one: Interaction) -> tuple[Sealed, ...]:
+    return sealed_of([{"role": "assistant", "content": one.reply().get("content") or []}])

@@ -39,7 +39,9 @@ PROBES: Mapping[str, str] = {
       - user: Think aloud.
         simulate: {text: "<think> Six times seven. </think> It is 42."}
       - user: Say something and look it up.
-        simulate: [{text: "I will look. ", calls: [{look_up: {what: it}}]}, {text: It is in the attic.}]
+        simulate:
+          - {thinking: Where may it be?, text: "I will look. ", calls: [{look_up: {what: it}}]}
+          - {text: It is in the attic.}
     """,
     "killed": f"""
       - {{user: {STORY}, simulate: {{words: 30}}, disturb: {{do: kill, after: 5}}}}

@@ -10,7 +10,7 @@ from convtest.checks.settings import are_fixed
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError
 from convtest.probe.cut_short import cut_short, killed_policy, prompt_after, text_after
-from convtest.probe.frames import frame_of, said_by, thinking_of
+from convtest.probe.frames import frame_of, said_by, sealed_by, thinking_of
 from convtest.probe.plays import Observation, Plays, how
 from convtest.probe.probes import FAULTS
 from convtest.transcript import Transcript
@@ -50,6 +50,8 @@ def _policy(play: Plays) -> dict[str, str]:
         found["settings"] = "fixed" if fixed else "vary"
     if (answer := _thinking(play)) is not None:
         found["answer"] = answer
+    if (sealed := _sealed(play)) is not None:
+        found["thinking"] = sealed
     if rung := said_by(play.turns("answers")):
         found["said"] = rung
     if (frame := _frame(play)) is not None:
@@ -80,11 +82,18 @@ def _answers(play: Plays) -> Iterator[Observation]:
     }
     if rung := said_by(play.turns("answers")):
         yield Observation("the model's answers", words[rung])
+    if (sealed := _sealed(play)) is not None:
+        yield Observation("the model's thinking", "is sent back as it came" if sealed == "kept" else "is not sent back")
 
 
 def _thinking(play: Plays) -> str | None:
     found = play.of("answers")
     return thinking_of(found) if isinstance(found, Transcript) else None
+
+
+def _sealed(play: Plays) -> str | None:
+    found = play.of("answers")
+    return sealed_by(found) if isinstance(found, Transcript) else None
 
 
 def _settings(play: Plays) -> Iterator[Observation]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from convtest.simulator.signing import signature_of
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -83,8 +85,9 @@ def _blocks(reply: Reply) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         deltas: list[dict[str, Any]] = [
             {"type": "thinking_delta", "thinking": piece} for piece in pieces(reply.thinking)
         ]
-        deltas.append({"type": "signature_delta", "signature": "c2ltdWxhdGVk"})
-        made.append(({"type": "thinking", "thinking": reply.thinking, "signature": "c2ltdWxhdGVk"}, deltas))
+        signature = signature_of(reply.thinking)
+        deltas.append({"type": "signature_delta", "signature": signature})
+        made.append(({"type": "thinking", "thinking": reply.thinking, "signature": signature}, deltas))
     if reply.text:
         made.append(
             ({"type": "text", "text": reply.text}, [{"type": "text_delta", "text": p} for p in pieces(reply.text)])

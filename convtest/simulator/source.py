@@ -9,6 +9,7 @@ import msgspec
 from convtest.clock import Clock
 from convtest.scenario.grammar import SimulateShape
 from convtest.scenario.model import Scenario, Turn
+from convtest.simulator import signing
 from convtest.simulator.apis import COUNT_PATH, Api, api_at, models
 from convtest.simulator.conversation import conversation_of
 from convtest.simulator.everyday import story
@@ -39,8 +40,12 @@ class Simulator:
         slots: Sequence[Slot] = (),
         scripts: Mapping[int, Sequence[SimulateShape]] | None = None,
         prompts: Mapping[int, str] | None = None,
+        *,
+        alone: bool = True,
     ) -> None:
-        """`scripts` and `prompts` by the index of the turn."""
+        """`scripts` and `prompts` by the index of the turn; `alone`: nobody else has answered before."""
+        self._alone = alone
+        self._uses_after_thinking: set[str] = set()
         self._slots = slots
         self._scripts = scripts or {}
         self._prompts = prompts or {}
@@ -49,8 +54,7 @@ class Simulator:
         """By lane, turn and round of its tool loop: what was answered to which request."""
         self._offering: set[str | None] = set()
         """Lanes that have offered tools."""
-        self._messages = 0
-        self._calls = 0
+        self._messages = self._calls = 0
         self.asked = 0
         """How many chunks have been asked for so far."""
 
@@ -102,7 +106,7 @@ class Simulator:
         if problem := api.problem(given):
             return problem, None
         request = api.read(given)
-        problem = problem_of(request)
+        problem = problem_of(request) or signing.problem_of(request, self._uses_after_thinking, alone=self._alone)
         return (problem, None) if problem else ("", request)
 
     def _whole(self, status: int, data: bytes, clock: Clock) -> Answer:
@@ -131,6 +135,7 @@ class Simulator:
         if wanted is None:
             text = apart(text)
         thinking = (scripted.thinking if scripted else None) or ""
+        self._uses_after_thinking |= {id for id, _, _ in calls} if thinking else set()
         self._messages += 1
         usage = {"input_tokens": _tokens(request), "output_tokens": _size(text, thinking, calls)}
         return Reply(

@@ -1,7 +1,8 @@
 """A message's pieces as they are compared and shown: who, what kind, and the words with white space collapsed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -38,6 +39,75 @@ def blocks_of(message: Mapping[str, Any]) -> list[Block]:
         elif kind == "tool_result":
             found.append(Block(role, kind, collapsed(text_of_content(block.get("content")))))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A block that a client can only send back as it is, or leave out: thinking with its signature, a picture."""
+
+    role: str
+    kind: str
+    words: str
+    """Its text, where it is one."""
+    keys: frozenset[str]
+    """One of them is the other's exactly if the blocks are the same."""
+    unsigned: bool
+    """Thinking that was cut off: no API asks for it."""
+    place: int = field(default=0, compare=False)
+    """How many blocks of the history, as they are compared, stand before it."""
+
+    def __str__(self) -> str:
+        return str(Block(self.role, self.kind, self.words)) if self.words else f"{self.role} ({self.kind})"
+
+
+_SEALED = {
+    "thinking": ("thinking", "signature"),
+    "redacted_thinking": ("data",),
+    "reasoning": ("encrypted_content",),
+    "compaction": ("content", "encrypted_content"),
+    "image": ("source",),
+    "document": ("source",),
+    "image_url": ("image_url",),
+    "input_image": ("image_url", "file_id"),
+    "input_audio": ("input_audio",),
+    "file": ("file",),
+    "input_file": ("file_data", "file_id", "file_url"),
+}
+"""By kind of block, in all APIs: what of it has to stay."""
+THOUGHT = frozenset({"thinking", "redacted_thinking", "reasoning", "compaction"})
+"""Of these, what the model made."""
+
+
+def sealed_of(messages: Iterable[Mapping[str, Any]]) -> tuple[Sealed, ...]:
+    """The sealed blocks of a history, those in tool results too."""
+    found: list[Sealed] = []
+    plain: list[Block] = []
+    for message in messages:
+        content = message.get("content")
+        for block in content if isinstance(content, list) else []:
+            plain += blocks_of({"role": message.get("role"), "content": [block]})
+            seals = [seal for one in _within(block) if (seal := _seal(one)) is not None]
+            found += [Sealed(str(message.get("role")), *seal, len(merged(plain))) for seal in seals]
+    return tuple(found)
+
+
+def _within(block: Any) -> list[Any]:
+    """The block, or what a tool result holds."""
+    if isinstance(block, dict) and block.get("type") == "tool_result" and isinstance(block.get("content"), list):
+        return list(block["content"])
+    return [block]
+
+
+def _seal(block: Any) -> tuple[str, str, frozenset[str], bool] | None:
+    """Its kind, words and keys, and whether it is unsigned; None where it is no sealed block."""
+    kind = str(block.get("type")) if isinstance(block, dict) else ""
+    values = [block[name] for name in _SEALED.get(kind, ()) if block.get(name)]
+    if not values:
+        return None
+    words = collapsed(str(block.get("thinking") or "")) or text_of_content(block.get("content"))
+    same = [values, *([other] for other in block.get("also_encrypted_as") or ())]
+    keys = frozenset(hashlib.sha256(encoded([kind, one]).encode()).hexdigest() for one in same)
+    return kind, words, keys, kind == "thinking" and not block.get("signature")
 
 
 def merged(blocks: list[Block]) -> tuple[Block, ...]:

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from convtest.wire.messages_api import text_of_content
-from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH, chat_request, responses_request
+from convtest.wire.openai_apis import CHAT_PATH, chat_request
+from convtest.wire.responses_api import RESPONSES_PATH, responses_request
 from convtest.wire.unread import readable
 
 VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id"})

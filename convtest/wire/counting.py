@@ -10,7 +10,8 @@ import msgspec
 from convtest.events import TextDelta, kind_of
 from convtest.wire.interaction import TERMINAL, Interaction
 from convtest.wire.messages_api import MalformedStream, MessageStream, ReplyStream
-from convtest.wire.openai_apis import CHAT_PATH, RESPONSES_PATH, ChatStream
+from convtest.wire.openai_apis import CHAT_PATH, ChatStream
+from convtest.wire.responses_api import RESPONSES_PATH
 from convtest.wire.sse import ServerEvent, SSEParser, parse
 
 EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")

@@ -11,14 +11,8 @@ import msgspec
 from convtest.errors import ConvtestError
 from convtest.wire.canonical import Canonical, Scrubs, canonical, is_claude_code, plain_messages, previous_of
 from convtest.wire.messages_api import MalformedStream, MessageStream
-from convtest.wire.openai_apis import (
-    CHAT_PATH,
-    RESPONSES_PATH,
-    chat_reply,
-    chat_stream,
-    responses_reply,
-    responses_stream,
-)
+from convtest.wire.openai_apis import CHAT_PATH, chat_reply, chat_stream
+from convtest.wire.responses_api import RESPONSES_PATH, responses_reply, responses_stream
 from convtest.wire.sse import parse
 
 StreamEnd = Literal["complete", "closed_by_client", "reset", "truncated", "refused", "timeout", "no_response"]

@@ -11,11 +11,10 @@ import msgspec
 from convtest.events import Event, TextDelta, ToolUse
 from convtest.wire.messages_api import MalformedStream, text_of_content
 from convtest.wire.sse import ServerEvent
-from convtest.wire.unread import MARK, unread, unread_message
+from convtest.wire.unread import unread, unread_message
 
 PUBLIC_URL = "https://api.openai.com/v1"
 CHAT_PATH = "/chat/completions"
-RESPONSES_PATH = "/responses"
 _STOPS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", "content_filter": "refusal"}
 
 
@@ -25,7 +24,7 @@ def chat_request(body: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(given, list | None):
         return {**body, "messages": given}
     for message in given or []:
-        made = _chat_message(message) if _has_role(message) else unread_message(message)
+        made = _chat_message(message) if has_role(message) else unread_message(message)
         if messages and made["role"] == "tool" == messages[-1]["role"]:
             messages[-1]["content"] += made["content"]
         else:
@@ -33,7 +32,7 @@ def chat_request(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, "messages": messages}
 
 
-def _has_role(message: Any) -> bool:
+def has_role(message: Any) -> bool:
     return isinstance(message, dict) and isinstance(message.get("role"), str)
 
 
@@ -55,45 +54,7 @@ def _calls(calls: Any) -> list[dict[str, Any]]:
 def _call(call: Any) -> dict[str, Any]:
     if not isinstance(call, dict) or not isinstance(function := call.get("function", {}), dict):
         return unread(call, "tool_call")
-    return _tool_use(call.get("id"), function.get("name"), function.get("arguments"))
-
-
-def responses_request(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A Responses body with `input` as messages and `instructions` as system."""
-    messages: list[dict[str, Any]] = []
-    for made in _items(body.get("input")):
-        if messages and made["role"] == messages[-1]["role"] and made["role"] != "user":
-            messages[-1]["content"] = [*messages[-1]["content"], *made["content"]]
-        else:
-            messages.append(made)
-    foreign = {key: body[key] for key in ("messages", "system") if key in body}
-    rest = {key: value for key, value in body.items() if key not in {"input", "instructions", *foreign}}
-    made = {**rest, "system": parts(body.get("instructions")), "messages": messages}
-    return {**made, MARK: foreign} if foreign else made
-
-
-def _items(given: Any) -> list[dict[str, Any]]:
-    if isinstance(given, str):
-        return [_item({"role": "user", "content": given})]
-    if not isinstance(given, list | None):
-        return [unread_message(given, "input")]
-    return [_item(item) if isinstance(item, dict) else unread_message(item) for item in given or []]
-
-
-def _item(item: Mapping[str, Any]) -> dict[str, Any]:
-    match item.get("type", "message"):
-        case "function_call":
-            call = _tool_use(item.get("call_id"), item.get("name"), item.get("arguments"))
-            return {"role": "assistant", "content": [call]}
-        case "function_call_output":
-            result = {"type": "tool_result", "tool_use_id": item.get("call_id"), "content": parts(item.get("output"))}
-            return {"role": "tool", "content": [result]}
-        case "message" if not _has_role(item):
-            return unread_message(item)
-        case "message":
-            return {"role": item["role"], "content": parts(item.get("content"))}
-        case _:
-            return {"role": "assistant", "content": [dict(item)]}
+    return tool_use(call.get("id"), function.get("name"), function.get("arguments"))
 
 
 def parts(content: Any) -> list[dict[str, Any]]:
@@ -113,7 +74,7 @@ def _part(part: Any) -> dict[str, Any]:
     return dict(part)
 
 
-def _tool_use(id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+def tool_use(id: Any, name: Any, arguments: Any) -> dict[str, Any]:
     given: Any = arguments
     if isinstance(arguments, str):
         try:
@@ -129,7 +90,7 @@ def chat_reply(data: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(choices, list) or not choices:
         return {}
     message = _chat_message({"role": "assistant", **(choices[0].get("message") or {})})
-    return _message(data, message["content"], choices[0].get("finish_reason"))
+    return message_of(data, message["content"], choices[0].get("finish_reason"))
 
 
 class ChatStream:
@@ -148,16 +109,16 @@ class ChatStream:
     def message(self) -> dict[str, Any]:
         if not self._last:
             return {}
-        return _message({**self._last, "usage": self._usage}, [*parts(self._text), *self._uses()], self._finish)
+        return message_of({**self._last, "usage": self._usage}, [*parts(self._text), *self._uses()], self._finish)
 
     def _uses(self) -> list[dict[str, Any]]:
-        return [_tool_use(call["id"], call["name"], call["arguments"]) for call in self._calls.values()]
+        return [tool_use(call["id"], call["name"], call["arguments"]) for call in self._calls.values()]
 
     def feed(self, event: ServerEvent) -> list[Event]:
         """What a session yields for this server event. Raises MalformedStream."""
         if event.data.strip() == "[DONE]":
-            self.complete = self._finish is not None
-            return []
+            # Some providers give no reason, and say that this was all.
+            return self._finished("tool_calls" if self._calls else "stop") if self._last and self.error is None else []
         try:
             return self._feed(msgspec.json.decode(event.data))
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
@@ -176,10 +137,15 @@ class ChatStream:
                 found.append(TextDelta(text=delta["content"]))
             for call in delta.get("tool_calls") or []:
                 self._call(call)
-            if choice.get("finish_reason") and self._finish is None:
-                self._finish, self.complete = choice["finish_reason"], True
-                found += [ToolUse(id=use["id"], name=use["name"], input=use["input"]) for use in self._uses()]
+            if choice.get("finish_reason"):
+                found += self._finished(choice["finish_reason"])
         return found
+
+    def _finished(self, reason: str) -> list[Event]:
+        if self._finish is not None:
+            return []
+        self._finish, self.complete = reason, True
+        return [ToolUse(id=use["id"], name=use["name"], input=use["input"]) for use in self._uses()]
 
     def _call(self, call: dict[str, Any]) -> None:
         known = self._calls.setdefault(call.get("index", 0), {"id": None, "name": None, "arguments": ""})
@@ -225,41 +191,7 @@ def _chat_messages(message: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         yield {**made, "tool_calls": calls} if calls else made
 
 
-def responses_reply(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole Responses answer as a message; empty if it is none."""
-    output = data.get("output")
-    if not isinstance(output, list):
-        return {}
-    blocks = [block for item in output for block in _item({"role": "assistant", **item})["content"]]
-    calls = any(block.get("type") == "tool_use" for block in blocks)
-    return _message(data, blocks, "tool_calls" if calls else "stop")
-
-
-def responses_stream(events: Iterable[ServerEvent]) -> dict[str, Any]:
-    """A streamed Responses answer as a message: the completed one, else the text that came."""
-    text, first = "", dict[str, Any]()
-    for data in _decoded(events):
-        if data.get("type") in {"response.completed", "response.incomplete"}:
-            return responses_reply(data.get("response") or {})
-        if data.get("type") == "response.output_text.delta":
-            text += data.get("delta") or ""
-        first = first or data.get("response") or {}
-    return _message(first, parts(text), None) if text or first else {}
-
-
-def _decoded(events: Iterable[ServerEvent]) -> Iterable[dict[str, Any]]:
-    for event in events:
-        if event.data.strip() == "[DONE]":
-            return
-        try:
-            data = msgspec.json.decode(event.data)
-        except msgspec.DecodeError:
-            return
-        if isinstance(data, dict):
-            yield data
-
-
-def _message(data: Mapping[str, Any], blocks: list[dict[str, Any]], finish: Any) -> dict[str, Any]:
+def message_of(data: Mapping[str, Any], blocks: list[dict[str, Any]], finish: Any) -> dict[str, Any]:
     usage = data.get("usage") or {}
     counted = {
         "input_tokens": usage.get("prompt_tokens", usage.get("input_tokens")),

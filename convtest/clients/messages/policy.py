@@ -10,4 +10,5 @@ POLICY = Policy(
     cleared="gone",
     said="exact",
     settings="fixed",
+    thinking="kept",
 )

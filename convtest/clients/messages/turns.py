@@ -35,8 +35,9 @@ def offered(tools: Iterable[Tool]) -> list[dict[str, Any]]:
 
 
 def unsendable(block: Mapping[str, Any]) -> bool:
-    """Blocks that the API streams but does not take back: blank text, tool input that was cut off."""
-    return "incomplete" in block or (block.get("type") == "text" and not str(block.get("text", "")).strip())
+    """Blocks that the API streams but does not take back: blank text, tool input and thinking that were cut off."""
+    blank = block.get("type") == "text" and not str(block.get("text", "")).strip()
+    return "incomplete" in block or blank or (block.get("type") == "thinking" and not block.get("signature"))
 
 
 def starts_turn(message: Mapping[str, Any]) -> bool:

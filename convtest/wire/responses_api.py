@@ -1,0 +1,120 @@
+"""The Responses API: requests in canonical form, answers as messages in the shape of the Messages API.
+
+Source: https://platform.openai.com/docs/api-reference/responses.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from convtest.wire.openai_apis import has_role, message_of, parts, tool_use
+from convtest.wire.sse import ServerEvent
+from convtest.wire.unread import MARK, unread_message
+
+RESPONSES_PATH = "/responses"
+
+
+def responses_request(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A Responses body with `input` as messages and `instructions` as system."""
+    messages: list[dict[str, Any]] = []
+    for made in _items(body.get("input")):
+        if messages and made["role"] == messages[-1]["role"] and made["role"] != "user":
+            messages[-1]["content"] = [*messages[-1]["content"], *made["content"]]
+        else:
+            messages.append(made)
+    foreign = {key: body[key] for key in ("messages", "system") if key in body}
+    rest = {key: value for key, value in body.items() if key not in {"input", "instructions", *foreign}}
+    made = {**rest, "system": parts(body.get("instructions")), "messages": messages}
+    return {**made, MARK: foreign} if foreign else made
+
+
+def _items(given: Any) -> list[dict[str, Any]]:
+    if isinstance(given, str):
+        return [_item({"role": "user", "content": given})]
+    if not isinstance(given, list | None):
+        return [unread_message(given, "input")]
+    return [_item(item) if isinstance(item, dict) else unread_message(item) for item in given or []]
+
+
+def _item(item: Mapping[str, Any]) -> dict[str, Any]:
+    match item.get("type", "message"):
+        case "function_call":
+            call = tool_use(item.get("call_id"), item.get("name"), item.get("arguments"))
+            return {"role": "assistant", "content": [call]}
+        case "function_call_output":
+            result = {"type": "tool_result", "tool_use_id": item.get("call_id"), "content": parts(item.get("output"))}
+            return {"role": "tool", "content": [result]}
+        case str(kind) if kind.endswith("_call") and item.get("call_id"):
+            # What the client itself carries out, whatever it is: custom tools, patches, shells.
+            return {"role": "assistant", "content": [_other_use(item, kind.removesuffix("_call"))]}
+        case str(kind) if kind.endswith("_output") and item.get("call_id"):
+            result = {"type": "tool_result", "tool_use_id": item["call_id"], "content": _output(item)}
+            return {"role": "tool", "content": [result]}
+        case "message" if not has_role(item):
+            return unread_message(item)
+        case "message":
+            return {"role": item["role"], "content": parts(item.get("content"))}
+        case _:
+            return {"role": "assistant", "content": [dict(item)]}
+
+
+_OF_THE_ITEM = frozenset({"type", "role", "id", "call_id", "name", "status", "execution", "caller", "created_by"})
+
+
+def _other_use(item: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    given = {key: value for key, value in item.items() if key not in _OF_THE_ITEM and value is not None}
+    return {**tool_use(item["call_id"], item.get("name") or kind, given), "made_of": item["type"]}
+
+
+def _output(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A result's text, or all of it where it is none."""
+    if isinstance(item.get("output"), str | list):
+        return parts(item["output"])
+    rest = {key: value for key, value in item.items() if key not in _OF_THE_ITEM}
+    return parts(msgspec.json.encode(rest).decode())
+
+
+def responses_reply(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole Responses answer as a message; empty if it is none."""
+    output = data.get("output")
+    if not isinstance(output, list):
+        return {}
+    blocks = [block for item in output for block in _item({"role": "assistant", **item})["content"]]
+    calls = any(block.get("type") == "tool_use" for block in blocks)
+    return message_of(data, blocks, "tool_calls" if calls else "stop")
+
+
+def responses_stream(events: Iterable[ServerEvent]) -> dict[str, Any]:
+    """A streamed Responses answer as a message: the completed one, else the text that came."""
+    text, first, seals = "", dict[str, Any](), dict[str, list[str]]()
+    for data in _decoded(events):
+        if data.get("type") in {"response.completed", "response.incomplete"}:
+            return _sealed_anew(responses_reply(data.get("response") or {}), seals)
+        item = data.get("item")
+        if isinstance(item, dict) and item.get("encrypted_content"):
+            seals.setdefault(str(item.get("id")), []).append(str(item["encrypted_content"]))
+        if data.get("type") == "response.output_text.delta":
+            text += data.get("delta") or ""
+        first = first or data.get("response") or {}
+    return message_of(first, parts(text), None) if text or first else {}
+
+
+def _sealed_anew(reply: dict[str, Any], seals: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Each event of a stream has an item encrypted anew: a client may send back any of them."""
+    for block in reply.get("content") or []:
+        if block.get("encrypted_content") and (others := seals.get(str(block.get("id")))):
+            block["also_encrypted_as"] = others
+    return reply
+
+
+def _decoded(events: Iterable[ServerEvent]) -> Iterable[dict[str, Any]]:
+    for event in events:
+        if event.data.strip() == "[DONE]":
+            return
+        try:
+            data = msgspec.json.decode(event.data)
+        except msgspec.DecodeError:
+            return
+        if isinstance(data, dict):
+            yield data
