@@ -172,6 +172,14 @@ def key(body: Any) -> str:
     return canonical("POST", URL, msgspec.json.encode(body)).key
 
 
+def _in_two(message: dict[str, Any], draw: st.DataObject) -> list[dict[str, Any]]:
+    """The Messages API joins neighbours of one role."""
+    content = message["content"]
+    if isinstance(content, str) or len(content) < 2 or not draw.draw(st.booleans()):
+        return [message]
+    return [{**message, "content": content[:1]}, {**message, "content": content[1:]}]
+
+
 def said_otherwise(body: Any, draw: st.DataObject) -> Any:
     """The same request, as another version of the client might write it."""
     other = copy.deepcopy(body)
@@ -185,6 +193,7 @@ def said_otherwise(body: Any, draw: st.DataObject) -> Any:
                     block[field] = names[int(block[field][1:]) - 1]
             if draw.draw(st.booleans()):
                 block["cache_control"] = {"type": "ephemeral"}
+    other["messages"] = [part for message in other["messages"] for part in _in_two(message, draw)]
     if isinstance(other.get("system"), str) and draw.draw(st.booleans()):
         other["system"] = [{"type": "text", "text": other["system"]}]
     for name in ("tools", "stop_sequences", "metadata"):

@@ -12,6 +12,7 @@ from convtest.checks.result import Finding, at_step
 from convtest.checks.told import Told, same_input, told_in
 from convtest.events import ToolUse
 from convtest.transcript import Transcript, TurnRecord
+from convtest.wire.neighbours import joined, without_nothing
 
 _BEGINNING = 40
 """Characters in which a result that was cut agrees with the whole one."""
@@ -38,7 +39,7 @@ def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
 
 def _pair_problem(messages: list[dict[str, Any]]) -> str:
     opened: dict[Any, str] = {}
-    for message in _joined(messages):
+    for message in joined(without_nothing(messages)):
         blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
         results = Counter(b.get("tool_use_id") for b in blocks if b.get("type") == "tool_result")
         for id, name in opened.items():
@@ -51,24 +52,6 @@ def _pair_problem(messages: list[dict[str, Any]]) -> str:
             return "a tool result answers no tool use of the message before it"
         opened = {b.get("id"): str(b.get("name")) for b in blocks if b.get("type") == "tool_use"}
     return f"the tool use {next(iter(opened.values()))} has no result" if opened else ""
-
-
-def _joined(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As the APIs read them: neighbours of one role are one message, and one that holds nothing is none."""
-    found: list[dict[str, Any]] = []
-    for message in messages:
-        content = [one for one in message.get("content") or [] if not _is_nothing(one)]
-        if not content:
-            continue
-        if found and found[-1].get("role") == message.get("role"):
-            found[-1] = {**message, "content": [*found[-1]["content"], *content]}
-        else:
-            found.append({**message, "content": content})
-    return found
-
-
-def _is_nothing(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") == "text" and not str(block.get("text", "")).strip()
 
 
 def _tool_line(messages: list[dict[str, Any]]) -> str:

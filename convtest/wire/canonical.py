@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from convtest.wire.messages_api import text_of_content
+from convtest.wire.neighbours import as_read
 from convtest.wire.openai_apis import CHAT_PATH, chat_request
 from convtest.wire.responses_api import RESPONSES_PATH, responses_request
 from convtest.wire.unread import readable
@@ -161,7 +162,7 @@ def canonical(
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is nested too deep stays text, too
         plain = (scrubber.data(body) if scrubber else body).decode("utf-8", "replace")
     shown = _url(url)
-    encoded = msgspec.json.encode([method.upper(), shown, plain], order="deterministic")
+    encoded = msgspec.json.encode([method.upper(), shown, as_read(url, plain)], order="deterministic")
     key = hashlib.sha256(encoded).hexdigest()
     return Canonical(method.upper(), shown, plain, key, tuple(normaliser.reminders))
 

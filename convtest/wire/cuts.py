@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from convtest.wire.canonical import Canonical
+from convtest.wire.neighbours import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,11 @@ def _last_block(message: Mapping[str, Any]) -> Any:
 def relaxed_key(sent: Canonical, cuts: Sequence[Cut]) -> str:
     """The key without what was kept of the answers to these cut turns, and with neighbouring messages of one role
     joined: clients differ in what they keep of a turn that was cut short."""
-    joined: list[dict[str, Any]] = []
+    left: list[Mapping[str, Any]] = []
     before: Mapping[str, Any] = {}
     for message in sent.messages:
-        kept = any(cut.left(before, message) for cut in cuts)
+        if not any(cut.left(before, message) for cut in cuts):
+            left.append(message)
         before = message
-        if kept:
-            continue
-        if joined and joined[-1].get("role") == message.get("role"):
-            content = [*(joined[-1].get("content") or []), *(message.get("content") or [])]
-            joined[-1] = {**joined[-1], "content": content}
-        else:
-            joined.append(dict(message))
-    encoded = msgspec.json.encode([sent.method, sent.url, sent.settings(), joined], order="deterministic")
+    encoded = msgspec.json.encode([sent.method, sent.url, sent.settings(), joined(left)], order="deterministic")
     return hashlib.sha256(encoded).hexdigest()
