@@ -24,15 +24,22 @@ def range_text(wanted: float | RangeShape) -> str:
 
 
 def usage(asked: Asked) -> Iterator[Finding]:
-    """Tokens, exact or in a range; unknown ones are not as expected."""
+    """Tokens and cost, exact or in a range; unknown ones are not as expected."""
     record, wanted = asked.turn, asked.wanted
-    hidden = _is_hidden([record])
     for name in wanted.__struct_fields__:
-        limit, used = getattr(wanted, name), getattr(record.usage, name)
+        limit = getattr(wanted, name)
+        used, hidden = _used(record, name)
         if limit is not None and (hidden or not in_range(used, limit)):
-            seen = _HIDDEN if hidden else str(used)
+            seen = hidden or f"{used:g}"
             message = f"{name} is not as expected"
             yield at_step(record, "usage", None, message, expected=range_text(limit), seen=seen)
+
+
+def _used(record: TurnRecord, name: str) -> tuple[float, str]:
+    """How much, and why nobody can tell where that is so."""
+    if name == "usd":
+        return record.usd or 0.0, _why_unknown([record]) if record.usd is None else ""
+    return getattr(record.usage, name), _HIDDEN if _is_hidden([record]) else ""
 
 
 def budget(asked: Asked) -> Iterator[Finding]:

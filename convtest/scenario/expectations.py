@@ -26,12 +26,13 @@ class RangeShape(Shape, frozen=True, kw_only=True):
 
 
 class UsageShape(Shape, frozen=True, kw_only=True):
-    """Tokens of the turn, exact or as a range."""
+    """Tokens and cost of the turn, exact or as a range."""
 
     input_tokens: int | RangeShape | None = None
     output_tokens: int | RangeShape | None = None
     cache_read_tokens: int | RangeShape | None = None
     cache_write_tokens: int | RangeShape | None = None
+    usd: float | RangeShape | None = None
 
 
 class SentShape(Shape, frozen=True, kw_only=True):
