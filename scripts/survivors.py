@@ -1,4 +1,4 @@
-"""Says which small edits of a module no test notices: scripts/survivors [--all] [--again] [MODULE…].
+"""Says which small edits of a module no test notices: scripts/survivors [--most=N] [--again] [MODULE…] [TESTS…].
 
 Each mutant (mutations.py makes them) is put into a fork of one pytest that has collected the tests; those that run its
 lines are run until one fails. What no test notices is printed as a difference, unless equivalent.yaml says why it
@@ -35,13 +35,14 @@ MODULES = [*CHECKS, "convtest/play/runner.py", "convtest/play/perform.py"]
 TESTS = [
     *(f"tests/test_{name}.py" for name in (
         "broken_clients", "conduct", "disturbing", "during", "expectations", "facts", "false_greens", "fresh",
-        "histories", "isolation", "judging", "kept_by_the_server", "policies", "reminders", "replaying", "rewrites",
-        "said", "sent", "settings", "side_requests", "sweep_clients", "tool_results", "tool_use", "unnamed", "waiting",
+        "histories", "isolation", "judging", "kept_by_the_server", "killed", "policies", "reminders", "replaying",
+        "rewrites", "said", "sent", "settings", "side_requests", "sweep_clients", "tool_results", "tool_use", "unnamed",
+        "waiting",
     )),
 ]  # fmt: skip
 """Those that play in this process: what runs in another one does not see the mutant."""
-MOST = 300
-"""Tests that a mutant is tried on unless --all is given: first one row of each table of tests."""
+MOST = 150
+"""Tests that a mutant is tried on unless --most=N says otherwise: first one row of each table of tests."""
 LONG = 3.0
 """Seconds; tests that take longer are left to the whole suite."""
 FAILS = 1e9
@@ -54,7 +55,8 @@ Say = Callable[[str], None]
 
 def main() -> int:
     arguments = sys.argv[1:]
-    named = [one for one in arguments if not one.startswith("--")]
+    tests = [one for one in arguments if one.startswith("tests/")]
+    named = [one for one in arguments if not one.startswith(("--", "tests/"))]
     modules = [path for one in named for path in MODULES if _is_named(path, one)] if named else MODULES
     if not modules:
         sys.stderr.write(f"no such module: {' '.join(named)}; one of {' '.join(MODULES)}\n")
@@ -62,9 +64,10 @@ def main() -> int:
     os.chdir(ROOT)
     if "--again" in arguments:
         KNOWN.unlink(missing_ok=True)
-    hunt = Hunt(modules, None if "--all" in arguments else MOST)
-    code = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", *TESTS], plugins=[hunt])
-    return int(code) or hunt.code
+    most = next((int(one.partition("=")[2]) for one in arguments if one.startswith("--most=")), MOST)
+    hunt = Hunt(modules, most)
+    code = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", *(tests or TESTS)], plugins=[hunt])
+    return hunt.code if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else int(code)
 
 
 def _is_named(path: str, name: str) -> bool:
@@ -85,7 +88,7 @@ class Hunt:
     """The plugin: where pytest would run what it has collected, each mutant is tried on it."""
 
     modules: list[str]
-    most: int | None
+    most: int
     code: int = 0
     seen: dict[str, Ran] = field(default_factory=dict)
 
@@ -125,6 +128,8 @@ class Hunt:
         texts = source.decode().splitlines()[mutant.first - 1 : mutant.last]
         lines = {f"{path}:{' '.join(text.split())}" for text in texts} if mutant.function else {path}
         run = [name for name, ran in self.seen.items() if not lines.isdisjoint(ran.lines)]
+        if not run:  # the line is newer than what is known of the tests
+            run = [name for name, ran in self.seen.items() if path in ran.lines]
         rows, place = Counter[str](), dict[str, int]()
         for name in sorted(run, key=lambda name: self.seen[name].seconds):
             table = name.partition("[")[0]

@@ -23,14 +23,22 @@ def _event(kind: str, **fields: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
 
 
-def answer(text: str, *, stop: str | None = "end_turn", error: bool = False) -> bytes:
-    """The stream of an answer, or of its beginning."""
+def answer(text: str, *uses: tuple[str, dict[str, Any]], stop: str | None = "end_turn", error: bool = False) -> bytes:
+    """The stream of an answer, or of its beginning; `uses` are (name, input) of the tools that it asks for."""
     message = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {}}
     pieces = [
         _event("message_start", message=message),
         _event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
         _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text}),
     ]
+    for index, (name, given) in enumerate(uses, 1):
+        block = {"type": "tool_use", "id": f"toolu_{name}_{index}", "name": name, "input": {}}
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(given)}
+        pieces += [
+            _event("content_block_start", index=index, content_block=block),
+            _event("content_block_delta", index=index, delta=delta),
+            _event("content_block_stop", index=index),
+        ]
     if stop is not None:
         pieces += [
             _event("content_block_stop", index=0),
@@ -60,7 +68,7 @@ def asked(
     """A request with what answered it; times in milliseconds."""
     body = json.dumps({"model": "m", "messages": list(messages) or [said("user", PROMPT)]}).encode()
     headers = [("content-type", "text/event-stream")] if stream else []
-    headers += [(header, retry_after)] if retry_after else []
+    headers += [("content-length", "5"), (header, retry_after)] if retry_after else []
     return Interaction(
         number=number,
         lane="main",
@@ -69,8 +77,8 @@ def asked(
         sent_at=at,
         status=status,
         headers=tuple(headers),
-        chunks=[Chunk(took or 0.0, stream)] if stream else [],
-        first_byte=took,
+        chunks=[Chunk(1.0, stream[:9]), Chunk(took or 2.0, stream[9:])] if stream else [],
+        first_byte=1.0 if stream else took,
         ended=ended,
     )
 
@@ -78,11 +86,13 @@ def asked(
 WHOLE = TurnEnd()
 
 
-def turn(*sent: Interaction, text: str = "", end: TurnEnd | None = WHOLE, crash: str = "") -> TurnRecord:
+def turn(
+    *sent: Interaction, text: str = "", end: TurnEnd | None = WHOLE, crash: str = "", prompt: str = PROMPT
+) -> TurnRecord:
     """A turn in which just this was sent; its place in a scenario is not looked at."""
     nowhere = cast("Any", None)
     here = Place("talk.yaml", 1, 1)
-    step = Turn(index=1, session="main", id=None, expect=None, options={}, place=here, node=nowhere, prompt=PROMPT)
+    step = Turn(index=1, session="main", id=None, expect=None, options={}, place=here, node=nowhere, prompt=prompt)
     events: list[Event] = [TextDelta(text=text)] if text else []
     record = TurnRecord(step=step, session="main", interactions=list(sent), events=[*events, *([end] if end else [])])
     record.chosen, record.crash = tuple(sent), crash
@@ -109,7 +119,7 @@ def test_each_try_counts_from_the_one_before_it_and_other_requests_count_for_not
 
 
 @pytest.mark.parametrize(
-    ("at", "found"), [(2949.9, "ignored"), (2951, "obeyed"), (3000, "obeyed"), (60000, "obeyed"), (None, None)]
+    ("at", "found"), [(2949.9, "ignored"), (2950, "obeyed"), (3000, "obeyed"), (60000, "obeyed"), (None, None)]
 )
 def test_a_try_may_come_a_little_early(at: float | None, found: str | None) -> None:
     later = [] if at is None else [asked(2, answer(STORY), at=at)]
@@ -134,6 +144,8 @@ def test_one_wait_that_was_too_short_is_enough() -> None:
     sent = [asked(1, status=429, retry_after="1"), asked(2, at=1500, status=429, retry_after="1"), asked(3, at=1600)]
 
     assert conduct_of(turn(*sent)).retry_after == "ignored"
+    plain = asked(9, answer("Yes."), said("user", "Before."))
+    assert conduct_of(turn(plain, *sent)).retry_after == "ignored"
     assert conduct_of(turn(*sent[:2])).retry_after == "obeyed"
 
 
@@ -156,6 +168,13 @@ def test_a_broken_stream_is_noticed_or_taken_as_complete(ended: StreamEnd) -> No
     assert (conduct_of(taken).truncated, conduct_of(taken).surfaced) == ("taken_as_complete", "complete")
     again = turn(broken, asked(2, answer(STORY)), text=STORY)
     assert (conduct_of(again).truncated, conduct_of(again).text) == ("noticed", "once")
+
+
+def test_two_broken_streams_are_noticed_where_the_second_is() -> None:
+    first, second = (asked(number, answer(BROKEN, stop=None), ended="reset") for number in (1, 2))
+
+    assert conduct_of(turn(first, second, text=BROKEN)).truncated == "taken_as_complete"
+    assert conduct_of(turn(first, second, asked(3, answer(STORY)), text=STORY)).truncated == "noticed"
 
 
 def test_without_a_turn_end_nothing_was_made_of_it() -> None:
@@ -184,6 +203,8 @@ def test_what_was_refused_did_not_break_off() -> None:
 @pytest.mark.parametrize("status", [199, 300, 400, 599])
 def test_only_a_two_hundred_is_an_answer(status: int) -> None:
     assert conduct_of(turn(asked(1, status=status))).surfaced == "complete"
+    broken = asked(1, answer(BROKEN, stop=None), status=status, ended="reset")
+    assert conduct_of(turn(broken, text=BROKEN)).truncated is None
 
 
 @pytest.mark.parametrize("status", [200, 299])
@@ -227,6 +248,139 @@ def test_nor_where_the_last_answer_broke_too() -> None:
     sent = [asked(1, answer(BROKEN, stop=None), ended="reset"), asked(2, answer(STORY, stop=None), ended="reset")]
 
     assert conduct_of(turn(*sent, text=BROKEN + STORY)).text is None
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "nothing": {"role": "assistant"},
+    "a tool": {
+        "role": "assistant",
+        "content": [{"type": "tool_use", "id": "t", "name": "n", "input": {}, "text": "x"}],
+    },
+    "no prompt": said("user", "Go on."),
+    "a prompt with others": {
+        "role": "user",
+        "content": [*said("user", "Well:")["content"], *said("user", PROMPT)["content"]],
+    },
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_only_its_own_words_since_the_prompt_count_for_the_answer(other: str) -> None:
+    kept = [said("user", PROMPT), said("assistant", BROKEN), OTHERS[other]]
+    if other == "a prompt with others":
+        kept = [said("user", "Before."), said("assistant", "An old tale."), OTHERS[other], said("assistant", BROKEN)]
+    sent = [asked(1, answer(BROKEN, stop=None), ended="reset"), asked(2, answer(" was a lamp."), *kept)]
+
+    assert conduct_of(turn(*sent, text=f"{BROKEN} was a lamp.")).text == "once"
+    assert conduct_of(turn(*sent, text=f"{BROKEN} x was a lamp.")).text == "doubled"
+
+
+def test_its_own_words_may_stand_in_several_messages_in_their_order() -> None:
+    kept = [said("user", PROMPT), said("assistant", "Once "), said("user", "Go on."), said("assistant", "there")]
+    sent = [asked(1, answer(BROKEN, stop=None), ended="reset"), asked(2, answer(" was a lamp."), *kept)]
+
+    assert conduct_of(turn(*sent, text=f"{BROKEN} was a lamp.")).text == "once"
+
+
+def test_the_prompt_is_found_whatever_white_space_is_around_it() -> None:
+    kept = [said("user", "Before."), said("assistant", "An old tale."), said("user", PROMPT), said("assistant", BROKEN)]
+    sent = [asked(1, answer(BROKEN, stop=None), ended="reset"), asked(2, answer(" was a lamp."), *kept)]
+
+    assert conduct_of(turn(*sent, text=f"{BROKEN}{BROKEN} was a lamp.", prompt=f" {PROMPT} ")).text == "doubled"
+
+
+def test_it_is_the_last_answer_that_is_compared() -> None:
+    tries = [asked(number, answer(BROKEN, stop=None), ended="reset") for number in (1, 2)]
+
+    sent = [*tries, asked(3, answer("Another."), said("user", PROMPT), said("assistant", BROKEN))]
+    assert conduct_of(turn(*sent, text=f"{BROKEN} Another.")).text == "once"
+    assert conduct_of(turn(*sent, text=f"{BROKEN} {BROKEN} Another.")).text == "doubled"
+
+
+def results(*told: tuple[str, dict[str, Any], str, bool]) -> list[dict[str, Any]]:
+    """The messages with these (name, input, result, is_error) of tools."""
+    uses = [
+        {"type": "tool_use", "id": f"r{i}", "name": name, "input": given} for i, (name, given, *_) in enumerate(told)
+    ]
+    answers = [
+        {"type": "tool_result", "tool_use_id": f"r{i}", "content": text, "is_error": error}
+        for i, (_, _, text, error) in enumerate(told)
+    ]
+    return [said("user", PROMPT), {"role": "assistant", "content": uses}, {"role": "user", "content": answers}]
+
+
+BUSY = ("look_up", {"what": "it"})
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ([(*BUSY, "in the attic", False)], "taken_as_complete"),
+        ([("mcp__house__look_up", {"what": "it"}, "in the attic", False)], "taken_as_complete"),
+        ([("look_up", {"what": "it", "how": "fast"}, "in the attic", False)], "taken_as_complete"),
+        ([("look_up", {"what": "other"}, "in the attic", False)], "noticed"),
+        ([("count", {"what": "it"}, "nine", False)], "noticed"),
+        ([(*BUSY, "not run", True)], "noticed"),
+        ([], "noticed"),
+    ],
+)
+def test_tools_of_an_answer_that_broke_off_are_not_told_as_done(told: list[Any], found: str) -> None:
+    broken = asked(1, answer(BROKEN, BUSY, stop=None), ended="reset")
+
+    assert conduct_of(turn(broken, asked(2, answer(STORY), *results(*told)), text=STORY)).truncated == found
+
+
+def test_one_of_several_broken_answers_is_enough() -> None:
+    done = results((*BUSY, "in the attic", False))
+    sent = [
+        asked(1, answer(BROKEN, BUSY, stop=None), ended="reset"),
+        asked(2, answer(BROKEN, stop=None), *done, ended="reset"),
+        asked(3, answer(STORY), *done),
+    ]
+
+    assert conduct_of(turn(*sent, text=STORY)).truncated == "taken_as_complete"
+
+
+def test_an_answer_that_broke_off_before_its_first_event_asked_for_nothing() -> None:
+    sent = [asked(1, ended="reset"), asked(2, answer(STORY))]
+
+    assert conduct_of(turn(*sent, text=STORY)).truncated == "noticed"
+
+
+def test_what_was_told_before_is_not_told_because_of_it() -> None:
+    earlier = results((*BUSY, "in the attic", False))
+    broken = asked(1, answer(BROKEN, BUSY, stop=None), *earlier, ended="reset")
+
+    assert conduct_of(turn(broken, asked(2, answer(STORY), *earlier), text=STORY)).truncated == "noticed"
+
+
+def test_one_of_two_tools_is_enough_and_a_later_request_is_not_meant() -> None:
+    broken = asked(1, answer(BROKEN, ("count", {}), BUSY, stop=None), ended="reset")
+    done = results((*BUSY, "in the attic", False))
+
+    assert conduct_of(turn(broken, asked(2, answer(STORY), *done), text=STORY)).truncated == "taken_as_complete"
+    again = asked(2, answer("Let me see.", BUSY, stop="tool_use"))
+    assert conduct_of(turn(broken, again, asked(3, answer(STORY), *done), text=STORY)).truncated == "noticed"
+    before = asked(1, answer("Well.", stop="tool_use"), *done)
+    broken = asked(2, answer(BROKEN, BUSY, stop=None), ended="reset")
+    assert conduct_of(turn(before, broken, asked(3, answer(STORY)), text=STORY)).truncated == "noticed"
+
+
+def test_requests_in_another_sessions_name_are_its_own_where_it_sent_none() -> None:
+    record = turn(asked(1, status=429, retry_after="3"), asked(2, answer(STORY), at=100), text=STORY)
+    record.borrowed, record.interactions = record.interactions, []
+
+    assert (conduct_of(record).waits, conduct_of(record).retry_after) == ((0.1,), "ignored")
+
+
+def test_it_is_told_in_words() -> None:
+    broken = answer(BROKEN, stop=None)
+    hasty = [asked(1, status=429, retry_after="3"), asked(2, answer(STORY), at=100)]
+    assert str(conduct_of(turn(*hasty, text=STORY))) == "tried again after 0.1s, retry-after ignored"
+    assert str(conduct_of(turn(asked(1, broken, ended="reset"), text=BROKEN))) == "a truncated stream taken as complete"
+    doubled = [asked(1, broken, ended="reset", took=0), asked(2, answer(STORY), at=1002)]
+    said_twice = str(conduct_of(turn(*doubled, text=BROKEN + STORY)))
+    assert said_twice == "tried again after 1.0s, said the beginning twice"
 
 
 def test_an_exception_and_an_errors_name_are_what_surfaced() -> None:

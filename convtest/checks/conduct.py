@@ -61,7 +61,7 @@ def is_broken(one: Interaction) -> bool:
 
 def _is_whole(one: Interaction) -> bool:
     """All that matters has come once the reason is there for which the model stopped."""
-    return 200 <= one.status < 300 and one.reply().get("stop_reason") is not None
+    return one.reply().get("stop_reason") is not None
 
 
 def _waits(sent: list[Interaction]) -> list[float]:

@@ -46,9 +46,8 @@ def _blocked(transcript: Transcript) -> Iterator[Finding]:
 def _of_step(transcript: Transcript, record: StepRecord) -> Iterator[Finding]:
     expect = record.step.expect
     missed = transcript.missed()
-    here = isinstance(record, TurnRecord) and missed is not None and missed in [*record.interactions, *record.borrowed]
     yield from broken_findings(record)
-    if here and isinstance(record, TurnRecord):
+    if isinstance(record, TurnRecord) and missed in [*record.interactions, *record.borrowed]:
         # After a miss the reply is ours, not the model's: only what was sent can be judged.
         if expect is not None:
             yield from after_miss(Asked(transcript=transcript, record=record, expect=expect, wanted=None))
