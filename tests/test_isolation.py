@@ -8,7 +8,7 @@ import pytest
 
 from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
-from convtest.events import Event, TextDelta, TurnEnd
+from convtest.events import Event, TextDelta, TurnEnd, Usage
 from tests.broken_clients import EditedTransport
 from tests.playing import Stage
 
@@ -212,6 +212,21 @@ def test_a_fact_in_a_reply_is_anothers_even_where_the_model_said_it(stage: Stage
 def test_of_a_client_whose_requests_are_not_seen_only_replies_are_read(stage: Stage, wire: str) -> None:
     assert leaks(stage, TWO % ("whispers", "call him Bartholomew"), wire=wire) == []
     assert leaks(stage, TWO % ("parrots", "call him Bartholomew"), wire=wire) == [("reply", "bob", "'Bartholomew'")]
+
+
+class Elsewhere(Leaky):
+    """Its model is somewhere that convtest does not see."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        yield TextDelta(text=self._parrots or "Well.")
+        yield self._finished(TurnEnd(), Usage())
+
+
+@pytest.mark.parametrize(("slip", "found"), [("call him Bartholomew", 1), ("The attic is very dark at night.", 0)])
+def test_of_a_model_that_nobody_sees_only_facts_are_anothers(stage: Stage, slip: str, found: int) -> None:
+    outcome = stage.play(TWO % ("parrots", slip), f"{ME}:Elsewhere", wire="none")
+
+    assert len([one for one in outcome.verdict.findings if one.check == "isolation"]) == found
 
 
 FORKED = """

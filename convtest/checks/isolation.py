@@ -79,7 +79,7 @@ def _known(transcript: Transcript, session: str) -> _Known:
             said.update(sentences(turn.turn.prompt))
             heard.update(sentences(turn.text))
             answered.update(one for result in turn.results for one in sentences(result.text))
-            for sent in [*turn.interactions, *turn.borrowed]:
+            for sent in turn.interactions:
                 answered.update(sentences(_reply_text(sent)))
             if turn.turn.tells:
                 name, version = turn.turn.tells
