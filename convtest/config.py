@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from convtest.errors import ConfigError, did_you_mean, nearest
-from convtest.policy import choices
+from convtest.policy import choices, takes_texts
 
 SIMULATOR = "simulator"
 _SECTION = "[tool.convtest]"
@@ -40,7 +40,7 @@ class Profile:
     env: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of its processes."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    policy: Mapping[str, str] = field(default_factory=dict)
+    policy: Mapping[str, str | list[str]] = field(default_factory=dict)
     """What it declares of the choices in which honest clients differ."""
 
     @property
@@ -208,14 +208,16 @@ def _variables(value: Any, where: str) -> dict[str, str]:
     raise ConfigError("env is a table of texts", where=where)
 
 
-def _policy(value: Any, where: str) -> dict[str, str]:
+def _policy(value: Any, where: str) -> dict[str, str | list[str]]:
     if not isinstance(value, dict):
         raise ConfigError("policy is a table", where=where, help=f"with {', '.join(choices())}")
     for name, choice in value.items():
         if name not in choices():
             raise ConfigError(f"unknown policy {name!r}", where=where, help=did_you_mean(name, choices()))
+        if takes_texts(name) and isinstance(choice, list) and choice and all(isinstance(o, str) and o for o in choice):
+            continue
         if choice not in choices()[name]:
-            help = f"one of {', '.join(choices()[name])}"
+            help = f"one of {', '.join(choices()[name])}{', or a list of texts' if takes_texts(name) else ''}"
             raise ConfigError(f"policy {name}: {choice!r} is not known", where=where, help=help)
     return value
 

@@ -1,7 +1,8 @@
 """Choices in which honest clients differ: declared by the client's profile, measured by `convtest probe`."""
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,11 @@ class Policy:
     settings: Literal["fixed", "vary", "free"] = "vary"
     """Whether every main request of a session asks with the same system prompt, tools, model and sampling; they vary
     where the model stays and tools do not go, and are free for a client that chooses its model by the prompt."""
+    memory: Literal["messages", "condensed", "summary"] = "messages"
+    """What a request holds of what was said: all messages, a condensed form of them, or a summary from time to time."""
+    unsent: Literal["never", "allowed"] | tuple[str, ...] = "never"
+    """Whether a turn may be answered without a request of the conversation (a local command, a cached reply, a
+    tripwire); or the beginnings of the prompts that may."""
     memory_across: Literal["none", "user"] = "none"
     """Whether a fresh session begins with what its user said in other ones."""
     answer: Literal["whole", "without_thinking"] = "whole"
@@ -40,13 +46,36 @@ class Policy:
     restarted_text: Literal["once", "doubled"] = "once"
     """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
 
+    def may_be_unsent(self, prompt: str) -> bool:
+        """Whether a turn with this prompt may be answered without a request of the conversation."""
+        if isinstance(self.unsent, str):
+            return self.unsent == "allowed"
+        return prompt.strip().startswith(self.unsent)
+
 
 def choices() -> dict[str, tuple[str, ...]]:
     """By the name of a choice: the words it takes."""
     hints = get_type_hints(Policy)
-    return {one.name: get_args(hints[one.name]) for one in fields(Policy)}
+    return {one.name: _words(hints[one.name]) for one in fields(Policy)}
 
 
-def policy_over(base: Policy, given: dict[str, Any]) -> Policy:
+def takes_texts(name: str) -> bool:
+    """Whether a list of texts does as well as one of the words."""
+    return any(get_origin(one) is tuple for one in get_args(get_type_hints(Policy)[name]))
+
+
+def _words(hint: Any) -> tuple[str, ...]:
+    found = get_args(hint)
+    return found if get_origin(hint) is Literal else tuple(word for one in found for word in _words_of(one))
+
+
+def _words_of(hint: Any) -> tuple[str, ...]:
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def policy_over(base: Policy, given: Mapping[str, Any]) -> Policy:
     """The base with what a profile declares."""
-    return Policy(**{**{one.name: getattr(base, one.name) for one in fields(Policy)}, **given})
+    declared: dict[str, Any] = {
+        name: tuple(choice) if isinstance(choice, list) else choice for name, choice in given.items()
+    }
+    return replace(base, **declared)

@@ -166,7 +166,7 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
         state = _after_request(state, one)
     if main:
         state = _after_turn(state, record, main[-1])
-    elif record.end is None or record.end.ended != "complete":
+    elif record.end is None or record.end.ended != "complete" or record.policy.may_be_unsent(record.turn.prompt):
         # It never left: whether the client has kept it is the client's to say.
         state = _replaced(state, prompts=(*state.prompts[:-1], Prompt(record.turn.prompt, False)))
     sessions.states[record.session] = state
@@ -179,6 +179,10 @@ def _bound(record: TurnRecord, sessions: _Sessions) -> State:
     state = sessions.states.get(record.session, State())
     if record.turn.boundary or (record.end is not None and record.end.boundary):
         return State(prompts=tuple(Prompt(p.text, False) for p in state.prompts))
+    if record.policy.memory != "messages":
+        # Its requests hold another form of what was said. A summary weighs less only where a boundary says so.
+        weighed = record.policy.memory == "summary"
+        return State(blocks=() if weighed else None, mass=state.mass, settings=state.settings, quiet=state.quiet)
     return state
 
 

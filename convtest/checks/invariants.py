@@ -1,16 +1,15 @@
 """What must hold in every conversation; each has a way to fail and a name that `invariants: skip` takes."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
-from convtest.checks.cutting import is_bound
 from convtest.checks.fresh import fresh
 from convtest.checks.habits import is_kept
-from convtest.checks.histories import Prompt, Seen, follow, mass_of, settings_of
+from convtest.checks.histories import Seen, follow, mass_of, settings_of
 from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
+from convtest.checks.prompts import prompts_once
 from convtest.checks.result import Finding, at_step
 from convtest.checks.said import said
 from convtest.checks.sealed import unsealed
@@ -20,7 +19,7 @@ from convtest.checks.tool_use import tool_pairs
 from convtest.checks.whole import whole_answer
 from convtest.textmatch import apart, cut
 from convtest.transcript import ActRecord, Transcript, TurnRecord, ends_in
-from convtest.wire.blocks import Block, request_blocks
+from convtest.wire.blocks import Block
 from convtest.wire.canonical import Canonical
 
 
@@ -75,6 +74,7 @@ def _come_back(seen: Seen, found: tuple[Block, ...]) -> str | None:
 
 def _broken(seen: Seen, before: tuple[Block, ...], found: tuple[Block, ...]) -> Finding:
     pairs = enumerate(zip_longest(before, found[: len(before)]), 1)
+    alone = not seen.record.disturbed and not seen.record.yielded(seen.interaction)
     position, (wanted, got) = next((i, pair) for i, pair in pairs if None in pair or not is_kept(*pair))
     lost = [block for block in before if block not in found]
     expected, now = str(wanted) if wanted else "nothing more", str(got) if got else ""
@@ -88,9 +88,16 @@ def _broken(seen: Seen, before: tuple[Block, ...], found: tuple[Block, ...]) -> 
         f"the request {what} the conversation so far: part {position} of {len(before)} differs",
         expected=expected,
         seen=now or f"nothing: the request has {len(found)} parts",
-        advice="the client lost or changed history; if it means to, declare boundary: on this turn",
+        advice=_BY_ITSELF if alone else _BOUNDARY,
         key="user",
     )
+
+
+_BOUNDARY = "the client lost or changed history; if it means to, declare boundary: on this turn"
+_BY_ITSELF = (
+    "the client lost or changed history; if it answered this turn by itself on purpose: policy = "
+    '{unsent = ["how the prompt begins"]}'
+)
 
 
 def one_end(transcript: Transcript) -> Iterator[Finding]:
@@ -150,75 +157,6 @@ _LONG_ENOUGH = 12
 def _holds(reply: dict[str, Any], text: str) -> bool:
     said = "".join(b.get("text") or "" for b in reply.get("content") or [] if b.get("type") == "text").strip()
     return bool(said) and (said in text or (text in said and (len(text) >= _LONG_ENOUGH or said.endswith(text))))
-
-
-def prompts_once(transcript: Transcript) -> Iterator[Finding]:
-    """Each prompt stands exactly once in the history, in order."""
-    for seen in follow(transcript):
-        if not seen.is_first:
-            continue
-        problem = _prompt_problem(seen.before.prompts, request_blocks(seen.sent))
-        if problem:
-            message, expected, found = problem
-            bound = "earlier prompt is gone" in message and any(map(is_bound, transcript.heard(seen.record)))
-            advice = _BY_POLICY if bound else ""
-            yield at_step(
-                seen.record, "prompts_once", "wire", message, expected=expected, seen=found, advice=advice, key="user"
-            )
-
-
-_BY_POLICY = (
-    'the client\'s policy says interrupted_prompt = "kept" (after a kill killed_prompt = "kept"); if it means to drop '
-    "the prompt of a turn that was cut short, declare that: convtest probe"
-)
-
-
-def _prompt_problem(prompts: tuple[Prompt, ...], blocks: tuple[Block, ...]) -> tuple[str, str, str] | None:
-    wanted = [Prompt(" ".join(prompt.text.split()), prompt.required) for prompt in prompts]
-    found = _found_prompts([prompt.text for prompt in wanted], blocks)
-    counts = Counter(found)
-    for text, most in Counter(prompt.text for prompt in wanted).items():
-        if counts[text] > most:
-            return f"a prompt stands {counts[text]} times in the request", f"{most} × {text!r}", " | ".join(found)
-    current = wanted[-1].text
-    if counts[current] == 0:
-        return "the turn's own prompt is not in the request", repr(current), " | ".join(found) or "no prompts"
-    missing = [prompt.text for prompt in wanted if prompt.required and counts[prompt.text] == 0]
-    if missing:
-        return "an earlier prompt is gone from the request", repr(missing[0]), " | ".join(found)
-    if not _in_order(found, [prompt.text for prompt in wanted]):
-        return "the prompts stand in another order", " | ".join(p.text for p in wanted), " | ".join(found)
-    return None
-
-
-def _found_prompts(prompts: list[str], blocks: tuple[Block, ...]) -> list[str]:
-    """The prompts that user texts are, or hold beside a client's own words."""
-    found: list[str] = []
-    for block in blocks:
-        if block.role != "user" or block.kind != "text":
-            continue
-        if block.text in prompts:
-            found.append(block.text)
-        else:
-            found += _held(block.text, prompts)
-    return found
-
-
-def _held(text: str, prompts: list[str]) -> list[str]:
-    """The prompts in a text, in their order; the longest first, so that "I like tea." within "I like tea. And coffee."
-    is none of its own."""
-    held: list[tuple[int, str]] = []
-    for prompt in sorted({*prompts} - {""}, key=len, reverse=True):
-        at = text.find(prompt)
-        if at >= 0:
-            held.append((at, prompt))
-            text = f"{text[:at]}{chr(0) * len(prompt)}{text[at + len(prompt) :]}"
-    return [prompt for _, prompt in sorted(held)]
-
-
-def _in_order(found: list[str], wanted: list[str]) -> bool:
-    rest = iter(wanted)
-    return all(any(text == other for other in rest) for text in found)
 
 
 def session_id(transcript: Transcript) -> Iterator[Finding]:

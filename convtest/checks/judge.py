@@ -6,6 +6,7 @@ from convtest.checks.expectations import EXPECTATIONS, after_miss, judged
 from convtest.checks.histories import assign
 from convtest.checks.invariants import INVARIANTS, NEED_THE_WIRE
 from convtest.checks.limits import over_budget
+from convtest.checks.prompts import is_never_sent
 from convtest.checks.result import Asked, Finding, NotSeen, Verdict, at_step, unique_not_seen
 from convtest.checks.sent import summary, unseen
 from convtest.checks.ways import broken_findings, ended_findings
@@ -145,9 +146,39 @@ def _not_seen(transcript: Transcript) -> tuple[NotSeen, ...]:
         blind
         for record in transcript.turns()
         for name in [*wanted, *_wire_expectations(record.step.expect)]
-        if (blind := unseen(record, name) or _silent(record, name) or _unsure(record, name)) is not None
+        if (blind := _blind(transcript, record, name)) is not None
     ]
     return unique_not_seen([*found, *([laneless] if laneless else [])])
+
+
+def _blind(transcript: Transcript, record: TurnRecord, check: str) -> NotSeen | None:
+    """Why a check could not look at a turn, if it could not."""
+    if check == "prompts_once" and is_never_sent(transcript, record):
+        return None  # it says so itself
+    return (
+        unseen(record, check)
+        or _unsent(record, check)
+        or _silent(record, check)
+        or _condensed(record, check)
+        or _unsure(record, check)
+    )
+
+
+def _unsent(record: TurnRecord, check: str) -> NotSeen | None:
+    """Answered by the client itself, as its policy permits: what its request would have held is not known."""
+    if check not in {"knows", "sent"} or record.main() or record.disturbed:
+        return None
+    if not record.policy.may_be_unsent(record.turn.prompt):
+        return None
+    return NotSeen(check=check, why=f"step {record.step.index} was answered without a request, as the policy permits")
+
+
+def _condensed(record: TurnRecord, check: str) -> NotSeen | None:
+    """The requests of a client that condenses what was said do not hold its messages."""
+    silent = {"messages": (), "condensed": ("history", "prompts_once", "mass"), "summary": ("history", "prompts_once")}
+    if check not in silent[record.policy.memory]:
+        return None
+    return NotSeen(check=check, why=f'client {record.client!r} declares memory = "{record.policy.memory}"')
 
 
 def _laneless(transcript: Transcript) -> NotSeen | None:
@@ -160,6 +191,8 @@ def _laneless(transcript: Transcript) -> NotSeen | None:
 def _silent(record: TurnRecord, check: str) -> NotSeen | None:
     """A client that answers and sends nothing is not what it declares, or does not use its transport."""
     if not record.text.strip() or record.interactions or record.borrowed:
+        return None
+    if record.policy.may_be_unsent(record.turn.prompt):
         return None
     return NotSeen(check=check, why=f"client {record.client!r} answered a turn and sent nothing through its transport")
 

@@ -29,6 +29,8 @@ def sent(asked: Asked) -> Iterator[Finding]:
 
 def _sent_findings(record: TurnRecord, expect: SentShape) -> Iterator[Finding]:
     sent = record.sent()
+    if sent is None and record.policy.may_be_unsent(record.turn.prompt):
+        return
     if sent is None:
         yield at_step(record, "sent", "wire", "no request was sent in this turn", expected="a request", seen="none")
         return
@@ -89,11 +91,11 @@ def _knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wi
     said = f"reply ({found}): {shown(record.text, 200)!r}"
     sent = record.sent()
     if record.wire == "history":
-        if sent is None:
+        if sent is None and not record.policy.may_be_unsent(record.turn.prompt):
             message = f"no request was sent, so {values.current!r} cannot be known"
             yield _knows(record, "wire", message, f"a request that holds {values.current!r}", "none")
             return
-        if not any(contains_value(text, values.current) for text in sent.texts()):
+        if sent is not None and not any(contains_value(text, values.current) for text in _remembered(record)):
             if told_version(transcript, record, fact) is None:
                 message, advice = f"nobody told {name} in session {record.session!r}", f"put tell: {name} before it"
                 yield at_step(record, "knows", None, message, expected=values.current, seen=said, advice=advice)
@@ -115,11 +117,20 @@ def _knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wi
         yield _knows(record, "reply", message, values.current, shown(record.text), advice=intact)
 
 
+def _remembered(record: TurnRecord) -> list[str]:
+    """The texts in which a fact may be known: those of the last main request; of all requests of the turn where the
+    client condenses what was said, and may look it up in a request beside the answer."""
+    if record.policy.memory == "condensed":
+        return [text for one in record.interactions or record.borrowed for text in one.canonical.texts()]
+    sent = record.sent()
+    return sent.texts() if sent is not None else []
+
+
 def _not_knows_findings(transcript: Transcript, record: TurnRecord, name: str) -> Iterator[Finding]:
     fact = transcript.scenario.facts[name]
     sent = record.sent()
     for value in fact.answers:
-        if record.wire == "history" and sent and any(contains_value(text, value) for text in sent.texts()):
+        if record.wire == "history" and sent and any(contains_value(text, value) for text in _remembered(record)):
             message = f"the request still holds {value!r}, a value of {name}"
             yield _not_knows(record, "wire", message, f"no {value!r}", summary(sent))
         if contains_value(record.text, value):

@@ -23,6 +23,8 @@ def history(asked: Asked) -> Iterator[Finding]:
             advice = "add a turn of this session after it"
             yield at_step(record, "history", None, message, expected=str(wanted), seen="none", advice=advice)
         return
+    if wanted == "intact" and seen.record.policy.memory != "messages":
+        return  # it is not seen, which the verdict says
     if isinstance(wanted, HistoryShape):
         yield from _details(record, wanted, seen)
     elif wanted == "intact":

@@ -77,6 +77,8 @@ class Choice:
         sent = [one for one in record.interactions or record.borrowed if _may_be_main(one)]
         opening = [one for one in sent if ends_in_prompt(one.canonical, record.turn.prompt)]
         extending = [one for one in opening if self._extends(one)]
+        if self._is_unsent(sent):
+            return Thread()
         if self.before:
             candidates, hindsight = extending or opening, False
         else:
@@ -87,6 +89,13 @@ class Choice:
         main = self._rounds(first, sent)
         astray = [one for one in opening if one not in main and self._lost(one, first)]
         return Thread(main=tuple(main), astray=tuple(astray), unsure=unsure)
+
+    def _is_unsent(self, sent: Sequence[Interaction]) -> bool:
+        """Answered by itself, as the policy permits: nothing that the model said was shown."""
+        record = self.record
+        if record.disturbed or not record.policy.may_be_unsent(record.turn.prompt):
+            return False
+        return not any(record.yielded(one) for one in sent)
 
     def _extends(self, one: Interaction) -> bool:
         return bool(self.before) and extends(self.form(_blocks(one)), self.form(self.before or ()))

@@ -41,7 +41,7 @@ def make(config: Config, name: str) -> Made:
         prices=config.prices,
         environment=profile.env,
         missing=_missing(kind),
-        policy=lambda options: policy_over(kind.policy(options), dict(profile.policy)),
+        policy=lambda options: policy_over(kind.policy(options), profile.policy),
     )
 
 

@@ -33,7 +33,9 @@ def answer(conversation: Conversation, slots: Sequence[Slot]) -> str:
 
 def _latest(conversation: Conversation, slot: Slot) -> str | None:
     """The value told last: by its own words first, else wherever a value stands."""
-    texts = [conversation.system, *(one.text for one in conversation.before())]
+    # What stands around the question counts too: clients put what they know into the prompt itself.
+    around = folded(conversation.prompt).replace(folded(slot.ask), " ")
+    texts = [conversation.system, *(one.text for one in conversation.before()), around]
     for text in reversed(texts):
         for tell, value in reversed(slot.versions):
             if folded(tell) in folded(text) and contains_value(text, value):

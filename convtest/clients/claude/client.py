@@ -266,6 +266,7 @@ def policy_of(options: Mapping[str, Any]) -> Policy:
         cleared="gone",
         restarted_text="doubled",
         said="exact",
+        unsent=("/",),
     )
 
 
