@@ -38,6 +38,8 @@ class Local(App):
             await self._ask("Is this safe?", [{"role": "user", "content": asked}])
         if asked.startswith("/") or "lock" in asked:
             if self._opening.options.get("stores"):
+                # As the CLI of Claude Code keeps its commands: the prompt stands in two texts, and nobody asked for it.
+                self._history += [{"role": "user", "content": f"<command>{asked}</command>"}]
                 self._history += [{"role": "user", "content": asked}, {"role": "assistant", "content": "All is well."}]
             yield TextDelta(text="All is well.")
             yield TurnEnd()

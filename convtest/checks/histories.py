@@ -166,7 +166,9 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
         state = _after_request(state, one)
     if main:
         state = _after_turn(state, record, main[-1])
-    elif record.end is None or record.end.ended != "complete" or record.policy.may_be_unsent(record.turn.prompt):
+    elif record.policy.may_be_unsent(record.turn.prompt):
+        state = _replaced(state, prompts=state.prompts[:-1])
+    elif record.end is None or record.end.ended != "complete":
         # It never left: whether the client has kept it is the client's to say.
         state = _replaced(state, prompts=(*state.prompts[:-1], Prompt(record.turn.prompt, False)))
     sessions.states[record.session] = state
