@@ -10,13 +10,26 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from convtest.errors import ConfigError, did_you_mean, nearest
-from convtest.policy import choices, takes_texts
+from convtest.policy import Signature, policy_of, signature_of, signatures_of
 
 SIMULATOR = "simulator"
 _SECTION = "[tool.convtest]"
 _PRICES = "[tool.convtest.prices]"
 _KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile")
-PROFILE_KEYS = ("kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy")
+PROFILE_KEYS = (
+    "kind",
+    "upstream",
+    "wire",
+    "target",
+    "api_key_env",
+    "process",
+    "gateway",
+    "command",
+    "env",
+    "policy",
+    "side",
+    "main",
+)
 _WIRES = ("history", "reference", "none")
 
 
@@ -42,6 +55,10 @@ class Profile:
     options: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, str | list[str]] = field(default_factory=dict)
     """What it declares of the choices in which honest clients differ."""
+    side: tuple[Signature, ...] = ()
+    """Requests that are none of the conversation."""
+    main: Signature | None = None
+    """What the requests of the conversation ask with."""
 
     @property
     def where(self) -> str:
@@ -160,7 +177,9 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         gateway=_flag(table.get("gateway", False), where),
         command=_command(table.get("command"), where),
         env=_variables(table.get("env", {}), where),
-        policy=_policy(table.get("policy", {}), where),
+        policy=policy_of(table.get("policy", {}), where),
+        side=signatures_of(table.get("side", []), "side", where),
+        main=signature_of(table["main"], "main", where) if "main" in table else None,
         options={key: value for key, value in table.items() if key not in PROFILE_KEYS},
     )
 
@@ -206,20 +225,6 @@ def _variables(value: Any, where: str) -> dict[str, str]:
     if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
         return value
     raise ConfigError("env is a table of texts", where=where)
-
-
-def _policy(value: Any, where: str) -> dict[str, str | list[str]]:
-    if not isinstance(value, dict):
-        raise ConfigError("policy is a table", where=where, help=f"with {', '.join(choices())}")
-    for name, choice in value.items():
-        if name not in choices():
-            raise ConfigError(f"unknown policy {name!r}", where=where, help=did_you_mean(name, choices()))
-        if takes_texts(name) and isinstance(choice, list) and choice and all(isinstance(o, str) and o for o in choice):
-            continue
-        if choice not in choices()[name]:
-            help = f"one of {', '.join(choices()[name])}{', or a list of texts' if takes_texts(name) else ''}"
-            raise ConfigError(f"policy {name}: {choice!r} is not known", where=where, help=help)
-    return value
 
 
 def prices_of(value: Any, where: str) -> Mapping[str, Mapping[str, float]]:

@@ -1,8 +1,29 @@
 """Choices in which honest clients differ: declared by the client's profile, measured by `convtest probe`."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from convtest.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What some of a client's requests ask with; what is not named may be anything."""
+
+    system: str = ""
+    """Stands in the system prompt."""
+    model: str = ""
+    response_format: str = ""
+    """`json_schema`, `json_object`, `text`, or the name of a schema."""
+    tools: tuple[str, ...] | None = None
+    """The names of all tools that are offered."""
+
+    def __str__(self) -> str:
+        """As it is written in TOML."""
+        named = {name: value for name, value in asdict(self).items() if value not in ("", None)}
+        return "{" + ", ".join(f"{name} = {_toml(value)}" for name, value in named.items()) + "}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +67,11 @@ class Policy:
     restarted_text: Literal["once", "doubled"] = "once"
     """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
 
+    side: tuple[Signature, ...] = ()
+    """Requests that are none of the conversation; declared by the profile beside its choices."""
+    main: Signature | None = None
+    """What the requests of the conversation ask with, as measured: it decides where nothing else does."""
+
     def may_be_unsent(self, prompt: str) -> bool:
         """Whether a turn with this prompt may be answered without a request of the conversation."""
         if isinstance(self.unsent, str):
@@ -53,10 +79,15 @@ class Policy:
         return prompt.strip().startswith(self.unsent)
 
 
+def _toml(value: str | tuple[str, ...]) -> str:
+    # A JSON text is a TOML text too.
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
 def choices() -> dict[str, tuple[str, ...]]:
     """By the name of a choice: the words it takes."""
     hints = get_type_hints(Policy)
-    return {one.name: _words(hints[one.name]) for one in fields(Policy)}
+    return {one.name: _words(hints[one.name]) for one in fields(Policy) if one.name not in {"side", "main"}}
 
 
 def takes_texts(name: str) -> bool:
@@ -79,3 +110,43 @@ def policy_over(base: Policy, given: Mapping[str, Any]) -> Policy:
         name: tuple(choice) if isinstance(choice, list) else choice for name, choice in given.items()
     }
     return replace(base, **declared)
+
+
+def policy_of(value: Any, where: str) -> dict[str, str | list[str]]:
+    """The table of choices as it stands there. Raises ConfigError."""
+    if not isinstance(value, dict):
+        raise ConfigError("policy is a table", where=where, help=f"with {', '.join(choices())}")
+    for name, choice in value.items():
+        if name not in choices():
+            raise ConfigError(f"unknown policy {name!r}", where=where, help=did_you_mean(name, choices()))
+        if takes_texts(name) and isinstance(choice, list) and choice and all(isinstance(o, str) and o for o in choice):
+            continue
+        if choice not in choices()[name]:
+            help = f"one of {', '.join(choices()[name])}{', or a list of texts' if takes_texts(name) else ''}"
+            raise ConfigError(f"policy {name}: {choice!r} is not known", where=where, help=help)
+    return value
+
+
+_SIGNATURE = 'such as {system = "Give this chat a title"}, with system, model, response_format or tools'
+
+
+def signatures_of(value: Any, key: str, where: str) -> tuple[Signature, ...]:
+    """A list of them. Raises ConfigError."""
+    if isinstance(value, list):
+        return tuple(signature_of(one, key, where) for one in value)
+    raise ConfigError(f"{key} is a list of tables", where=where, help=_SIGNATURE)
+
+
+def signature_of(value: Any, key: str, where: str) -> Signature:
+    """What requests are named by, as it stands there. Raises ConfigError."""
+    if not isinstance(value, dict) or not value:
+        raise ConfigError(f"{key} names requests by what they ask with", where=where, help=_SIGNATURE)
+    names = ("system", "model", "response_format", "tools")
+    for name, given in value.items():
+        if name not in names:
+            raise ConfigError(f"unknown key {name!r} in {key}", where=where, help=did_you_mean(name, names))
+        texts = given if isinstance(given, list) and name == "tools" else [given]
+        if not all(isinstance(one, str) and one for one in texts) or (name == "tools" and texts is not given):
+            what = "a list of names" if name == "tools" else "a text"
+            raise ConfigError(f"{key}: {name} is {what}", where=where, help=_SIGNATURE)
+    return Signature(**{**value, **({"tools": tuple(value["tools"])} if "tools" in value else {})})

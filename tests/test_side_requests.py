@@ -1,11 +1,14 @@
 """Which requests are the conversation: applications ask for titles, guards and classifications beside it."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import anthropic
 import pytest
 
 from convtest.config import Config
+from convtest.events import Event, TurnEnd
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.probe.probing import probe
@@ -14,6 +17,20 @@ from tests.playing import MODEL, Stage, checks_of, finding_of
 from tests.project import Project
 
 APP = "tests.side_clients:App"
+
+
+class GivesUp(side_clients.App):
+    """Where it is not told what the user wants, it asks no further."""
+
+    async def receive_response(self) -> AsyncIterator[Event]:
+        try:
+            async for event in super().receive_response():
+                yield event
+        except anthropic.APIStatusError:
+            self._history.pop()
+            yield TurnEnd(ended="overloaded")
+
+
 TALK = """
     scenario: an application with more to ask
     facts: {who: {tell: My name is Ada., ask: What is my name?, answer: Ada}}
@@ -72,6 +89,17 @@ def test_side_requests_are_no_other_tries(stage: Stage) -> None:
     stage.options = {**MODEL, "does": "classify"}
 
     assert checks_of(stage.play(TALK.replace("{contains:", "{retries: {count: 0}, contains:"), APP)) == []
+
+
+def test_a_turn_that_is_cut_while_something_else_is_asked_lost_nothing(stage: Stage) -> None:
+    stage.options = {**MODEL, "does": "classify"}
+    text = TALK.replace("- user: What is 15 * 7?", "- user: What is 15 * 7?\n        fault: {status: 529}")
+    text = text.replace('expect: {contains: "105", sent: {lacks: Suggest}}', "expect: {ended: overloaded}")
+
+    outcome = stage.play(text, "tests.test_side_requests:GivesUp")
+
+    assert checks_of(outcome) == []
+    assert [len(turn.main()) for turn in outcome.transcript.turns()] == [1, 0, 1]
 
 
 def config(stage: Stage, **policy: str) -> Config:

@@ -79,6 +79,8 @@ def _extra(one: Interaction, chunks: list[Chunk]) -> dict[str, Any]:
         extra["first_byte"] = _ms(one.first_byte)
     extra["chunks"] = " ".join(f"{_ms(chunk.ms)}:{len(chunk.data)}" for chunk in chunks)
     extra["events"] = runs_of_kinds(one.yielded)
+    if one.role:
+        extra["role"] = one.role
     if one.digest:
         extra["digest"] = one.digest
     return extra
@@ -141,6 +143,7 @@ def _from_plain(one: Mapping[str, Any], index: int) -> Interaction:
         ended=ended,  # type: ignore[arg-type]
         yielded=kinds_of_runs(str(extra.get("events", ""))),
         digest=str(extra.get("digest", "")),
+        role=extra["role"] if extra.get("role") in {"main", "side"} else "",
         origin="replayed",
         edited=bool(extra.get("chunks")) and not _adds_up(str(extra["chunks"]), body),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from convtest.checks.adoption import adopt
 from convtest.checks.cutting import is_bound
 from convtest.checks.habits import unframed, without_thinking
-from convtest.checks.threads import Choice, Form, Manner
+from convtest.checks.threads import Choice, Form, Manner, name_roles
 from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
 from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, encoded, merged, request_blocks, sealed_of
@@ -101,6 +101,7 @@ def assign(transcript: Transcript) -> None:
                 form = _compared(record, state)
                 found = Choice(record, state.blocks, manner, form).thread(_next_sent(transcript, position))
                 record.chosen, record.astray, record.unsure = found.main, found.astray, found.unsure
+                name_roles(record)
                 if found.main:
                     manners[record.session] = Manner.of(found.main[-1].canonical)
             for _ in _turn(record, sessions):

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from convtest.checks.habits import is_kept
+from convtest.checks.signatures import formats_of, has, is_declared_side
 from convtest.transcript import TurnRecord
-from convtest.wire.blocks import Block, blocks_of, encoded, merged, request_blocks
+from convtest.wire.blocks import Block, blocks_of, collapsed, encoded, merged, request_blocks
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages_api import text_of_content
 
 _COUNTS = "/count_tokens"
-_FORMATS = ("response_format", "output_config", "output_format", "text")
-"""Where the APIs have the form of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,7 @@ class Manner:
 @lru_cache(maxsize=1024)
 def _manner(sent: Canonical) -> Manner:
     fields = sent.fields
-    formats = {key: fields[key] for key in _FORMATS if fields.get(key)}
-    return Manner(sent.system, encoded(fields.get("tools") or []), encoded(formats))
+    return Manner(sent.system, encoded(fields.get("tools") or []), encoded(formats_of(sent)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,21 +73,34 @@ class Choice:
     def thread(self, later: Sequence[Interaction]) -> Thread:
         """`later`: what the session's next turn sends, by which hindsight chooses in a first turn."""
         record = self.record
-        sent = [one for one in record.interactions or record.borrowed if _may_be_main(one)]
+        sent = [one for one in record.interactions or record.borrowed if self._may_be_main(one)]
         opening = [one for one in sent if ends_in_prompt(one.canonical, record.turn.prompt)]
         extending = [one for one in opening if self._extends(one)]
         if self._is_unsent(sent):
             return Thread()
         if self.before:
+            if not extending and self._is_cut_before(opening):
+                return Thread()
             candidates, hindsight = extending or opening, False
         else:
-            candidates, hindsight = [one for one in opening if record.yielded(one)] or opening, self.manner is None
+            shown = [one for one in opening if record.yielded(one)]
+            whole = [one for one in shown if _is_said(one, record)]
+            candidates, hindsight = whole or shown or opening, self.manner is None
         if not candidates:
-            return Thread(main=tuple(record.guessed()))
+            return Thread(main=tuple(one for one in record.guessed() if one in sent or not one.canonical.messages))
         first, unsure = self._by_hindsight(candidates, later) if hindsight else (self._best(candidates), False)
         main = self._rounds(first, sent)
         astray = [one for one in opening if one not in main and self._lost(one, first)]
         return Thread(main=tuple(main), astray=tuple(astray), unsure=unsure)
+
+    def _is_cut_before(self, opening: Sequence[Interaction]) -> bool:
+        """The turn was cut short while something else was asked: the request of the conversation never left."""
+        alike = [one for one in opening if Manner.of(one.canonical) == self.manner]
+        return self.record.disturbed and self.manner is not None and not alike
+
+    def _may_be_main(self, one: Interaction) -> bool:
+        asks = bool(one.canonical.messages) and not one.canonical.url.partition("?")[0].endswith(_COUNTS)
+        return asks and not is_declared_side(self.record.policy.side, one)
 
     def _is_unsent(self, sent: Sequence[Interaction]) -> bool:
         """Answered by itself, as the policy permits: nothing that the model said was shown."""
@@ -118,8 +130,16 @@ class Choice:
             return max((1 + mine.likeness(Manner.of(other.canonical)) for other in onward), default=0)
 
         ranked = sorted(candidates, key=goes_on, reverse=True)
-        best = [one for one in ranked if goes_on(one) == goes_on(ranked[0])]
+        best = self._told([one for one in ranked if goes_on(one) == goes_on(ranked[0])])
         return best[0], len({asked(one) for one in best}) > 1
+
+    def _told(self, best: list[Interaction]) -> list[Interaction]:
+        """Where equal answers leave it open: as it was when they were recorded, or those that ask as the profile says
+        that the conversation does."""
+        wanted = self.record.policy.main
+        recorded = [one for one in best if one.recorded is not None and one.recorded.role == "main"]
+        signed = [one for one in best if wanted is not None and has(wanted, one.canonical)]
+        return recorded or signed or best
 
     def _rounds(self, first: Interaction, sent: Sequence[Interaction]) -> list[Interaction]:
         """The first request, what is asked again, and the rounds of the tool loop, in the order of sending."""
@@ -155,8 +175,13 @@ class Choice:
         return same_words and Manner.of(one.canonical) == self.manner and one.canonical.url == first.canonical.url
 
 
-def _may_be_main(one: Interaction) -> bool:
-    return bool(one.canonical.messages) and not one.canonical.url.partition("?")[0].endswith(_COUNTS)
+def name_roles(record: TurnRecord) -> None:
+    """Where a turn asked for more than the answer: a recording keeps which requests were the conversation."""
+    asked = [one for one in record.interactions if one.canonical.messages]
+    if record.unsure or not record.chosen or len(asked) == len(record.chosen):
+        return
+    for one in asked:
+        one.role = "main" if one in record.chosen else "side"
 
 
 def ends_in_prompt(sent: Canonical, prompt: str) -> bool:
@@ -170,6 +195,11 @@ def ends_in_prompt(sent: Canonical, prompt: str) -> bool:
 def extends(found: tuple[Block, ...], before: tuple[Block, ...]) -> bool:
     """Whether a request begins with all that has to stand there."""
     return len(found) >= len(before) and all(is_kept(*pair) for pair in zip(before, found, strict=False))
+
+
+def _is_said(one: Interaction, record: TurnRecord) -> bool:
+    """Its answer is all that the turn yielded, and not just a part of it."""
+    return collapsed(text_of_content(one.reply().get("content") or [])) == collapsed(record.text)
 
 
 def _blocks(one: Interaction) -> tuple[Block, ...]:

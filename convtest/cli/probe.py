@@ -1,6 +1,7 @@
 """`convtest probe`: says in words what clients do where honest ones differ, and writes their policy down."""
 
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ import click
 
 from convtest.cli.project import project
 from convtest.config import Config
+from convtest.policy import Signature
 from convtest.probe.probing import Probed, probe
 
 _PERMITS: Mapping[tuple[str, str], str] = {
@@ -48,7 +50,8 @@ def command(clients: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
 
 
 def _plain(one: Probed) -> dict[str, object]:
-    return {"policy": dict(one.policy), "seen": {seen.about: seen.words for seen in one.observations}}
+    main = {"main": str(one.main)} if one.main is not None else {}
+    return {"policy": dict(one.policy), **main, "seen": {seen.about: seen.words for seen in one.observations}}
 
 
 def _tell(config: Config, one: Probed) -> None:
@@ -59,6 +62,8 @@ def _tell(config: Config, one: Probed) -> None:
     if any(seen.defect for seen in one.observations):
         click.echo("! no choice but a defect: a sweep shows where")
     click.echo(f"  policy = {_table(one.policy)}")
+    if one.main is not None:
+        click.echo(f"  main = {one.main}")
     for name, value in one.policy.items():
         if (name, value) in _PERMITS:
             click.echo(f"  {name} = {value} permits {_PERMITS[name, value]}: declare it only if that is meant")
@@ -82,7 +87,7 @@ def _tell_apart(probed: list[Probed]) -> None:
 def _write(config: Config, one: Probed) -> None:
     path = config.root / "pyproject.toml"
     text = path.read_text(encoding="utf-8")
-    made = with_policy(text, one.client, one.policy)
+    made = with_policy(text, one.client, one.policy, one.main)
     if made is None:
         click.echo(
             f"  add it to [tool.convtest.clients.{one.client}] yourself: it does not stand there as one table", err=True
@@ -93,7 +98,7 @@ def _write(config: Config, one: Probed) -> None:
     click.echo(f"  {'written to' if made != text else 'as it stands in'} {path.name}")
 
 
-def with_policy(text: str, client: str, policy: Mapping[str, str]) -> str | None:
+def with_policy(text: str, client: str, policy: Mapping[str, str], main: Signature | None = None) -> str | None:
     """The TOML with the client's policy in its table, all else as it was; None where it has no table of its own."""
     lines = text.splitlines(keepends=True)
     heads = {f"[tool.convtest.clients.{name}]" for name in (client, f'"{client}"')}
@@ -101,13 +106,15 @@ def with_policy(text: str, client: str, policy: Mapping[str, str]) -> str | None
     if start is None:
         return None
     end = next((i for i in range(start + 1, len(lines)) if lines[i].lstrip().startswith("[")), len(lines))
-    body = [line for line in lines[start + 1 : end] if not line.lstrip().startswith("policy")]
+    made_anew = re.compile(r"\s*policy\b" if main is None else r"\s*(policy|main)\b")
+    body = [line for line in lines[start + 1 : end] if not made_anew.match(line)]
     while body and not body[-1].strip():
         body.pop()
     if body and not body[-1].endswith("\n"):
         body[-1] += "\n"
+    signed = [f"main = {main}\n"] if main is not None else []
     gap = ["\n"] if end < len(lines) else []
-    made = "".join([*lines[: start + 1], *body, f"policy = {_table(policy)}\n", *gap, *lines[end:]])
+    made = "".join([*lines[: start + 1], *body, f"policy = {_table(policy)}\n", *signed, *gap, *lines[end:]])
     try:
         found = tomllib.loads(made)["tool"]["convtest"]["clients"][client].get("policy")
     except tomllib.TOMLDecodeError:

@@ -41,7 +41,9 @@ def make(config: Config, name: str) -> Made:
         prices=config.prices,
         environment=profile.env,
         missing=_missing(kind),
-        policy=lambda options: policy_over(kind.policy(options), profile.policy),
+        policy=lambda options: replace(
+            policy_over(kind.policy(options), profile.policy), side=profile.side, main=profile.main
+        ),
     )
 
 

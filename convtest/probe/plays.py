@@ -31,7 +31,7 @@ class Plays:
 
     def __init__(self, config: Config, client: str, folder: Path) -> None:
         made = overridden(config, None, SIMULATOR)
-        profile = replace(made.profile(client), policy={})
+        profile = replace(made.profile(client), policy={}, main=None)
         self._config = replace(
             made, scenarios=(folder,), cassettes=folder / "cassettes", client=client, clients={client: profile}
         )
@@ -69,8 +69,8 @@ class Plays:
     def _has_to_remember(self, transcript: Transcript) -> None:
         """What is gone from the history anyway, no interrupt took out of it."""
         told, second = transcript.turns()[0], transcript.records[1]
-        sent = second.sent() if isinstance(second, TurnRecord) else None
-        if sent is not None and not any(told.turn.prompt in text for text in sent.texts()):
+        sent = second.main() if isinstance(second, TurnRecord) else []
+        if sent and not any(told.turn.prompt in text for one in sent for text in one.canonical.texts()):
             what = f"it forgets a turn that nothing disturbed: {told.turn.prompt!r} is not in its next request"
             raise ClientError(what, client=self._client, help="nothing was measured, and nothing is written")
 

@@ -9,6 +9,8 @@ from convtest.checks.conduct import conduct_of
 from convtest.checks.settings import are_fixed
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError
+from convtest.policy import Signature
+from convtest.probe.beside import beside, main_of
 from convtest.probe.cut_short import cut_short, killed_policy, prompt_after, text_after
 from convtest.probe.frames import frame_of, said_by, sealed_by, thinking_of
 from convtest.probe.plays import Observation, Plays, how
@@ -22,6 +24,8 @@ class Probed:
     observations: tuple[Observation, ...]
     policy: Mapping[str, str]
     """The choices that could be measured."""
+    main: Signature | None = None
+    """What tells the requests of the conversation from those beside it, where there are any."""
 
 
 def probe(config: Config, client: str) -> Probed:
@@ -30,16 +34,23 @@ def probe(config: Config, client: str) -> Probed:
         play = Plays(config, client, Path(folder))
         if play.wire != "history":
             raise ClientError(f"its wire is {play.wire!r}: what it sends cannot be seen", client=client)
-        policy = _policy(play)
+        policy, main = _policy(play), main_of(play.turns("answers"))
         observations = [
             *_answers(play),
             *_settings(play),
+            *_beside(play, main),
             *_framed(play),
             *cut_short(play),
             *_sessions(play),
             *_under_faults(play),
         ]
-    return Probed(client=client, observations=tuple(observations), policy=policy)
+    return Probed(client=client, observations=tuple(observations), policy=policy, main=main)
+
+
+def _beside(play: Plays, main: Signature | None) -> Iterator[Observation]:
+    if beside(play.turns("answers")):
+        words = f"the conversation is told by {main}" if main else "nothing that they ask with tells which they are"
+        yield Observation("requests beside the conversation", words)
 
 
 def _policy(play: Plays) -> dict[str, str]:

@@ -61,6 +61,8 @@ class Interaction:
     ended: StreamEnd | None = None
     yielded: list[str] = field(default_factory=list)
     """Kinds of the events that the client yielded from it."""
+    role: Literal["", "main", "side"] = ""
+    """Whether it is the conversation, once that is known and other requests of its turn are not."""
     digest: str = ""
     """What the scenario asked to be sent when it was recorded; in a cassette's first interaction only."""
     origin: Origin = "live"
