@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import anthropic
 import pytest
 
+from convtest.errors import ClientError
 from convtest.events import Event, TextDelta, TurnEnd
 from convtest.play.mode import Mode
 from convtest.play.perform import Played
@@ -96,3 +97,93 @@ def test_two_users_mixed_into_one_history_are_found(stage: Stage) -> None:
 
     assert ("isolation", "wire") in checks_of(mixed)
     assert "stands in the request of" in finding_of(mixed, "isolation").message
+
+
+SHORT = """
+scenario: few words
+sessions: {alice: {}, bob: {}}
+steps:
+  - {session: alice, user: Hi.}
+  - {session: bob, user: Hello.}
+  - {session: alice, user: So?}
+"""
+
+
+class Swaps(Elsewhere):
+    """Bob is shown the answer that was made before his own, whose it may be."""
+
+    made: ClassVar[list[str]] = []
+
+    async def receive_response(self) -> AsyncIterator[Event]:
+        async for event in super().receive_response():
+            if isinstance(event, TextDelta):
+                Swaps.made.append(event.text)
+                yield TextDelta(text=Swaps.made[-2]) if self._opening.session == "bob" else event
+            else:
+                yield event
+
+
+class Coded(Elsewhere):
+    """What it sends says nothing of the prompt, in every turn, or only in some; both sessions ask at once."""
+
+    asking: ClassVar[list[str]] = []
+    both: ClassVar[asyncio.Event]
+
+    async def query(self, text: str) -> None:
+        coded = self._opening.options.get("bug") == "always" or "So" in text
+        await super().query(text[::-1] if coded else text)
+        Coded.asking.append(text)
+
+    async def receive_response(self) -> AsyncIterator[Event]:
+        if len(Coded.asking) % 2:
+            Coded.both = asyncio.Event()
+            await Coded.both.wait()
+        else:
+            Coded.both.set()
+        async for event in super().receive_response():
+            yield event
+
+
+def test_an_exchange_of_few_words_is_found_in_anothers_history(stage: Stage) -> None:
+    assert checks_of(play(stage, SHORT)) == []
+    found = [one for one in play(stage, SHORT, bug="mix").verdict.findings if one.check == "isolation"]
+
+    assert [(one.step, one.seen) for one in found] == [(2, "'Hi.'"), (3, "'Hello.'")]
+
+
+def test_the_answer_to_another_sessions_request_is_found(stage: Stage) -> None:
+    Swaps.made.clear()
+    found = finding_of(stage.play(SHORT, "tests.test_unnamed:Swaps"), "isolation")
+
+    assert (found.step, found.layer) == (2, "reply")
+    assert found.message == "session 'bob' was shown the answer to a request of 'alice'"
+
+
+AT_ONCE = """
+scenario: at once
+sessions: {alice: {}, bob: {}}
+steps:
+  - together:
+      - - {session: alice, user: Hi.}
+      - - {session: bob, user: So many things.}
+"""
+
+
+def test_where_nearly_nothing_tells_the_session_a_declared_wire_is_an_error(stage: Stage) -> None:
+    stage.options = {**MODEL, "bug": "always"}
+
+    with pytest.raises(
+        ClientError, match=r"(?s)no session could be told for 2 of 2 requests.*/s/app/<session>"
+    ) as raised:
+        stage.play(AT_ONCE, "tests.test_unnamed:Coded", wire="history")
+    assert 'it declares wire = "history"' in str(raised.value)
+
+
+def test_an_occasional_one_is_not_seen_and_a_failure_stays_one(stage: Stage) -> None:
+    once = stage.play(AT_ONCE, "tests.test_unnamed:Coded", wire="history")
+    assert checks_of(once) == []
+    assert "no session could be told for request" in once.verdict.not_seen[-1].why
+
+    stage.options = {**MODEL, "bug": "always"}
+    failing = AT_ONCE.replace("user: Hi.", "user: Hi., expect: {contains: a word that nobody says}")
+    assert ("contains", "reply") in checks_of(stage.play(failing, "tests.test_unnamed:Coded", wire="history"))

@@ -19,6 +19,17 @@ def adopt(transcript: Transcript) -> None:
                 turn.interactions.sort(key=lambda other: other.number)
 
 
+def nobodys(transcript: Transcript) -> list[Interaction]:
+    """The requests whose session still cannot be told."""
+    return [one for one in transcript.interactions if one.lane is None and not one.adopted and one.canonical.messages]
+
+
+def is_blind(transcript: Transcript) -> bool:
+    """Whether these are more than an occasional one: more than one, and more than a tenth of all."""
+    unknown = len(nobodys(transcript))
+    return unknown > 1 and unknown * 10 > sum(bool(one.canonical.messages) for one in transcript.interactions)
+
+
 def _turn_of(transcript: Transcript, one: Interaction) -> TurnRecord | None:
     running = [turn for turn in transcript.turns() if turn.wire == "history" and _ran(turn, one.number)]
     asked = [turn for turn in running if _belongs(one.canonical, turn)]

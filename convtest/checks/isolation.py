@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from convtest.checks.mixing import exchange, exchanges, swapped
 from convtest.checks.result import Finding, at_step
 from convtest.textmatch import contains_value, folded, sentences
 from convtest.transcript import ActRecord, Transcript, TurnRecord
@@ -24,6 +25,7 @@ class _Known:
     facts: frozenset[str]
     answered: frozenset[str]
     """Of what it heard, the words of models and tools; the others are the client's own, which it may tell everybody."""
+    exchanges: frozenset[tuple[str, str]]
 
 
 def isolation(transcript: Transcript) -> Iterator[Finding]:
@@ -32,6 +34,7 @@ def isolation(transcript: Transcript) -> Iterator[Finding]:
     known = {name: _known(transcript, name) for name in sessions}
     forked = {one.session for one in transcript.records if isinstance(one, ActRecord) and one.act.kind == "fork"}
     for record in transcript.turns():
+        yield from swapped(transcript, record)
         for other in sessions:
             if not transcript.related(record.session, other):
                 finding = _leak(transcript, record, other, known[record.session], known[other])
@@ -74,17 +77,19 @@ def _known(transcript: Transcript, session: str) -> _Known:
         for _, text in transcript.preset(name):
             said.update(sentences(text))
     facts: set[str] = set()
+    pairs: set[tuple[str, str]] = set()
     for turn in transcript.turns():
         if transcript.related(turn.session, session):
             said.update(sentences(turn.turn.prompt))
             heard.update(sentences(turn.text))
+            pairs |= exchanges(turn)
             answered.update(one for result in turn.results for one in sentences(result.text))
             for sent in turn.interactions:
                 answered.update(sentences(_reply_text(sent)))
             if turn.turn.tells:
                 name, version = turn.turn.tells
                 facts.add(transcript.scenario.facts[name].answers[version])
-    return _Known(frozenset(said), frozenset(heard | answered), frozenset(facts), frozenset(answered))
+    return _Known(frozenset(said), frozenset(heard | answered), frozenset(facts), frozenset(answered), frozenset(pairs))
 
 
 def _leak(transcript: Transcript, record: TurnRecord, other: str, own: _Known, foreign: _Known) -> Finding | None:
@@ -92,7 +97,9 @@ def _leak(transcript: Transcript, record: TurnRecord, other: str, own: _Known, f
     lines = sorted(_long(foreign.said | foreign.heard) - own.said - own.heard)
     if record.wire == "history":
         for one in [*record.interactions, *record.borrowed]:
-            found = _first(one.canonical.texts(), facts, lines)
+            found = _first(one.canonical.texts(), facts, lines) or exchange(
+                one.canonical, foreign.exchanges - own.exchanges
+            )
             if found:
                 return _finding(record, "wire", "request", other, found)
     shown = _long(foreign.said | foreign.answered) - own.said - own.answered

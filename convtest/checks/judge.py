@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from convtest.checks.adoption import nobodys
 from convtest.checks.expectations import EXPECTATIONS, after_miss, judged
 from convtest.checks.histories import assign
 from convtest.checks.invariants import INVARIANTS, NEED_THE_WIRE
@@ -182,7 +183,7 @@ def _condensed(record: TurnRecord, check: str) -> NotSeen | None:
 
 
 def _laneless(transcript: Transcript) -> NotSeen | None:
-    unknown = [one.number for one in transcript.interactions if one.lane is None and not one.adopted]
+    unknown = [one.number for one in nobodys(transcript)]
     if not unknown:
         return None
     return NotSeen(check="isolation", why=f"no session could be told for request {', '.join(map(str, unknown[:5]))}")

@@ -15,10 +15,11 @@ import anyio
 
 from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
+from convtest.checks.adoption import is_blind, nobodys
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
 from convtest.config import Config
-from convtest.errors import ScenarioChanged, unwrapped
+from convtest.errors import ClientError, ScenarioChanged, unwrapped
 from convtest.gateway.server import Door
 from convtest.play.answering import Arrangement, arranged
 from convtest.play.children import end_leftovers
@@ -103,6 +104,8 @@ def _perform(prepared: Prepared, arrangement: Arrangement) -> Played:
     if arrangement.attempts and verdict.passed:
         raise arrangement.attempts[0]
     OPENINGS.learn(transcript, project, prepared.node)
+    if verdict.passed and is_blind(transcript):
+        _has_to_be_seen(prepared, transcript)
     written = arrangement.keeping.item(transcript, verdict) if arrangement.keeping is not None else None
 
     about = about_of(prepared.scenario, item=prepared.node, record_command=prepared.record_command)
@@ -112,6 +115,20 @@ def _perform(prepared: Prepared, arrangement: Arrangement) -> Played:
         return scrubbed(result_of(about, transcript, verdict, shown), prepared.scrubber.text)
 
     return Played(transcript=transcript, verdict=verdict, written=written, result=cache(result))
+
+
+def _has_to_be_seen(prepared: Prepared, transcript: Transcript) -> None:
+    """Raises ClientError where a profile says that all of its client is seen, and whose requests are whose is not."""
+    clients = dict.fromkeys(record.client for record in transcript.turns())
+    declared = [one for one in clients if prepared.config.profile(one).wire == "history"]
+    if declared:
+        unknown, asked = len(nobodys(transcript)), len(transcript.interactions)
+        raise ClientError(
+            f'it declares wire = "history", and no session could be told for {unknown} of {asked} requests',
+            client=declared[0],
+            help="tell the application the session's name, and give each conversation's calls a base URL that ends in "
+            'it: {url}/s/app/<session>; or declare wire = "none"',
+        )
 
 
 def _played(prepared: Prepared, arrangement: Arrangement) -> Transcript:
