@@ -46,8 +46,11 @@ class Policy:
     said: Literal["exact", "words", "final", "transformed"] = "words"
     """How the text that a turn yields is that of the model's answers: to the letter, all of it but for white space,
     that of the last answer alone, or changed on purpose (which permits loss)."""
-    prompt: Literal["as_sent", "bare"] = "as_sent"
-    """How a prompt that is sent in a frame (retrieved context, a timestamp) stands in later requests."""
+    prompt: Literal["as_sent", "bare", "framed"] = "as_sent"
+    """How a prompt that is sent in a frame (retrieved context, a timestamp) stands in later requests; `framed` is the
+    other way round: sent bare, and stored in a frame."""
+    frame: Literal["any", "none", "before", "after", "around"] = "any"
+    """Where words of the client's stand when a prompt is sent, in every turn."""
     settings: Literal["fixed", "vary", "free"] = "vary"
     """Whether every main request of a session asks with the same system prompt, tools, model and sampling; they vary
     where the model stays and tools do not go, and are free for a client that chooses its model by the prompt."""

@@ -5,7 +5,7 @@ turn that was cut short a history binds only up to its prompt, and neighbouring 
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -15,18 +15,6 @@ from convtest.wire.blocks import Block
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 FILLERS = ("No response requested.",)
 """What Claude Code puts in the place of an answer that never came, when a session is resumed."""
-
-
-def unframed(blocks: Iterable[Block], prompts: Collection[str]) -> tuple[Block, ...]:
-    """With each of the user's texts that holds one of these prompts as that prompt alone: a client that puts it in a
-    frame while it is asked, and stores it bare, changes nothing that was said."""
-    wanted = sorted({" ".join(prompt.split()) for prompt in prompts}, key=len, reverse=True)
-
-    def bare(block: Block) -> Block:
-        held = next((one for one in wanted if one and one in block.text), None)
-        return block if held is None or block.role != "user" or block.kind != "text" else Block("user", "text", held)
-
-    return tuple(bare(block) for block in blocks)
 
 
 def without_thinking(blocks: Iterable[Block]) -> tuple[Block, ...]:

@@ -1,16 +1,18 @@
 """What each session's next request must extend: followed through turns, forks, restores and clears."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convtest.checks.adoption import adopt
 from convtest.checks.cutting import is_bound
-from convtest.checks.habits import unframed, without_thinking
+from convtest.checks.framing import as_sent, bare, unframed
+from convtest.checks.habits import without_thinking
 from convtest.checks.threads import Choice, Form, Manner, name_roles
+from convtest.checks.weights import Mass, mass_of, settings_of
 from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
-from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, encoded, merged, request_blocks, sealed_of
+from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, merged, request_blocks, sealed_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 
@@ -21,14 +23,8 @@ class Prompt:
 
     text: str
     required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Mass:
-    """How much a prompt weighs, and in what."""
-
-    value: float
-    unit: str
+    sent: str = ""
+    """The user's text in which it was sent, with what the client put around it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +65,18 @@ class Seen:
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The request's, as they are compared with what it has to extend."""
-        return _compared(self.record, self.before)(request_blocks(self.sent))
+        return self._forms[0](request_blocks(self.sent))
 
     @property
     def bound(self) -> tuple[Block, ...] | None:
         """What it has to begin with; None where nothing is known."""
         blocks = self.before.blocks
-        return None if blocks is None else _compared(self.record, self.before)(blocks)
+        return None if blocks is None else self._forms[1](blocks)
+
+    @property
+    def _forms(self) -> tuple[Form, Form]:
+        own = 1 if self.is_first else 0
+        return _forms(self.record, self.before.prompts[: len(self.before.prompts) - own])
 
 
 @dataclass(slots=True)
@@ -98,8 +99,9 @@ def assign(transcript: Transcript) -> None:
             if record.wire == "history":
                 state = _bound(record, sessions)
                 manner = next((manners[one] for one in transcript.lineage(record.session) if one in manners), None)
-                form = _compared(record, state)
-                found = Choice(record, state.blocks, manner, form).thread(_next_sent(transcript, position))
+                found = Choice(record, state.blocks, manner, *_forms(record, state.prompts)).thread(
+                    _next_sent(transcript, position)
+                )
                 record.chosen, record.astray, record.unsure = found.main, found.astray, found.unsure
                 name_roles(record)
                 if found.main:
@@ -110,15 +112,22 @@ def assign(transcript: Transcript) -> None:
             _act(record.act, record, sessions)
 
 
-def _compared(record: TurnRecord, state: State) -> Form:
-    """How blocks are compared for this client, as its policy says."""
-    policy, prompts = record.policy, [*(prompt.text for prompt in state.prompts), record.turn.prompt]
+def _forms(record: TurnRecord, prompts: Sequence[Prompt]) -> tuple[Form, Form]:
+    """How what a request holds, and what it has to begin with, are compared, as the client's policy says: the last
+    prompt before its own is stored in another form than it was sent in."""
+    last, policy = prompts[-1] if prompts else Prompt("", False), record.policy
+    text = collapsed(last.text)
 
-    def form(blocks: Iterable[Block]) -> tuple[Block, ...]:
-        made = unframed(blocks, prompts) if policy.prompt == "bare" else tuple(blocks)
-        return without_thinking(made) if policy.answer == "without_thinking" else made
+    def found(blocks: Iterable[Block]) -> tuple[Block, ...]:
+        return spoken(unframed(blocks, text) if policy.prompt == "framed" and last.sent == text else blocks)
 
-    return form
+    def bound(blocks: Iterable[Block]) -> tuple[Block, ...]:
+        return spoken(bare(blocks, text, last.sent) if policy.prompt == "bare" and last.sent else blocks)
+
+    def spoken(blocks: Iterable[Block]) -> tuple[Block, ...]:
+        return without_thinking(blocks) if policy.answer == "without_thinking" else tuple(blocks)
+
+    return found, bound
 
 
 def _next_sent(transcript: Transcript, position: int) -> list[Interaction]:
@@ -181,7 +190,7 @@ def _bound(record: TurnRecord, sessions: _Sessions) -> State:
     """What the turn's first request has to begin with."""
     state = sessions.states.get(record.session, State())
     if record.turn.boundary or (record.end is not None and record.end.boundary):
-        return State(prompts=tuple(Prompt(p.text, False) for p in state.prompts))
+        return State(prompts=tuple(replace(p, required=False) for p in state.prompts))
     if record.policy.memory != "messages":
         # Its requests hold another form of what was said. A summary weighs less only where a boundary says so.
         weighed = record.policy.memory == "summary"
@@ -190,7 +199,9 @@ def _bound(record: TurnRecord, sessions: _Sessions) -> State:
 
 
 def _with_prompt(state: State, record: TurnRecord) -> State:
-    return _replaced(state, prompts=(*state.prompts, Prompt(record.turn.prompt, True)))
+    main, text = record.main(), collapsed(record.turn.prompt)
+    sent = as_sent(request_blocks(main[0].canonical), text) if main else ""
+    return _replaced(state, prompts=(*state.prompts, Prompt(record.turn.prompt, True, sent)))
 
 
 def _after_request(state: State, one: Interaction) -> State:
@@ -220,7 +231,7 @@ def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
     # What of the cut turn stands in the next request is for kept_text and the policy: history binds up to its prompt.
     while blocks and not (blocks[-1].kind == "text" and record.turn.prompt.strip() in blocks[-1].text):
         blocks.pop()
-    prompts = (*state.prompts[:-1], Prompt(record.turn.prompt, is_bound(record)))
+    prompts = (*state.prompts[:-1], replace(state.prompts[-1], required=is_bound(record)))
     sealed = tuple(one for one in sealed_of(last.canonical.messages) if one.place < len(blocks[:-1]))
     return _replaced(state, blocks=tuple(blocks[:-1]), sealed=sealed, prompts=prompts, quiet=True)
 
@@ -236,7 +247,7 @@ def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
             states[name] = _resumed(act, sessions)
             if states[name].gone and record.policy.cleared != "gone":
                 # What was cleared may be there again, before all that was said since.
-                states[name] = State(prompts=tuple(Prompt(p.text, False) for p in states[name].prompts))
+                states[name] = State(prompts=tuple(replace(p, required=False) for p in states[name].prompts))
         case "continue":
             states[name] = states.get(sessions.last or name, State())
         case "clear":
@@ -245,7 +256,7 @@ def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
             states[name] = State()
         case "compact":
             # What is left is the client's to say: only the prompts that follow have to stand in it.
-            states[name] = State(prompts=tuple(Prompt(p.text, False) for p in states.get(name, State()).prompts))
+            states[name] = State(prompts=tuple(replace(p, required=False) for p in states.get(name, State()).prompts))
         case _:
             return
     if act.kind == "fork" or act.new is not None:
@@ -271,20 +282,6 @@ def _unbound_mass(state: State) -> State:
 def _replaced(state: State, **changes: Any) -> State:
     fields = {name: getattr(state, name) for name in State.__slots__}
     return State(**{**fields, **changes})
-
-
-def mass_of(one: Interaction) -> Mass:
-    """Prompt tokens as reported, live and simulated; on replay the size of the canonical request."""
-    usage = one.reply().get("usage") or {}
-    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    tokens = sum(usage.get(name) or 0 for name in names)
-    if one.origin == "replayed" or not tokens:
-        return Mass(float(len(encoded(one.canonical.messages))), "bytes of messages")
-    return Mass(float(tokens), "prompt tokens")
-
-
-def settings_of(sent: Canonical) -> str:
-    return encoded({key: value for key, value in sent.settings().items() if key != "stream"})
 
 
 def _thought(one: Interaction) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from convtest.checks.fresh import fresh
 from convtest.checks.habits import is_kept
-from convtest.checks.histories import Seen, follow, mass_of, settings_of
+from convtest.checks.histories import Seen, follow
 from convtest.checks.isolation import isolation
 from convtest.checks.kept import kept_text
 from convtest.checks.prompts import prompts_once
@@ -16,6 +16,7 @@ from convtest.checks.sealed import unsealed
 from convtest.checks.settings import settings
 from convtest.checks.threads import extends
 from convtest.checks.tool_use import tool_pairs
+from convtest.checks.weights import mass_of, settings_of
 from convtest.checks.whole import whole_answer
 from convtest.textmatch import apart, cut
 from convtest.transcript import ActRecord, Transcript, TurnRecord, ends_in

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from convtest.checks.cutting import is_bound
-from convtest.checks.histories import Prompt, follow
+from convtest.checks.framing import found_prompts, place_of
+from convtest.checks.histories import Prompt, Seen, follow
 from convtest.checks.result import Finding, at_step
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.blocks import Block, request_blocks
+from convtest.wire.blocks import Block, collapsed, request_blocks
+from convtest.wire.canonical import message_texts
 
 
 def prompts_once(transcript: Transcript) -> Iterator[Finding]:
@@ -16,7 +19,7 @@ def prompts_once(transcript: Transcript) -> Iterator[Finding]:
     for seen in follow(transcript):
         if not seen.is_first or seen.record.policy.memory != "messages":
             continue
-        problem = _prompt_problem(seen.before.prompts, request_blocks(seen.sent))
+        problem = _prompt_problem(seen.before.prompts, request_blocks(seen.sent)) or _other_frame(transcript, seen)
         if problem:
             message, expected, found = problem
             bound = "earlier prompt is gone" in message and any(map(is_bound, transcript.heard(seen.record)))
@@ -61,8 +64,8 @@ def _never_sent(transcript: Transcript) -> Iterator[Finding]:
 
 
 def _prompt_problem(prompts: tuple[Prompt, ...], blocks: tuple[Block, ...]) -> tuple[str, str, str] | None:
-    wanted = [Prompt(" ".join(prompt.text.split()), prompt.required) for prompt in prompts]
-    found = _found_prompts([prompt.text for prompt in wanted], blocks)
+    wanted = [replace(prompt, text=collapsed(prompt.text)) for prompt in prompts]
+    found = found_prompts([(prompt.text, prompt.sent) for prompt in wanted], blocks)
     counts = Counter(found)
     for text, most in Counter(prompt.text for prompt in wanted).items():
         if counts[text] > most:
@@ -78,29 +81,25 @@ def _prompt_problem(prompts: tuple[Prompt, ...], blocks: tuple[Block, ...]) -> t
     return None
 
 
-def _found_prompts(prompts: list[str], blocks: tuple[Block, ...]) -> list[str]:
-    """The prompts that user texts are, or hold beside a client's own words."""
-    found: list[str] = []
-    for block in blocks:
-        if block.role != "user" or block.kind != "text":
-            continue
-        if block.text in prompts:
-            found.append(block.text)
-        else:
-            found += _held(block.text, prompts)
-    return found
+def _other_frame(transcript: Transcript, seen: Seen) -> tuple[str, str, str] | None:
+    """What a client always does does not change from turn to turn. What was cut short before may stand in one text
+    with the prompt."""
+    policy, heard = seen.record.policy, transcript.heard(seen.record)
+    if policy.frame == "any" or (heard and heard[-1].disturbed):
+        return None
+    text = collapsed(" ".join(message_texts(seen.sent.messages[-1])))
+    place = place_of(text, collapsed(seen.record.turn.prompt))
+    if place in {None, policy.frame}:
+        return None
+    return "the prompt stands in another frame than in other turns", _FRAMES[policy.frame], repr(text[:200])
 
 
-def _held(text: str, prompts: list[str]) -> list[str]:
-    """The prompts in a text, in their order; the longest first, so that "I like tea." within "I like tea. And coffee."
-    is none of its own."""
-    held: list[tuple[int, str]] = []
-    for prompt in sorted({*prompts} - {""}, key=len, reverse=True):
-        at = text.find(prompt)
-        if at >= 0:
-            held.append((at, prompt))
-            text = f"{text[:at]}{chr(0) * len(prompt)}{text[at + len(prompt) :]}"
-    return [prompt for _, prompt in sorted(held)]
+_FRAMES = {
+    "none": "the prompt alone",
+    "before": "words of the client's before the prompt",
+    "after": "words of the client's after the prompt",
+    "around": "words of the client's before and after the prompt",
+}
 
 
 def _in_order(found: list[str], wanted: list[str]) -> bool:

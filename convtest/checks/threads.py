@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from convtest.checks.framing import as_sent, bare, unframed
 from convtest.checks.habits import is_kept
 from convtest.checks.signatures import formats_of, has, is_declared_side
 from convtest.transcript import TurnRecord
@@ -69,6 +70,8 @@ class Choice:
     before: tuple[Block, ...] | None
     manner: Manner | None
     form: Form = tuple
+    stored: Form = tuple
+    """How a request, and what it has to begin with, are compared."""
 
     def thread(self, later: Sequence[Interaction]) -> Thread:
         """`later`: what the session's next turn sends, by which hindsight chooses in a first turn."""
@@ -110,7 +113,7 @@ class Choice:
         return not any(record.yielded(one) for one in sent)
 
     def _extends(self, one: Interaction) -> bool:
-        return bool(self.before) and extends(self.form(_blocks(one)), self.form(self.before or ()))
+        return bool(self.before) and extends(self.form(_blocks(one)), self.stored(self.before or ()))
 
     def _best(self, candidates: Sequence[Interaction]) -> Interaction:
         """The one that asks as the session does; then one whose answer was yielded; then the first."""
@@ -125,13 +128,25 @@ class Choice:
         """The one that later turns go on with, and whether another might as well be it."""
 
         def goes_on(one: Interaction) -> int:
-            mine, answered = Manner.of(one.canonical), self.form(_answered(one))
-            onward = [other for other in later if extends(self.form(_blocks(other)), answered)]
+            mine, answered = Manner.of(one.canonical), self._as_stored(one)
+            onward = [other for other in later if extends(self._as_found(one, other), answered)]
             return max((1 + mine.likeness(Manner.of(other.canonical)) for other in onward), default=0)
 
         ranked = sorted(candidates, key=goes_on, reverse=True)
         best = self._told([one for one in ranked if goes_on(one) == goes_on(ranked[0])])
         return best[0], len({asked(one) for one in best}) > 1
+
+    def _as_stored(self, one: Interaction) -> tuple[Block, ...]:
+        """What the next turn has to begin with, if this request is the conversation."""
+        answered, prompt = self.stored(_answered(one)), collapsed(self.record.turn.prompt)
+        sent = as_sent(_blocks(one), prompt) if self.record.policy.prompt == "bare" else ""
+        return bare(answered, prompt, sent) if sent else answered
+
+    def _as_found(self, one: Interaction, other: Interaction) -> tuple[Block, ...]:
+        """The next turn's request, if this one is the conversation."""
+        blocks, prompt = self.form(_blocks(other)), collapsed(self.record.turn.prompt)
+        stored_framed = self.record.policy.prompt == "framed" and as_sent(_blocks(one), prompt) == prompt
+        return unframed(blocks, prompt) if stored_framed else blocks
 
     def _told(self, best: list[Interaction]) -> list[Interaction]:
         """Where equal answers leave it open: as it was when they were recorded, or those that ask as the profile says
@@ -161,7 +176,7 @@ class Choice:
         if same and _asks_for_tools(current) and _holds(one, self.record.turn.prompt):
             # What comes of the tools, however wrong: a result that is missing is for the checks to find.
             return True
-        if not extends(self.form(_blocks(one)), self.form(_answered(current))):
+        if not extends(self.form(_blocks(one)), self.stored(_answered(current))):
             return False
         last = blocks_of(one.canonical.messages[-1])
         # A request for suggestions goes on from the answer as well: it asks otherwise, or nobody is shown its answer.

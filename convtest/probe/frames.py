@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+from convtest.checks.framing import Place, place_of
 from convtest.checks.said import Rung, is_comparable, rung_of
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.blocks import THOUGHT, Sealed, blocks_of, sealed_of
+from convtest.wire.blocks import THOUGHT, Sealed, blocks_of, collapsed, sealed_of
 from convtest.wire.canonical import Canonical, message_texts
 from convtest.wire.interaction import Interaction
 
 
-def frame_of(transcript: Transcript) -> Literal["as_sent", "bare"] | None:
+def frame_of(transcript: Transcript) -> Literal["as_sent", "bare", "framed"] | None:
     """How the first prompt stands in the second turn's request; None where it is in no frame, or cannot be seen."""
     turns = transcript.turns()
     first, second = (turns[0].sent(), turns[1].sent()) if len(turns) > 1 else (None, None)
@@ -19,9 +20,23 @@ def frame_of(transcript: Transcript) -> Literal["as_sent", "bare"] | None:
         return None
     prompt = " ".join(turns[0].turn.prompt.split())
     framed, kept = _holding(first, prompt), _holding(second, prompt)
-    if framed is None or framed == prompt:
+    if framed is None or kept is None or framed == kept == prompt:
         return None
+    if framed == prompt:
+        return "framed"
     return "bare" if kept == prompt else "as_sent"
+
+
+def frame_place(turns: Sequence[TurnRecord]) -> Place | None:
+    """Where the words stand that a client puts around every prompt; None for one that does not, or not always in one
+    place."""
+    places = set()
+    for turn in turns:
+        if main := turn.main():
+            text = collapsed(" ".join(message_texts(main[0].canonical.messages[-1])))
+            places.add(place_of(text, collapsed(turn.turn.prompt)))
+    (place,) = places if len(places) == 1 else (None,)
+    return place if place != "none" else None
 
 
 def _holding(sent: Canonical, prompt: str) -> str | None:

@@ -12,7 +12,7 @@ from convtest.errors import ClientError, ConvtestError
 from convtest.policy import Signature
 from convtest.probe.beside import beside, main_of
 from convtest.probe.cut_short import cut_short, killed_policy, prompt_after, text_after
-from convtest.probe.frames import frame_of, said_by, sealed_by, thinking_of
+from convtest.probe.frames import frame_of, frame_place, said_by, sealed_by, thinking_of
 from convtest.probe.plays import Observation, Plays, how
 from convtest.probe.probes import FAULTS
 from convtest.transcript import Transcript
@@ -67,6 +67,8 @@ def _policy(play: Plays) -> dict[str, str]:
         found["said"] = rung
     if (frame := _frame(play)) is not None:
         found["prompt"] = frame
+    if (place := frame_place(play.turns("answers"))) is not None:
+        found["frame"] = place
     if text := text_after(play, "interrupted"):
         found["partial_text"] = text
     found |= killed_policy(play)
@@ -115,8 +117,9 @@ def _settings(play: Plays) -> Iterator[Observation]:
 
 def _framed(play: Plays) -> Iterator[Observation]:
     if (frame := _frame(play)) is not None:
-        words = "are stored bare" if frame == "bare" else "are stored as they are sent"
-        yield Observation("prompts that are sent in a frame", words)
+        about = "prompts that are stored in a frame" if frame == "framed" else "prompts that are sent in a frame"
+        words = {"bare": "are stored bare", "as_sent": "are stored as they are sent", "framed": "are sent bare"}
+        yield Observation(about, words[frame])
 
 
 def _sessions(play: Plays) -> Iterator[Observation]:
