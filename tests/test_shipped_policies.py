@@ -1,0 +1,70 @@
+"""The policies that are shipped are what a fresh probe measures."""
+
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convtest.clients.registry import make
+from convtest.config import Config, load_config
+from convtest.probe.probing import probe
+
+ROOT = Path(__file__).parent.parent
+KINDS = """
+[tool.convtest]
+client = "messages"
+
+[tool.convtest.clients.messages]
+kind = "messages"
+model = "claude-haiku-4-5"
+upstream = "simulator"
+
+[tool.convtest.clients.chat]
+kind = "chat_completions"
+model = "claude-haiku-4-5"
+upstream = "simulator"
+
+[tool.convtest.clients.claude]
+kind = "claude_agent_sdk"
+model = "claude-haiku-4-5"
+upstream = "simulator"
+"""
+LOOSER: dict[str, dict[str, str]] = {
+    "messages": {},
+    "chat": {},
+    # Its system prompt holds the day, a kill may come before or after the text was written down, and whether thinking
+    # of earlier turns is kept is measured over one turn only.
+    "claude": {"settings": "vary", "killed_text": "prefix", "thinking": "either"},
+}
+
+
+def config(folder: Path) -> Config:
+    (folder / "pyproject.toml").write_text(KINDS)
+    found = load_config(folder)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("client", LOOSER)
+def test_the_policy_of_a_kind_is_what_the_probe_measures(tmp_path: Path, client: str) -> None:
+    if client == "claude":
+        pytest.importorskip("claude_agent_sdk")
+    project = config(tmp_path)
+    made = make(project, client)
+
+    measured: dict[str, Any] = dict(probe(project, client).policy)
+
+    shipped = asdict(made.policy({}))
+    assert {name: shipped[name] for name in measured} == {**measured, **LOOSER[client]}
+
+
+def test_the_policy_of_the_example_is_what_the_probe_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = ROOT / "examples" / "assistant"
+    monkeypatch.syspath_prepend(str(folder))
+    project = load_config(folder)
+    assert project is not None
+    tables = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["convtest"]["clients"]
+
+    assert dict(probe(project, "assistant").policy) == tables["assistant"]["policy"]
