@@ -8,6 +8,7 @@ from functools import lru_cache
 
 _BETWEEN = r"[,\u00a0\u202f'’ ]"
 _GROUPED = rf"\d{{1,3}}(?:{_BETWEEN}\d{{3}})+(?!\d)(?:\.\d+)?"
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _AROUND = 60
 """Characters shown before and after a first difference."""
 _TOKEN = re.compile(rf"{_GROUPED}|\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\w+")
@@ -68,6 +69,11 @@ def sentences(text: str) -> list[str]:
     """Whole sentences, folded; a decimal point ends none."""
     parts = re.split(r"(?<=[.!?…])\s+|\n+", text)
     return [done for part in parts if (done := folded(part))]
+
+
+def visible(text: str) -> str:
+    """With control characters, and those that turn the direction of writing, as escapes; line ends and tabs stay."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def cut(text: str, most: int) -> str:

@@ -8,7 +8,7 @@ import click
 from convtest.errors import ConvtestError
 from convtest.version import VERSION
 
-COMMANDS = ("init", "check", "record", "sweep", "probe", "show", "diff", "serve", "schema")
+COMMANDS = ("init", "check", "record", "sweep", "probe", "show", "diff", "report", "serve", "schema")
 
 
 class _Lazy(click.Group):

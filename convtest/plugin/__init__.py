@@ -13,6 +13,7 @@ from convtest.config import load_config
 from convtest.errors import ConfigError, ConversationFailed, ConvtestError
 from convtest.plugin.gateway import GatewayAddress
 from convtest.plugin.options import add_options, need_backend
+from convtest.plugin.outputs import begin_outputs, end_outputs, tell_worker, written
 from convtest.plugin.results import begin_results
 from convtest.plugin.state import STATE, Crash, Shown, State, register_tags
 from convtest.plugin.summary import Counting, summary
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Counting(config.stash[STATE]), "convtest-counter")
     if config.getoption("--convtest-live") and config.getoption("--convtest-record"):
         raise pytest.UsageError("--convtest-live reads and writes no cassettes: leave out --convtest-record")
+    begin_outputs(config)
     begin_results(config)
     if config.getoption("--convtest-speed") < 0:
         raise pytest.UsageError("--convtest-speed is 0 or more")
@@ -164,10 +166,17 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist's hook: a worker parses the command line anew, and knows nothing else of this process."""
+    tell_worker(node.config, node.workerinput)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     state = config.stash.get(STATE, None)
     if state is not None:
         state.gateway.close()
+        end_outputs(config)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -175,4 +184,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if state is None:
         return
     for line in summary(state, live=bool(config.getoption("--convtest-live"))):
+        terminalreporter.write_line(line)
+    for line in written(config):
         terminalreporter.write_line(line)

@@ -16,6 +16,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from convtest.config import Config
 from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette, ScenarioError
+from convtest.plugin.properties import properties_of
 from convtest.plugin.results import hand_out, results_file
 from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of, register_tags
 from convtest.plugin.sweeps import CAUSES, SWEEP, asked_sweep, point_facts
@@ -159,7 +160,7 @@ class ScenarioItem(pytest.Function):
         with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
             outcome = self.ready.play(Path(folder))
         self.written, self.outcome = outcome.written, outcome
-        self._note(outcome)
+        self.user_properties += properties_of(outcome)
         if not outcome.verdict.passed:
             result = outcome.result()
             text = failure_text(result)
@@ -172,18 +173,6 @@ class ScenarioItem(pytest.Function):
             raise ConversationFailed(text, headline=result.headline)
         if snapshot is not None:
             self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
-
-    def _note(self, outcome: "Played") -> None:
-        usage = outcome.transcript.usage()
-        facts = {
-            "source": outcome.transcript.source,
-            "tokens": usage.prompt_tokens + usage.output_tokens,
-            "usd": outcome.transcript.usd(),
-            "unseen": bool(outcome.verdict.not_seen),
-        }
-        self.user_properties.append((PROPERTY, json.dumps(facts)))
-        for blind in outcome.verdict.not_seen:
-            self.user_properties.append(("convtest_not_seen", f"{blind.check}: {blind.why}"))
 
     def _shown(self, path: Path) -> str:
         return self.config.stash[STATE].config.shown(path)

@@ -65,6 +65,8 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "--convtest-results",
         {"metavar": "FILE", "help": "write what became of each item, as one line of JSON, passing items included"},
     ),
+    ("--convtest-report", {"metavar": "FILE", "help": "show all items in one HTML page that loads nothing"}),
+    ("--convtest-summary", {"metavar": "FILE", "help": "write Markdown for a pull request: what failed, and where"}),
     ("--convtest-progress", {"metavar": "FILE", "help": "append one JSON object per started and finished item"}),
 )
 

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from convtest.scenario.model import Scenario
 
 
+KEPT = "convtest_results"
+"""In the input of a worker: where its results go that nobody asked to keep."""
+KEPT_FILE = pytest.StashKey[Path]()
+"""The same in the process that the workers report to."""
+
+
 def begin_results(config: pytest.Config) -> None:
     """An empty file for this run, made by the process that the workers report to. Raises pytest.UsageError."""
     path = results_file(config)
@@ -23,9 +29,12 @@ def begin_results(config: pytest.Config) -> None:
 
 
 def results_file(config: pytest.Config) -> Path | None:
-    """Where results go, relative to where pytest was started."""
-    given = config.getoption("--convtest-results")
-    return config.invocation_params.dir / given if given else None
+    """Where results go: as asked for, relative to where pytest was started, or where other outputs are made of them."""
+    given: str | None = config.getoption("--convtest-results")
+    if given:
+        return config.invocation_params.dir / given
+    told: str | None = getattr(config, "workerinput", {}).get(KEPT)
+    return Path(told) if told else config.stash.get(KEPT_FILE, None)
 
 
 def hand_out(path: Path, report: pytest.TestReport, scenario: "Scenario", node: str, played: "Result | None") -> None:
