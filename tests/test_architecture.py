@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": {"errors", "events", "scenario", "wire", "cassettes", "transcript", "checks"},
     "results/model": {"events"},
     "results/ranking": {"results/model"},
-    "reporting": {"results"},
+    "reporting": {"textmatch", "results"},
     "reporting/cassette": {"events", "wire", "reporting"},
     "clients": {*GROUND, "config", "policy", "scenario", "wire"},
     "play": {
@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin/gateway": {"gateway"},
     "plugin/state": {"config", "wire", "clients", "play", "plugin/gateway", "plugin/sweeps"},
     "plugin/results": {"scenario", "results"},
+    "plugin/outputs": {"results", "reporting", "plugin/results"},
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
         "version", "config", "errors", "policy", "scenario", "gateway", "cassettes", "clients", "results", "reporting",

@@ -180,6 +180,36 @@ def test_junit_holds_tokens_cost_first_event_and_layer(talked: Project) -> None:
         assert float(one["convtest_first_event_ms"] or 0) > 0
 
 
+LONG = """
+scenario: long
+steps:
+  - user: {told}
+  - repeat: 14
+    steps:
+      - user: What is 1 + 1?
+  - user: What is 2 + 2?
+    expect: {{contains: a word that is not there}}
+""".format(told="word " * 60 + "and the end")
+
+
+def test_a_failure_is_told_in_short_and_whole_with_v(project: Project) -> None:
+    project.write("scenarios/long.yaml", LONG)
+
+    short, whole = project.pytest(), project.pytest("-v")
+
+    assert re.search(r"… \d+ steps", short.out)
+    assert "and the end" not in short.out
+    assert not re.search(r"… \d+ steps", whole.out)
+    assert "word and the end" in whole.out
+
+
+def test_words_that_differ_are_marked_on_a_terminal(talked: Project) -> None:
+    done = talked.pytest("--color=yes", "-k", "interrupted and not swept")
+
+    assert "user: \x1b[0m\x1b[32m\x1b[1m\x1b[7m'My name is <b>Ada</b>.'\x1b[0m" in done.out
+    assert "\x1b[31m      seen      What is my name?\x1b[0m" in done.out  # nothing in common: nothing to point at
+
+
 def test_markdown_holds_what_was_said_as_text_only() -> None:
     text = summary_text([hostile()])
 

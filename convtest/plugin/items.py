@@ -163,7 +163,7 @@ class ScenarioItem(pytest.Function):
         self.user_properties += properties_of(outcome)
         if not outcome.verdict.passed:
             result = outcome.result()
-            text = failure_text(result)
+            text = failure_text(result, whole=self.config.get_verbosity() > 0)
             if self.scenario.point is not None:
                 self.user_properties.append((CAUSES, json.dumps(result.causes)))
             if result.written is not None:

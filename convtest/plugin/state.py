@@ -1,5 +1,6 @@
 """What the plugin's modules share during one run of pytest; it imports none of them that hold hooks or items."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -56,16 +57,48 @@ class Shown:
         self.reprcrash = crash
 
     def toterminal(self, tw: Any) -> None:
-        for line in self._text.splitlines():
-            tw.line(line, **_markup(line))
+        lines = self._text.splitlines()
+        for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+            colour = _markup(line)
+            other = after if colour.get("green") else before
+            if (colour.get("green") or colour.get("red")) and _word(other) in _PAIR and _word(other) != _word(line):
+                start, middle, end = _parted(line, other)
+                tw.write(start, **colour)
+                tw.write(middle, **colour, bold=True, invert=True)
+                tw.line(end, **colour)
+            else:
+                tw.line(line, **colour)
 
     def __str__(self) -> str:
         return self._text
 
 
+_PAIR = ("expected", "seen")
+
+
 def _markup(line: str) -> dict[str, bool]:
-    first = line.split(maxsplit=1)[0] if line.strip() else ""
-    return {"bold": first == ">", "green": first == "expected", "red": first == "seen"}
+    first = _word(line)
+    return {name: True for name, word in (("bold", ">"), ("green", "expected"), ("red", "seen")) if first == word}
+
+
+def _word(line: str) -> str:
+    return line.split(maxsplit=1)[0] if line.strip() else ""
+
+
+def _parted(line: str, other: str) -> tuple[str, str, str]:
+    """A line of a pair: what both begin with, the words in which they differ, and what both end with."""
+    mine, theirs = (re.split(r"(\s+)", one) for one in (line, other))
+    # The words "expected" and "seen" take equally much room, but are not what differs.
+    start = 4
+    while start < min(len(mine), len(theirs)) and mine[start] == theirs[start]:
+        start += 1
+    end = 0
+    while end < min(len(mine), len(theirs)) - start and mine[-1 - end] == theirs[-1 - end]:
+        end += 1
+    if start == 4 and end == 0:
+        return line, "", ""  # nothing is the same: there is nothing to point at
+    stop = len(mine) - end
+    return "".join(mine[:start]), "".join(mine[start:stop]), "".join(mine[stop:])
 
 
 def register_tags(config: pytest.Config, tags: tuple[str, ...]) -> None:

@@ -1,19 +1,24 @@
 """A result as a conversation that people read, the failing steps marked."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from convtest.results.model import Result, Said, Step
+from convtest.textmatch import visible
 
 _AROUND = 2
 """Steps shown before and after a marked one."""
 _WIDTH = 110
+Fit = Callable[[str], str]
+"""How a text becomes a line."""
 
 
-def conversation_lines(result: Result, marked: Collection[int]) -> Iterator[str]:
-    """One or more lines for each step, `>` before those marked; far from a marked step they are only counted."""
+def conversation_lines(result: Result, marked: Collection[int], *, whole: bool = False) -> Iterator[str]:
+    """One or more lines for each step, `>` before those marked; far from a marked step they are only counted, and long
+    texts are cut, but where `whole` is asked for."""
     sessions = result.sessions
     width = max((len(name) for name in sessions), default=0) if len(sessions) > 1 else 0
-    near = _near(result, marked)
+    near = {step.index for step in result.steps} if whole else _near(result, marked)
+    fit = in_one_line if whole else short
     left_out = 0
     for step in result.steps:
         if step.index not in near:
@@ -22,7 +27,7 @@ def conversation_lines(result: Result, marked: Collection[int]) -> Iterator[str]
         if left_out:
             yield f"       … {left_out} step{'s' * (left_out != 1)}"
             left_out = 0
-        yield from _step_lines(step, step.index in marked, width)
+        yield from _step_lines(step, step.index in marked, width, fit)
     if left_out:
         yield f"       … {left_out} step{'s' * (left_out != 1)}"
     if result.not_run:
@@ -37,51 +42,56 @@ def _near(result: Result, marked: Collection[int]) -> set[int]:
     return {i for i in indexes if any(abs(i - one) <= _AROUND for one in middle)} | set(indexes[:1])
 
 
-def _step_lines(step: Step, marked: bool, width: int) -> Iterator[str]:
+def _step_lines(step: Step, marked: bool, width: int, fit: Fit) -> Iterator[str]:
     mark = ">" if marked else " "
     session = f"{step.session:<{width}}  " if width else ""
     head = f" {mark} {step.index:>3}  {session}"
     margin = " " * len(head)
     if step.kind == "turn":
-        yield f"{head}user       {short(step.prompt)}"
-        yield from (f"{margin}{line}" for line in _answer_lines(step))
+        yield f"{head}user       {fit(step.prompt)}"
+        yield from (f"{margin}{line}" for line in _answer_lines(step, fit))
     else:
         yield f"{head}{step.label}"
     if step.refused:
-        yield f"{margin}refused    {step.refused.code}: {short(step.refused.message)}"
+        yield f"{margin}refused    {step.refused.code}: {fit(step.refused.message)}"
     if step.crash:
-        yield f"{margin}crashed    {short(step.crash)}"
+        yield f"{margin}crashed    {fit(step.crash)}"
     if step.hung:
-        yield f"{margin}hung       after {short(step.hung)}"
+        yield f"{margin}hung       after {fit(step.hung)}"
 
 
-def _answer_lines(step: Step) -> Iterator[str]:
+def _answer_lines(step: Step, fit: Fit) -> Iterator[str]:
     for said in step.said:
-        yield from _said_lines(said)
+        yield from _said_lines(said, fit)
     if any(one.missed for one in step.requests):
         yield "(no answer: nothing recorded answers this request)"
         return
     ending = step.ending if step.ending is not None and step.ending.ended != "complete" else None
     if ending is not None:
-        yield f"({ending.ended}{f': {short(ending.message)}' if ending.message else ''})"
+        yield f"({ending.ended}{f': {fit(ending.message)}' if ending.message else ''})"
     if step.conduct:
         yield f"({step.conduct})"
     if ending is not None and ending.retried:
-        yield f"(tried again: {short(', '.join(ending.retried))})"
+        yield f"(tried again: {fit(', '.join(ending.retried))})"
 
 
-def _said_lines(said: Said) -> Iterator[str]:
+def _said_lines(said: Said, fit: Fit) -> Iterator[str]:
     match said.kind:
         case "text":
-            yield from [f"assistant  {short(said.text)}"] if said.text.strip() else []
+            yield from [f"assistant  {fit(said.text)}"] if said.text.strip() else []
         case "tool_use":
             arguments = ", ".join(f"{key}={value!r}" for key, value in said.input.items())
-            yield f"tool use   {said.name}({short(arguments)})"
+            yield f"tool use   {said.name}({fit(arguments)})"
         case "tool_result":
-            yield f"{'tool error' if said.error else 'tool result'}  {short(said.text)}"
+            yield f"{'tool error' if said.error else 'tool result'}  {fit(said.text)}"
+
+
+def in_one_line(text: str) -> str:
+    """White space collapsed, control characters shown."""
+    return visible(" ".join(text.split()))
 
 
 def short(text: str) -> str:
     """One line of a length that fits a terminal."""
-    line = " ".join(text.split())
+    line = in_one_line(text)
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"

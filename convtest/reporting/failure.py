@@ -10,25 +10,26 @@ from convtest.results.ranking import side
 _MOST = 6
 
 
-def failure_text(result: Result) -> str:
-    """The whole report of a failed item, plain text."""
-    return "\n".join(_lines(result))
+def failure_text(result: Result, *, whole: bool = False) -> str:
+    """The report of a failed item, plain text; `whole` leaves out no step, no word and no finding."""
+    return "\n".join(_lines(result, whole))
 
 
-def _lines(result: Result) -> Iterator[str]:
+def _lines(result: Result, whole: bool) -> Iterator[str]:
     about, found = result.about, result.found
     yield f"{about.file}:{about.line}: {about.title} ({result.source})"
     yield f"  {side(found)}"
     yield ""
-    yield from conversation_lines(result, {one.step for one in found if one.step})
+    yield from conversation_lines(result, {one.step for one in found if one.step}, whole=whole)
     ordered = sorted(found, key=lambda one: one.check == "miss")
-    for one in ordered[:_MOST]:
+    most = len(ordered) if whole else _MOST
+    for one in ordered[:most]:
         yield ""
         yield from finding_lines(one)
         yield from (f"    {line}" for line in one.difference)
-    if len(ordered) > _MOST:
+    if len(ordered) > most:
         yield ""
-        yield f"  … and {len(ordered) - _MOST} findings more"
+        yield f"  … and {len(ordered) - most} findings more: -v shows them"
     if result.edited:
         yield "  the cassette was edited by hand: chunk lengths do not add up, event boundaries are used"
     for blind in result.not_seen:

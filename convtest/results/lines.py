@@ -1,7 +1,7 @@
 """Results on disk: one line of JSON each, appended by every worker as its items end."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ def append(path: Path, result: Result) -> None:
         os.write(handle, line)
     finally:
         os.close(handle)
+
+
+def as_array(results: Iterable[Result]) -> str:
+    """All of them as one JSON text."""
+    return (b"[" + b",\n".join(map(_ENCODER.encode, results)) + b"]").decode()
 
 
 def read_results(path: Path) -> Iterator[Result]:

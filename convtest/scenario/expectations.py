@@ -84,13 +84,6 @@ class ConductShape(Shape, frozen=True, kw_only=True):
     surfaced: str | None = None
 
 
-class SimilarShape(Shape, frozen=True, kw_only=True):
-    """Likeness of meaning."""
-
-    to: str
-    least: float | None = None
-
-
 class ExpectShape(Shape, frozen=True, kw_only=True):
     """What is expected of one step."""
 
@@ -101,7 +94,6 @@ class ExpectShape(Shape, frozen=True, kw_only=True):
     one_of: list[str] | None = None
     json: dict[str, Any] | None = None
     json_schema: dict[str, Any] | None = None
-    similar: str | SimilarShape | None = None
     knows: OneOrMore | None = None
     not_: "ExpectShape | None" = field(default=None, name="not")
     sent: SentShape | None = None

@@ -257,6 +257,5 @@ MEANT: dict[type[Struct], tuple[str, ...]] = {
 
 NOT_YET: dict[type[Struct], tuple[str, ...]] = {
     ScenarioShape: ("retention",),
-    ExpectShape: ("similar",),
 }
 """Keys of the language that this version refuses: they are known, and do nothing yet."""

@@ -3,11 +3,8 @@
 from collections.abc import Iterable
 from importlib.resources import files
 
-import msgspec
-
+from convtest.results.lines import as_array
 from convtest.results.model import Result
-
-_ENCODER = msgspec.json.Encoder()
 
 
 def page_text(results: Iterable[Result]) -> str:
@@ -19,9 +16,8 @@ def page_text(results: Iterable[Result]) -> str:
 
 
 def _data(results: Iterable[Result]) -> str:
-    made = b"[" + b",\n".join(_ENCODER.encode(one) for one in results) + b"]"
     # Nothing in it may end the element that it stands in: https://html.spec.whatwg.org/#script-data-state
-    return made.decode().replace("<", "\\u003c")
+    return as_array(results).replace("<", "\\u003c")
 
 
 def _part(name: str) -> str:
