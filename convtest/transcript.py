@@ -161,8 +161,7 @@ class TurnRecord(StepRecord):
 
     def sent(self) -> Canonical | None:
         """The turn's last main request."""
-        main = self.main()
-        return main[-1].canonical if main else None
+        return main[-1].canonical if (main := self.main()) else None
 
 
 def _refused(one: Interaction) -> bool:
@@ -186,14 +185,15 @@ def ends_in(sent: Canonical, record: TurnRecord) -> bool:
     return any(isinstance(b, dict) and record.turn.prompt.strip() in str(b.get("text", "")) for b in last)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Carried:
-    """A stand-in tool was carried out once, for a session in a step."""
+    """A stand-in tool was carried out once, for a session in a step; `answer`: its text, and whether it is an error."""
 
     session: str
     step: int
     name: str
     arguments: str
+    answer: tuple[str, bool] = ("", False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from convtest.play.perform import Played, ready
 from convtest.probe.probing import probe
 from tests.playing import Stage, checks_of, finding_of
 
+ME = "tests.test_settings"
 TALK = """
 scenario: a talk
 options: {system: You are terse., temperature: 0.5}
@@ -137,3 +138,43 @@ def test_our_own_client_is_held_to_them(stage: Stage) -> None:
     own = replace(made, clients={"assistant": replace(made.profile("assistant"), kind="messages", target=None)})
 
     assert make(own, "assistant").policy({}).settings == "fixed"
+
+
+class CutsSchemas(MessagesClient):
+    """Its tools are offered without what they take."""
+
+    def _body(self) -> bytes:
+        body: dict[str, Any] = msgspec.json.decode(super()._body())
+        bare = {"type": "object", "properties": {}}
+        return msgspec.json.encode({**body, "tools": [{**tool, "input_schema": bare} for tool in body["tools"]]})
+
+
+class StrictSchemas(MessagesClient):
+    """Honest: schemas are made strict, and names are written in its own way."""
+
+    def _body(self) -> bytes:
+        body: dict[str, Any] = msgspec.json.decode(super()._body())
+        strict = {"type": "object", "properties": {"What": {"type": "string"}}, "additionalProperties": False}
+        return msgspec.json.encode({**body, "tools": [{**tool, "input_schema": strict} for tool in body["tools"]]})
+
+
+class LoadsTools(MessagesClient):
+    """Honest: schemas are found by a search, and the tools themselves come without."""
+
+    def _body(self) -> bytes:
+        body: dict[str, Any] = msgspec.json.decode(super()._body())
+        given = [{k: v for k, v in tool.items() if k != "input_schema"} for tool in body["tools"]]
+        return msgspec.json.encode({**body, "tools": [{**tool, "defer_loading": True} for tool in given]})
+
+
+def test_a_tool_that_is_offered_without_its_parameters_is_told_once(stage: Stage) -> None:
+    found = [one for one in stage.play(TALK, f"{ME}:CutsSchemas").verdict.findings if one.check == "settings"]
+
+    assert [(one.message, one.expected, one.seen) for one in found] == [
+        ("the tool look_up is offered without all its parameters", "what", "no parameters")
+    ]
+
+
+@pytest.mark.parametrize("client", ["StrictSchemas", "LoadsTools"])
+def test_a_tool_that_is_offered_in_another_form_is_the_same(stage: Stage, client: str) -> None:
+    assert "settings" not in {check for check, _ in checks_of(stage.play(TALK, f"{ME}:{client}"))}

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from convtest.checks.histories import Seen, follow
 from convtest.checks.result import Finding, at_step
-from convtest.checks.told import Told, same_input, told_in
+from convtest.checks.told import Told, input_of, same_input, told_in
 from convtest.transcript import Transcript
 from convtest.wire.blocks import encoded
 
@@ -42,7 +40,7 @@ def _never_done(transcript: Transcript, seen: Seen, stand_ins: Mapping[str, str]
         done = [one for one in transcript.carried if one.name == name and one.session in mine]
         if len(told) <= len(done) or not _offers(seen.sent.fields.get("tools"), name, stand_ins[name]):
             continue
-        given = [_input(one.arguments) for one in done]
+        given = [input_of(one) for one in done]
         yield from (one for one in told if not any(same_input(one.input, other) for other in given))
 
 
@@ -53,8 +51,3 @@ def _offers(tools: Any, name: str, description: str) -> bool:
         if isinstance(fields, dict) and str(fields.get("name")).rpartition("__")[2] == name:
             return str(fields.get("description") or "").strip() == description.strip()
     return False
-
-
-def _input(arguments: str) -> dict[str, Any]:
-    found = msgspec.json.decode(arguments)
-    return found if isinstance(found, dict) else {}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from convtest.checks.result import Finding, at_step
+from convtest.checks.shown import other_results, other_thinking, shows_some_results, shows_thinking
 from convtest.checks.threads import is_whole
 from convtest.textmatch import apart
 from convtest.transcript import Transcript, TurnRecord
@@ -21,6 +22,7 @@ def said(transcript: Transcript) -> Iterator[Finding]:
     """The assistant's text as it was streamed, by the rung that the client's policy names; its tool uses, all of them
     or none in the whole item; and no interrupt that was ignored."""
     shows_uses = any(record.calls for record in transcript.turns())
+    thinks, shows_results = shows_thinking(transcript), shows_some_results(transcript)
     for record in transcript.turns():
         if not is_comparable(record):
             continue
@@ -30,6 +32,11 @@ def said(transcript: Transcript) -> Iterator[Finding]:
             yield _finding(record, message, *found)
         if shows_uses and not record.disturbed and (uses := _other_uses(record)) is not None:
             yield _finding(record, "the session yielded other tool uses than the model asked for", *uses)
+        if not record.disturbed and record.policy.said != "transformed":
+            found_besides = [other_thinking(record)] if thinks else []
+            found_besides += other_results(transcript, record) if shows_results else []
+            for one in filter(None, found_besides):
+                yield _finding(record, *one)
         if (ignored := _ignored(record)) is not None:
             message = "the interrupt was ignored: the whole answer was yielded, and then said to be interrupted"
             yield _finding(record, message, *ignored)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from convtest.checks.histories import Seen, follow
+from convtest.checks.offered import lacking
 from convtest.checks.result import Finding, at_step
 from convtest.textmatch import apart, cut
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
@@ -25,8 +26,14 @@ _LONG = 300
 
 
 def settings(transcript: Transcript) -> Iterator[Finding]:
-    """No tools are gone and no other model is asked; where the policy says fixed, nothing changes at all."""
+    """No tools are gone and no other model is asked; where the policy says fixed, nothing changes at all. Stand-ins are
+    offered with their parameters."""
+    cut = set[str]()
     for seen in follow(transcript):
+        for name, wanted, offered in lacking(seen, transcript.scenario.tools):
+            if name not in cut:
+                cut.add(name)
+                yield _without_parameters(seen, name, wanted, offered)
         before = seen.before.sent
         policy = seen.record.policy.settings
         if before is None or seen.before.failed or policy == "free" or _is_set(transcript, seen.record):
@@ -42,6 +49,19 @@ def settings(transcript: Transcript) -> Iterator[Finding]:
                 advice=f"a set: step may change it; if the client does so on purpose: settings = {_LOOSER[policy]!r}",
                 key="user",
             )
+
+
+def _without_parameters(seen: Seen, name: str, wanted: list[str], offered: list[str]) -> Finding:
+    return at_step(
+        seen.record,
+        "settings",
+        "wire",
+        f"the tool {name} is offered without all its parameters",
+        expected=", ".join(wanted),
+        seen=", ".join(offered) or "no parameters",
+        advice="send the input_schema of opening.tools: what it does not name, the model does not give",
+        key="user",
+    )
 
 
 def _changed(before: Canonical, seen: Seen) -> Iterator[tuple[str, Any, Any]]:

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from convtest.transcript import Carried, Transcript, TurnRecord
 from convtest.wire.messages_api import text_of_content
 
 _NOT_DONE = re.compile(
     r"""\b(?: cancel | interrupt | abort | stopp | skip | den(?:y|ied) | declin | reject | refus | fail | error
-    | exception | invalid | unavailable | unknown | time[ds]?[ -]?out | no[ ]response | not\b | never\b | without\b )
+    | exception | invalid | unavailable | unknown | limit | time[ds]?[ -]?out | no[ ]response | not\b | never\b
+    | without\b )
     | n't\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -54,3 +56,25 @@ def same_input(sent: Mapping[str, Any], yielded: Mapping[str, Any]) -> bool:
     return all(sent[key] == yielded[key] for key in sent.keys() & yielded.keys()) and (
         sent.keys() <= yielded.keys() or yielded.keys() <= sent.keys()
     )
+
+
+def input_of(carried: Carried) -> dict[str, Any]:
+    """What a stand-in was carried out with."""
+    found = msgspec.json.decode(carried.arguments)
+    return found if isinstance(found, dict) else {}
+
+
+def came_to(transcript: Transcript, record: TurnRecord, name: str, given: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """What a stand-in answered in the turn, called so: (text, whether it is an error), for each time."""
+    return [
+        one.answer
+        for one in transcript.carried
+        if (one.step, one.session, one.name) == (record.step.index, record.session, name)
+        and same_input(input_of(one), given)
+    ]
+
+
+def is_part(text: str, whole: str, most: int) -> bool:
+    """Of what has no more than `most` characters the beginning or the end is missing; white space does not count."""
+    one, other = "".join(text.split()), "".join(whole.split())
+    return 0 < len(one) < len(other) <= most and (other.startswith(one) or other.endswith(one))

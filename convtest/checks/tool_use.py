@@ -9,11 +9,14 @@ import msgspec
 from convtest.checks.histories import follow
 from convtest.checks.made_up import made_up
 from convtest.checks.result import Finding, at_step
-from convtest.checks.told import Told, same_input, told_in
+from convtest.checks.told import Told, came_to, is_part, same_input, told_in
 from convtest.events import ToolUse
 from convtest.transcript import Transcript, TurnRecord
+from convtest.wire.messages_api import PATH
 from convtest.wire.neighbours import joined, without_nothing
 
+_LONG = 1_000
+"""Characters; what is longer a client may cut."""
 _BEGINNING = 40
 """Characters in which a result that was cut agrees with the whole one."""
 
@@ -34,6 +37,7 @@ def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
             )
     yield from _done_twice(transcript)
     yield from _answered_otherwise(transcript)
+    yield from _came_to_otherwise(transcript)
     yield from made_up(transcript)
 
 
@@ -63,7 +67,8 @@ def _tool_line(messages: list[dict[str, Any]]) -> str:
 
 
 def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
-    """What a stand-in answered, and the user was shown, is not what the model was told of that use."""
+    """What a stand-in answered, and the user was shown, is not what the model was told of that use. Only the Messages
+    API has a flag for errors."""
     stand_ins = {tool.name for tool in transcript.scenario.tools}
     for record in transcript.turns():
         if record.disturbed or record.wire != "history" or (sent := record.sent()) is None:
@@ -78,7 +83,7 @@ def _answered_otherwise(transcript: Transcript) -> Iterator[Finding]:
             if shown.text.strip() and not any(_alike(shown.text, one.text) for one in mine):
                 what = f"the model was told another result of the tool {name} than it had"
                 yield _other(record, what, shown.text, " | ".join(one.text for one in mine))
-            elif shown.is_error and not any(one.is_error for one in mine):
+            elif shown.is_error and sent.url.endswith(PATH) and not any(one.is_error for one in mine):
                 what = f"the model was told that the tool {name} had worked, and it had failed"
                 yield _other(record, what, f"an error: {shown.text}", f"no error: {mine[0].text}")
 
@@ -91,6 +96,23 @@ def _of_call(told: list[Told], calls: list[ToolUse], call: ToolUse) -> list[Told
     if len(alike) < 2 or len(mine) < len(alike):
         return mine
     return [mine[len(mine) - len(alike) + next(i for i, one in enumerate(alike) if one is call)]]
+
+
+def _came_to_otherwise(transcript: Transcript) -> Iterator[Finding]:
+    """What a stand-in came to is told in part; or it was an error that nobody was shown, and no flag and no word tells
+    the model of it."""
+    for record in transcript.turns():
+        if record.disturbed or record.wire != "history" or (sent := record.sent()) is None:
+            continue
+        shows_errors = any(one.is_error for one in record.results) or not sent.url.endswith(PATH)
+        for told in told_in(sent.messages):
+            came = came_to(transcript, record, told.name, told.input)
+            if came and all(is_part(told.text, text, _LONG) for text, _ in came):
+                what = f"the model was told a part of what the tool {told.name} came to"
+                yield _other(record, what, came[0][0], told.text)
+            elif came and all(failed for _, failed in came) and told.is_done and not shows_errors:
+                what = f"the model was told that the tool {told.name} had worked, and it had failed"
+                yield _other(record, what, f"an error: {came[0][0]}", f"no error: {told.text}")
 
 
 def _other(record: TurnRecord, what: str, expected: str, seen: str) -> Finding:

@@ -79,8 +79,10 @@ class Sessions:
         async def call(given: Mapping[str, Any]) -> tuple[str, bool]:
             step = self._watch.step.index if self._watch.step else 0
             arguments = msgspec.json.encode(dict(given), order="deterministic").decode()
-            self._transcript.carried.append(Carried(session, step, tool.name, arguments))
-            return await tool.call(given)
+            carried = Carried(session, step, tool.name, arguments)
+            self._transcript.carried.append(carried)
+            carried.answer = await tool.call(given)
+            return carried.answer
 
         return replace(tool, call=call)
 

@@ -15,6 +15,7 @@ import msgspec
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.neighbours import as_read
 from convtest.wire.openai_apis import CHAT_PATH, chat_request
+from convtest.wire.ordering import in_order_of_uses
 from convtest.wire.responses_api import RESPONSES_PATH, responses_request
 from convtest.wire.unread import readable
 
@@ -242,7 +243,7 @@ class _Normaliser:
     def _message(self, message: Any) -> Any:
         if not isinstance(message, dict):
             return message
-        return {**message, "content": self._blocks(message.get("content"))}
+        return {**message, "content": in_order_of_uses(self._blocks(message.get("content")))}
 
     def _blocks(self, content: Any) -> Any:
         if isinstance(content, str):
