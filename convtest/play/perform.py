@@ -18,6 +18,7 @@ from convtest.cassettes.player import Player
 from convtest.checks.adoption import is_blind, nobodys
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
+from convtest.clients.port import Factory, Made
 from convtest.config import Config
 from convtest.errors import ClientError, ScenarioChanged, unwrapped
 from convtest.gateway.server import Door
@@ -25,7 +26,7 @@ from convtest.play.answering import Arrangement, arranged
 from convtest.play.children import end_leftovers
 from convtest.play.mode import Mode
 from convtest.play.network import blocked
-from convtest.play.openings import OPENINGS
+from convtest.play.openings import OPENINGS, Openings
 from convtest.play.placeholders import scrubbed, with_placeholders
 from convtest.play.prepare import Prepared, prepare
 from convtest.play.runner import Runner
@@ -53,6 +54,9 @@ class Played:
     """All of it as plain data, without secrets; made when it is asked for."""
 
 
+Around = Callable[[Factory], Factory]
+
+
 class Ready:
     """One item whose clients and cassette have been found: what a face says of it, and its play."""
 
@@ -73,9 +77,21 @@ class Ready:
         """What records it anew."""
         return self._prepared.record_command
 
-    def play(self, folder: Path) -> Played:
-        """As `perform`."""
-        return perform(self._prepared, folder)
+    def play(self, folder: Path, around: Around | None = None, openings: Openings = OPENINGS) -> Played:
+        """As `perform`; `around` is laid around what opens each client's sessions."""
+        prepared = self._prepared
+        if around is not None:
+            opened = _around(prepared.make, around)
+            prepared = replace(prepared, make=cache(opened))
+        return perform(prepared, folder, openings)
+
+
+def _around(make: Callable[[str], Made], around: Around) -> Callable[[str], Made]:
+    def made(name: str) -> Made:
+        one = make(name)
+        return replace(one, factory=around(one.factory))
+
+    return made
 
 
 def ready(config: Config, scenario: Scenario, mode: Mode, door: Door | None = None) -> Ready:
@@ -83,27 +99,30 @@ def ready(config: Config, scenario: Scenario, mode: Mode, door: Door | None = No
     return Ready(prepare(config, scenario, mode, door))
 
 
-def perform(prepared: Prepared, folder: Path) -> Played:
-    """Play the item in `folder`, judge it and keep what was recorded. Raises ConvtestError for a wrong set-up."""
+def perform(prepared: Prepared, folder: Path, openings: Openings = OPENINGS) -> Played:
+    """Play the item in `folder`, judge it and keep what was recorded. Raises ConvtestError for a wrong set-up.
+
+    `openings` is what is known of how clients begin, and learns of this one.
+    """
     token = prepared.door.token or f"convtest-{secrets.token_hex(16)}"
     door = replace(prepared.door, token=token)
     prepared = replace(prepared, door=door, scrubber=prepared.scrubber.within(folder, token))
     with prepared.cassette.only_writer() if prepared.source == "recorded" else nullcontext():
-        return _perform(prepared, arranged(prepared, folder))
+        return _perform(prepared, arranged(prepared, folder), openings)
 
 
-def _perform(prepared: Prepared, arrangement: Arrangement) -> Played:
+def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -> Played:
     transcript = _played(prepared, arrangement)
     _after_play(prepared, transcript, arrangement.player)
     if transcript.trouble is not None:
         raise transcript.trouble
     transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in arrangement.attempts))
     project = f"{prepared.config.root} {prepared.config.clients}"
-    OPENINGS.tell(transcript, project)
+    openings.tell(transcript, project)
     verdict = judge(with_placeholders(transcript, prepared.scrubber.text))
     if arrangement.attempts and verdict.passed:
         raise arrangement.attempts[0]
-    OPENINGS.learn(transcript, project, prepared.node)
+    openings.learn(transcript, project, prepared.node)
     if verdict.passed and is_blind(transcript):
         _has_to_be_seen(prepared, transcript)
     written = arrangement.keeping.item(transcript, verdict) if arrangement.keeping is not None else None
