@@ -80,8 +80,6 @@ class TurnRecord(StepRecord):
     """Requests that ask as the conversation does, end in the prompt, and do not carry it."""
     unsure: bool = False
     """Several requests may be the conversation's, and nothing tells which."""
-    scrub: Callable[[str], str] = str
-    """Takes secrets out of the text, which may be spread over several events."""
     price: Callable[[str, Usage], float | None] = lambda model, usage: None
     """What tokens of a model cost in USD, None where that is not known."""
 
@@ -92,7 +90,7 @@ class TurnRecord(StepRecord):
 
     @property
     def text(self) -> str:
-        return self.scrub(text_of(self.events))
+        return text_of(self.events)
 
     @property
     def end(self) -> TurnEnd | None:

@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "results",
     },
     "play/network": {"errors"},
-    "play/placeholders": {"transcript"},
+    "play/placeholders": {"cassettes", "results"},
     "play/cast": {"scenario", "clients"},
     "play/surroundings": {"wire", "gateway", "play/cast"},
     "play/disturbing": {"events", "scenario", "wire", "clients"},

@@ -16,11 +16,13 @@ from vcr.serializers import yamlserializer
 from convtest.cassettes import store
 from convtest.cassettes.difference import difference
 from convtest.cassettes.format import from_plain, to_text
-from convtest.cassettes.scrubbing import NOTHING_KNOWN, PLACEHOLDER, SECRET_HEADERS
+from convtest.cassettes.naming import SECRET_HEADERS, Names
+from convtest.cassettes.scrubbing import NOTHING_KNOWN
 from convtest.cassettes.yaml_text import dump
 from convtest.errors import UnreadableCassette
 from convtest.wire.canonical import Canonical, canonical
 from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
+from convtest.wire.marks import PLACEHOLDER
 
 TRICKY = st.text(
     alphabet=st.one_of(
@@ -52,7 +54,7 @@ def interactions(draw: st.DrawFn, number: int = 1) -> Interaction:
     silent = ended in {"refused", "timeout", "no_response"}
     chunks = [] if silent else draw(CHUNKS)
     # What looks like a secret does not come back, by design; `/home/x` can be drawn too.
-    assume(all(NOTHING_KNOWN.data(data) == data for data in (body, b"".join(chunk.data for chunk in chunks))))
+    assume(all(Names(NOTHING_KNOWN).data(data) == data for data in (body, b"".join(chunk.data for chunk in chunks))))
     return Interaction(
         number=number,
         lane=draw(st.one_of(st.none(), TRICKY.filter(bool))),

@@ -123,10 +123,9 @@ def test_a_snapshot_that_differs_is_a_failure_with_its_difference(project: Proje
 
 def test_no_secret_leaves_in_a_result(project: Project) -> None:
     project.environment["ANTHROPIC_API_KEY"] = KEY
-    project.write("pyproject.toml", SECTION)
-    project.write(
-        "scenarios/key.yaml", f"scenario: key\nsteps: [{{user: 'My key is {KEY}.', expect: {{contains: x}}}}]"
-    )
+    told = f'model = "claude-haiku-4-5"\nsystem = "My key is {KEY}."'
+    project.write("pyproject.toml", SECTION.replace('model = "claude-haiku-4-5"', told))
+    project.write("scenarios/key.yaml", "scenario: key\nsteps: [{user: Hello., expect: {sent: {system: x}}}]")
 
     project.pytest("--convtest-results=r.jsonl")
 

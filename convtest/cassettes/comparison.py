@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from convtest.cassettes.bindings import Bindings
 from convtest.cassettes.difference import difference
 from convtest.wire.interaction import Interaction
 from convtest.wire.sse import parse
@@ -41,17 +42,18 @@ class Change:
 def compare(first: Sequence[Interaction], second: Sequence[Interaction]) -> Iterator[Change]:
     """Lane by lane, in the order of sending."""
     lanes = dict.fromkeys([one.lane for one in [*first, *second]])
+    bound = Bindings(renames=True)
     for lane in lanes:
         pairs = zip_longest([a for a in first if a.lane == lane], [b for b in second if b.lane == lane])
         for number, (one, other) in enumerate(pairs, 1):
             if one is None or other is None:
                 yield Change(verdict="new" if one is None else "missing", lane=lane, number=number)
             else:
-                yield from _changes(lane, number, one, other)
+                yield from _changes(lane, number, one, other, bound)
 
 
-def _changes(lane: str | None, number: int, one: Interaction, other: Interaction) -> Iterator[Change]:
-    if one.canonical != other.canonical:
+def _changes(lane: str | None, number: int, one: Interaction, other: Interaction, bound: Bindings) -> Iterator[Change]:
+    if one.canonical.key != other.canonical.key or not bound.binds(one.canonical.marks, other.canonical.marks):
         lines = tuple(difference(one.canonical, other.canonical))
         yield Change(verdict="request", lane=lane, number=number, lines=lines)
     before, after = _said(one), _said(other)

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
+from convtest.cassettes.naming import Names
+from convtest.cassettes.scrubbing import NOTHING_KNOWN
 from convtest.cassettes.yaml_text import dump
 from convtest.events import kinds_of_runs, runs_of_kinds
 from convtest.wire.encoding import decoder_for
@@ -22,9 +23,11 @@ class NotACassette(ValueError):
     """The data is YAML, and not a cassette."""
 
 
-def to_text(interactions: Iterable[Interaction], scrubber: Scrubber = NOTHING_KNOWN) -> str:
+def to_text(interactions: Iterable[Interaction], names: Names | None = None) -> str:
     """The cassette's text; what must not be stored is scrubbed, before the lengths of chunks are computed."""
-    return dump({"interactions": [_to_plain(one, scrubber) for one in interactions], "version": 1})
+    kept = list(interactions)
+    names = names or Names(NOTHING_KNOWN).learn(kept)
+    return dump({"interactions": [_to_plain(one, names) for one in kept], "version": 1})
 
 
 def from_plain(data: Any) -> list[Interaction]:
@@ -51,18 +54,18 @@ def _first(found: Sequence[Interaction], count: int) -> Sequence[Interaction]:
     return found[:count]
 
 
-def _to_plain(one: Interaction, scrubber: Scrubber) -> dict[str, Any]:
-    chunks = scrubber.chunks(one.chunks)
+def _to_plain(one: Interaction, names: Names) -> dict[str, Any]:
+    chunks = names.chunks(one)
     return {
         "request": {
             "method": one.request.method,
-            "uri": scrubber.text(one.request.url),
-            "body": _request_body(one, scrubber),
-            "headers": _grouped(scrubber.headers(one.request.headers)),
+            "uri": names.text(one.request.url),
+            "body": _request_body(one, names),
+            "headers": _grouped(names.headers(one.request.headers)),
         },
         "response": {
             "status": {"code": one.status or NO_RESPONSE, "message": one.reason},
-            "headers": _grouped(scrubber.headers(one.headers)),
+            "headers": _grouped(names.headers(one.headers)),
             "body": {"string": _text_or_bytes(b"".join(chunk.data for chunk in chunks))},
             KEY: _extra(one, chunks),
         },
@@ -90,17 +93,17 @@ def _ms(value: float) -> str:
     return f"{round(value, 1):g}" if value < 100_000 else str(round(value))
 
 
-def _request_body(one: Interaction, scrubber: Scrubber) -> str | bytes:
+def _request_body(one: Interaction, names: Names) -> str | bytes:
     """Indented, with real letters, where that changes nothing in canonical form."""
     body = one.request.body
     try:
-        plain = scrubber.value(msgspec.json.decode(body))
+        plain = names.value(msgspec.json.decode(body))
         pretty = msgspec.json.format(msgspec.json.encode(plain), indent=1)
         if msgspec.json.decode(pretty) == plain:
             return _text_or_bytes(pretty)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         pass
-    return _text_or_bytes(scrubber.data(body))
+    return _text_or_bytes(names.data(body))
 
 
 def _text_or_bytes(data: bytes) -> str | bytes:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from convtest.cassettes.bindings import Bindings
 from convtest.cassettes.difference import against_nearest
 from convtest.clock import CannotWait, Clock, RealClock
 from convtest.errors import RecordingEnds
-from convtest.wire.cuts import Cut, relaxed_key
+from convtest.wire.cuts import Cut, messages_of, relaxed
 from convtest.wire.interaction import Chunk, Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, Whole, WireFailure
 
@@ -47,6 +48,8 @@ class Player:
         explains: bool = False,
         chunks_of: Callable[[Interaction], Sequence[Chunk]] = lambda recorded: recorded.chunks,
     ) -> None:
+        self.bindings = Bindings()
+        """Which of this run's secrets the placeholders stand for."""
         self._recorded = list(recorded)
         self._command = command
         self._beyond = beyond
@@ -82,26 +85,33 @@ class Player:
         ]
 
     def nearest(self, missed: Interaction) -> Interaction | None:
-        """The recorded interaction of the lane that shares the most of the conversation, unplayed ones first."""
+        """The recorded interaction of the lane that shares the most of the conversation, unplayed ones first; in this
+        run's words."""
         lane = [(p, one) for p, one in enumerate(self._recorded) if one.lane in (missed.lane, None)]
         candidates = [(p, one) for p, one in lane if p not in self._played] or lane
-        return max(candidates, key=lambda c: (_shared(c[1], missed), -c[0]), default=(0, None))[1]
+        found = max(candidates, key=lambda c: (_shared(c[1], missed), -c[0]), default=(0, None))[1]
+        return self.bindings.asked(found) if found is not None else None
 
     def elsewhere(self, missed: Interaction) -> str | None:
         """The lane that was recorded to send just this."""
-        key = missed.canonical.key
-        return next((one.lane for one in self._recorded if one.lane and one.canonical.key == key), None)
+        sent = missed.canonical
+        same = [one for one in self._recorded if one.lane and one.canonical.key == sent.key]
+        fits = (one.lane for one in same if self.bindings.fits(one.canonical.marks, sent.marks) is not None)
+        return next((lane for lane in fits if lane != missed.lane), None)
 
     def _take(self, interaction: Interaction) -> Interaction | None:
-        key = interaction.canonical.key
+        sent = interaction.canonical
         lanes = (interaction.lane, None) if interaction.lane is not None else {one.lane for one in self._recorded}
-        queues = [queue for lane in lanes if (queue := self._index.get((lane, key)))]
-        if not queues:
-            return self._take_after_cut(interaction)
-        queue = min(queues, key=lambda queue: queue[0])
-        position = queue[0] if self._again and len(queue) == 1 else queue.popleft()
-        self._played.add(position)
-        return self._recorded[position]
+        queues = [queue for lane in lanes if (queue := self._index.get((lane, sent.key)))]
+        for position in sorted(position for queue in queues for position in queue):
+            recorded = self._recorded[position]
+            if self.bindings.binds(recorded.canonical.marks, sent.marks):
+                queue = self._index[recorded.lane, sent.key]
+                if not (self._again and len(queue) == 1):
+                    queue.remove(position)
+                self._played.add(position)
+                return recorded
+        return self._take_after_cut(interaction)
 
     def _take_after_cut(self, interaction: Interaction) -> Interaction | None:
         """After a turn that the client cut, what it kept of the answer may be any beginning of it, or nothing."""
@@ -111,11 +121,12 @@ class Player:
         cuts = self._cut[lane]
         if not cuts:
             return None
-        queue = self._after_cut[lane].get(relaxed_key(interaction.canonical, cuts), deque())
-        while queue:
-            position = queue.popleft()
-            if position not in self._played:
-                one = self._recorded[position]
+        # What it kept of the answer is in this run's words.
+        key, marks = relaxed(interaction.canonical, cuts)
+        for position in list(self._after_cut[lane].get(key, ())):
+            one = self._recorded[position]
+            if position not in self._played and self.bindings.binds(relaxed(one.canonical, cuts)[1], marks):
+                self._after_cut[lane][key].remove(position)
                 self._index[lane, one.canonical.key].remove(position)
                 self._played.add(position)
                 return one
@@ -128,7 +139,7 @@ class Player:
         self._cut[lane] = [Cut.of(one.canonical, text) for one, text in cuts if text]
         index = self._after_cut[lane] = defaultdict(deque)
         for position, one in mine if self._cut[lane] else ():
-            index[relaxed_key(one.canonical, self._cut[lane])].append(position)
+            index[relaxed(one.canonical, self._cut[lane])[0]].append(position)
 
     async def _play(self, recorded: Interaction, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         interaction.origin, interaction.recorded = "replayed", recorded
@@ -137,7 +148,7 @@ class Player:
         await via.clock.sleep(recorded.first_byte or 0.0)
         if recorded.ended in {"refused", "timeout", "no_response"} and recorded.first_byte is None:
             raise WireFailure(recorded.ended, f"as recorded: {recorded.ended}")
-        chunks = self._chunks_of(recorded)
+        chunks = self.bindings.restored(self._chunks_of(recorded))
         stream = _Recorded(recorded, chunks, interaction, turn, via, self._command)
         if not recorded.chunks and recorded.ended == "closed_by_client" and recorded.first_byte is None:
             await stream.cut()
@@ -230,7 +241,7 @@ def _playable(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ..
 
 def _shared(recorded: Interaction, missed: Interaction) -> int:
     """How many messages two requests share: from the start, then from the end, then anywhere."""
-    one, other = recorded.canonical.messages, missed.canonical.messages
+    one, other = messages_of(recorded.canonical.form), messages_of(missed.canonical.form)
     same = sum(1 for a, b in zip(one, other, strict=False) if a == b)
     ends_alike = int(bool(one and other) and one[-1] == other[-1])
     return 10 * same + 5 * ends_alike - abs(len(one) - len(other))

@@ -11,8 +11,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from convtest.cassettes.format import NotACassette, from_plain, to_text
+from convtest.cassettes.naming import Names
 from convtest.cassettes.reading import Refused, read
-from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
 from convtest.wire.interaction import Interaction
 
@@ -36,13 +36,13 @@ def load(path: Path, *, shown: str, command: str = "") -> list[Interaction]:
         raise UnreadableCassette(str(error), place=Place(shown), command=command) from None
 
 
-def save(path: Path, interactions: Iterable[Interaction], scrubber: Scrubber = NOTHING_KNOWN) -> None:
+def save(path: Path, interactions: Iterable[Interaction], names: Names | None = None) -> None:
     """Replace the file at once (fsync, then rename): whoever reads sees the old one or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(to_text(interactions, scrubber))
+            file.write(to_text(interactions, names))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -55,9 +55,9 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
-def save_partial(path: Path, interactions: Iterable[Interaction], scrubber: Scrubber) -> None:
+def save_partial(path: Path, interactions: Iterable[Interaction], names: Names) -> None:
     """Keep what has been recorded so far: whatever ends this process, complete turns are not lost."""
-    save(partial_of(path), [one for one in interactions if one.ended is not None], scrubber)
+    save(partial_of(path), [one for one in interactions if one.ended is not None], names)
 
 
 @contextlib.contextmanager
@@ -107,8 +107,8 @@ class Cassette:
             interaction.volatile = volatile
         return found
 
-    def save(self, interactions: Iterable[Interaction], scrubber: Scrubber) -> None:
-        save(self.path, interactions, scrubber)
+    def save(self, interactions: Iterable[Interaction], names: Names) -> None:
+        save(self.path, interactions, names)
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

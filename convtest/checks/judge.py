@@ -104,7 +104,10 @@ def _unplayed(transcript: Transcript, left: Iterable[Interaction]) -> Iterator[F
 def _is_retry(transcript: Transcript, left: Interaction) -> bool:
     """The same was asked in that turn already, and failed: this is not for want of getting there."""
     return any(
-        one.lane == left.lane and one.turn == left.turn and one.canonical == left.canonical and one.status >= 400
+        one.lane == left.lane
+        and one.turn == left.turn
+        and one.canonical.key == left.canonical.key
+        and one.status >= 400
         for one in transcript.interactions
         if not one.missed
     )

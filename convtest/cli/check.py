@@ -9,7 +9,7 @@ import click
 from convtest.cli.project import missing_folders, project, scenario_files
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
-from convtest.play.inventory import leaked, orphans, stale
+from convtest.play.inventory import leaked, orphans, stale, written
 from convtest.play.prepare import check as check_play
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
@@ -75,7 +75,8 @@ def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[s
                 check_play(config, scenario)
             except ConvtestError as error:
                 errors.append(str(error))
-    errors += leaked(config)
+    errors += leaked(config, loaded)
+    warnings += written(config, loaded)
     warnings += stale(config, loaded)
     if not paths:
         warnings += orphans(config, loaded)

@@ -58,6 +58,11 @@ def key_names(config: Config) -> list[str]:
     return [profile.api_key_env or kinds.get(profile.kind, "") for profile in config.clients.values()]
 
 
+def stand_in_key(name: str) -> str:
+    """What a client is given for its key where the environment variable of that name is not set."""
+    return f"convtest-stand-in-for-{name.lower().replace('_', '-') or 'no-key'}"
+
+
 def _missing(kind: Kind) -> str:
     absent = kind.needs and find_spec(kind.needs) is None
     return f"pip install 'convtest[{kind.extra}]'" if absent else ""

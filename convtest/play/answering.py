@@ -1,10 +1,11 @@
 """The arrangement of one item: who answers, with which clock, gateway and environment, and where it is kept."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from convtest.cassettes.naming import Names
 from convtest.cassettes.player import Player
 from convtest.clients.registry import SIMULATOR, key_names
 from convtest.errors import ConfigError, NetworkBlocked
@@ -20,6 +21,7 @@ from convtest.play.sweeping import in_pieces
 from convtest.simulator.source import Simulator, prompts_of, scripts_of, slots_of
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
+from convtest.wire.marks import ITEM
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
 
 
@@ -43,6 +45,8 @@ def arranged(prepared: Prepared, folder: Path) -> Arrangement:
     offline = prepared.source in {"replayed", "simulated", "swept"} or prepared.simulated
     cast = Cast(prepared.scenario, prepared.make)
     answers = _answering(prepared, cast)
+    if answers.player is not None:
+        answers.player.bindings.stands_for(ITEM, str(folder))
     tap = Tap(answers.source, answers.clock, prepared.scrubber, prepared.config.volatile)
     attempts: list[NetworkBlocked] = []
     gateway = _gateway(prepared, cast, tap, attempts) if prepared.needs_gateway else None
@@ -56,18 +60,24 @@ def arranged(prepared: Prepared, folder: Path) -> Arrangement:
         settle=answers.settle,
         offline=offline,
         attempts=attempts,
-        keeping=_keeping(prepared) if prepared.source == "recorded" else None,
+        keeping=_keeping(prepared, answers.player) if prepared.source == "recorded" else None,
     )
 
 
-def _keeping(prepared: Prepared) -> Keeping:
+def _keeping(prepared: Prepared, player: Player | None) -> Keeping:
     return Keeping(
         scenario=prepared.scenario,
         cassette=prepared.cassette,
         before=prepared.recorded,
         resumed=prepared.mode.resume,
-        scrubber=prepared.scrubber,
+        names=lambda interactions: names_of(prepared, player, interactions),
     )
+
+
+def names_of(prepared: Prepared, player: Player | None, interactions: Sequence[Interaction]) -> Names:
+    """The placeholders of the item's secrets: those that they are bound to in its recording, else new ones."""
+    taken = player.bindings.taken if player is not None else {}
+    return Names(prepared.scrubber, taken).learn(interactions, list(prepared.scenario.sessions))
 
 
 def _gateway(prepared: Prepared, cast: Cast, tap: Tap, attempts: list[NetworkBlocked]) -> Gateway:

@@ -6,14 +6,31 @@ from pathlib import Path
 from convtest.cassettes import store
 from convtest.config import Config
 from convtest.errors import CassetteError
+from convtest.play.placeholders import texts_in
 from convtest.play.prepare import cassette_path, scrubber_of
 from convtest.scenario.digest import digest
 from convtest.scenario.model import Scenario
 
 
-def leaked(config: Config) -> Iterator[str]:
-    """A line for each place of a cassette or snapshot that holds something to scrub."""
+def written(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
+    """A line for each place of a scenario file that holds what would be scrubbed elsewhere: there it counts as any
+    word, is recorded and shown."""
     scrubber = scrubber_of(config)
+    for path in dict.fromkeys(scenario.file for scenario in scenarios):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            for token in sorted(scrubber.tokens(line)):
+                what = "is the value of a key in the environment" if token in scrubber.named else "looks like a secret"
+                yield (
+                    f"{config.shown(path)}:{number}: {token[:8]!r}… {what}: it stands in the scenario, so that it is "
+                    "recorded and shown as it is"
+                )
+
+
+def leaked(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
+    """A line for each place of a cassette or snapshot that holds something to scrub; what stands in a scenario file is
+    nothing to scrub."""
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in _scenario_files(config)]
+    scrubber = scrubber_of(config).but_for([*texts, *(word for one in scenarios for word in texts_in(one))])
     for path in _artefacts(config):
         text = path.read_text(encoding="utf-8", errors="replace")
         if not scrubber.finds(text):
@@ -21,6 +38,11 @@ def leaked(config: Config) -> Iterator[str]:
         for number, line in enumerate(text.splitlines(), 1):
             if scrubber.finds(line):
                 yield f"{config.shown(path)}:{number}: a secret stands here: {scrubber.text(line).strip()[:80]}"
+
+
+def _scenario_files(config: Config) -> Iterator[Path]:
+    roots = [root for root in config.scenarios if root.is_dir()]
+    return (path for root in roots for path in root.rglob("*.y*ml") if path.is_file())
 
 
 def _artefacts(config: Config) -> Iterator[Path]:

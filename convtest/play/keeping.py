@@ -1,9 +1,10 @@
 """Where a recording goes: turn by turn beside its cassette, and into it when the item is over."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convtest.cassettes.scrubbing import Scrubber
+from convtest.cassettes.naming import Names
 from convtest.cassettes.store import Cassette
 from convtest.checks.result import Verdict
 from convtest.errors import ClientError
@@ -22,14 +23,16 @@ class Keeping:
     cassette: Cassette
     before: tuple[Interaction, ...]
     resumed: bool
-    scrubber: Scrubber
+    names: Callable[[Sequence[Interaction]], Names]
+    """What stands in the place of the secrets of what was recorded."""
 
     def turn(self, transcript: Transcript) -> None:
         """A turn is over: from here on it is not lost, whatever becomes of this process."""
         if transcript.interactions:
             transcript.interactions[0].digest = digest(self.scenario)
             recorded = as_recorded(transcript.interactions)
-            self.cassette.partial.save([one for one in recorded if one.ended is not None], self.scrubber)
+            whole = [one for one in recorded if one.ended is not None]
+            self.cassette.partial.save(whole, self.names(whole))
 
     def item(self, transcript: Transcript, verdict: Verdict) -> Path | None:
         """Passed: the cassette. Failed: the cassette if there was none, else `.new` beside it. Broken off: nothing.
@@ -59,6 +62,6 @@ class Keeping:
         interactions = as_recorded(transcript.interactions)
         if interactions:
             interactions[0].digest = digest(self.scenario)
-        goes_to.save(interactions, self.scrubber)
+        goes_to.save(interactions, self.names(interactions))
         self.cassette.partial.remove()
         return goes_to.path

@@ -20,14 +20,14 @@ from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
 from convtest.clients.port import Factory, Made
 from convtest.config import Config
-from convtest.errors import ClientError, ScenarioChanged, unwrapped
+from convtest.errors import ClientError, ConvtestError, ScenarioChanged, unwrapped
 from convtest.gateway.server import Door
-from convtest.play.answering import Arrangement, arranged
+from convtest.play.answering import Arrangement, arranged, names_of
 from convtest.play.children import end_leftovers
 from convtest.play.mode import Mode
 from convtest.play.network import blocked
 from convtest.play.openings import OPENINGS, Openings
-from convtest.play.placeholders import scrubbed, with_placeholders
+from convtest.play.placeholders import without_secrets
 from convtest.play.prepare import Prepared, prepare
 from convtest.play.runner import Runner
 from convtest.play.waiting import backend_options
@@ -108,7 +108,13 @@ def perform(prepared: Prepared, folder: Path, openings: Openings = OPENINGS) -> 
     door = replace(prepared.door, token=token)
     prepared = replace(prepared, door=door, scrubber=prepared.scrubber.within(folder, token))
     with prepared.cassette.only_writer() if prepared.source == "recorded" else nullcontext():
-        return _perform(prepared, arranged(prepared, folder), openings)
+        arrangement = arranged(prepared, folder)
+        try:
+            return _perform(prepared, arrangement, openings)
+        except ConvtestError as error:
+            names = names_of(prepared, arrangement.player, arrangement.surroundings.tap.interactions)
+            error.args = tuple(names.part(arg) if isinstance(arg, str) else arg for arg in error.args)
+            raise
 
 
 def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -> Played:
@@ -119,7 +125,7 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
     transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in arrangement.attempts))
     project = f"{prepared.config.root} {prepared.config.clients}"
     openings.tell(transcript, project)
-    verdict = judge(with_placeholders(transcript, prepared.scrubber.text))
+    verdict = judge(transcript)
     if arrangement.attempts and verdict.passed:
         raise arrangement.attempts[0]
     openings.learn(transcript, project, prepared.node)
@@ -131,7 +137,8 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
 
     def result() -> Result:
         shown = prepared.config.shown(written) if written is not None else None
-        return scrubbed(result_of(about, transcript, verdict, shown), prepared.scrubber.text)
+        names = names_of(prepared, arrangement.player, transcript.interactions)
+        return without_secrets(result_of(about, transcript, verdict, shown), names)
 
     return Played(transcript=transcript, verdict=verdict, written=written, result=cache(result))
 

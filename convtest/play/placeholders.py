@@ -1,16 +1,14 @@
-"""A transcript as its recording will have it: secrets replaced in what the author wrote and in what was said.
+"""A result as it may be shown: secrets replaced in every text of it. Checks read the words that were said."""
 
-Requests and cassettes hold placeholders, so the words they are compared with must hold the same ones.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 
-from convtest.transcript import StepRecord, Transcript, TurnRecord
+from convtest.cassettes.naming import Names
+from convtest.results.model import Result
 
 T = TypeVar("T")
 
@@ -18,25 +16,10 @@ _PLACES = frozenset({"node", "place", "file", "cassette"})
 """Where something stands in a file is no text of the conversation."""
 
 
-def with_placeholders(transcript: Transcript, scrub: Callable[[str], str]) -> Transcript:
-    """The same transcript, changed in place, with `scrub` applied to every text that checks compare."""
-    transcript.scenario = scrubbed(transcript.scenario, scrub)
-    transcript.not_run = scrubbed(transcript.not_run, scrub)
-    for record in transcript.records:
-        _record(record, scrub)
-    return transcript
-
-
-def _record(record: StepRecord, scrub: Callable[[str], str]) -> None:
-    record.step = scrubbed(record.step, scrub)
-    record.files = scrubbed(record.files, scrub)
-    record.crash, record.hung = scrub(record.crash), scrub(record.hung)
-    if record.error is not None:
-        record.error.message = scrub(record.error.message)
-    if isinstance(record, TurnRecord):
-        record.scrub = scrub
-        record.events = [scrubbed(event, scrub) for event in record.events]
-        record.late = [scrubbed(event, scrub) for event in record.late]
+def without_secrets(result: Result, names: Names) -> Result:
+    """As it may be shown. Its messages quote parts of what was said, and so of a secret, which is not whole in them."""
+    found = [scrubbed(one, names.part) for one in result.found]
+    return scrubbed(msgspec.structs.replace(result, found=found, headline=names.part(result.headline)), names.text)
 
 
 def scrubbed(value: T, scrub: Callable[[str], str]) -> T:
@@ -56,6 +39,25 @@ def scrubbed(value: T, scrub: Callable[[str], str]) -> T:
             names = tuple(field.name for field in fields(found))
             return _fields(found, names, scrub, replace)  # type: ignore[no-any-return]
     return value
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in it, however deep, but for places in files."""
+    match value:
+        case str():
+            yield value
+        case list() | tuple():
+            for one in value:
+                yield from texts_in(one)
+        case dict() | MappingProxyType():
+            for key, one in value.items():
+                yield from texts_in(key)
+                yield from texts_in(one)
+        case msgspec.Struct():
+            yield from (t for name in value.__struct_fields__ for t in texts_in(getattr(value, name)))
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            names = (field.name for field in fields(value) if field.name not in _PLACES)
+            yield from (text for name in names for text in texts_in(getattr(value, name)))
 
 
 def _if_changed(old: Any, new: list[Any]) -> Any:

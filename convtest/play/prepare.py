@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -11,11 +11,12 @@ from convtest.cassettes.scrubbing import Scrubber
 from convtest.cassettes.secrets import secret_values
 from convtest.cassettes.store import Cassette
 from convtest.clients.port import Made
-from convtest.clients.registry import SIMULATOR, key_names, make, wrong_options
+from convtest.clients.registry import SIMULATOR, key_names, make, stand_in_key, wrong_options
 from convtest.config import Config
 from convtest.errors import ClientError, NoCassette
 from convtest.gateway.server import Door
 from convtest.play.mode import Mode
+from convtest.play.placeholders import texts_in
 from convtest.scenario.model import Scenario
 from convtest.transcript import SourceName
 from convtest.wire.interaction import Interaction
@@ -114,7 +115,7 @@ def prepare(config: Config, scenario: Scenario, mode: Mode, door: Door | None = 
         cassette=cassette,
         recorded=recorded,
         simulated=simulated,
-        scrubber=scrubber_of(config),
+        scrubber=scrubber_of(config).but_for(words_of(scenario)),
         door=door or Door(),
     )
 
@@ -138,9 +139,19 @@ def _recorded(
 
 
 def scrubber_of(config: Config) -> Scrubber:
-    """What must not be stored or shown: the values of the clients' keys, the patterns of the project."""
-    values, _ = secret_values(key_names(config))
-    return Scrubber(values, config.scrub)
+    """What must not be stored or shown: the values of the clients' keys, the patterns of the project. What stands in
+    for a key that is not set is found as that key is."""
+    names = key_names(config)
+    values, _ = secret_values(names)
+    stand_ins = {name: stand_in_key(name) for name in names if name and not os.environ.get(name)}
+    return Scrubber({**stand_ins, **values}, config.scrub)
+
+
+def words_of(scenario: Scenario) -> Iterator[str]:
+    """What its author wrote: the file, and what became of it."""
+    if scenario.file.is_file():
+        yield scenario.file.read_text(encoding="utf-8", errors="replace")
+    yield from texts_in(scenario)
 
 
 def _source(mode: Mode, path: Path, simulated: bool) -> tuple[SourceName, bool]:

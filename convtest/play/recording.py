@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convtest.cassettes.difference import difference
+from convtest.cassettes.naming import Names
 from convtest.cassettes.player import Player
 from convtest.cassettes.store import Cassette
 from convtest.errors import ConversationFailed, NoCassette
@@ -56,7 +57,7 @@ def recording(cassette: Cassette, mode: Mode, rules: Rules, *, node: str) -> Ite
         replays = source_name == "replayed"
         answers = source_of(mode, Upstream(), recorded, replays=replays, simulated=False, command=cassette.command)
         made = Recording(tap=Tap(answers.source, answers.clock, rules.scrubber, rules.volatile), source=source_name)
-        made.verify = lambda: _verify(made, answers.player, node, cassette.command)
+        made.verify = lambda: _verify(made, answers.player, rules, node, cassette.command)
         with _played(made, answers, rules.allow_hosts, node):
             yield made
         if made.failed:
@@ -65,7 +66,7 @@ def recording(cassette: Cassette, mode: Mode, rules: Rules, *, node: str) -> Ite
         _raise_unplayed(made, answers.player, node, cassette.command)
         # That a test sends nothing is recorded too: else it would be asked for a cassette for ever.
         if source_name == "recorded" and not (recorded and is_unchanged(made.interactions, recorded)):
-            cassette.save(as_recorded(made.interactions), rules.scrubber)
+            cassette.save(as_recorded(made.interactions), _names(made, answers.player, rules))
 
 
 @contextlib.contextmanager
@@ -91,6 +92,11 @@ def _recorded(cassette: Cassette, mode: Mode, source_name: str, volatile: frozen
     return cassette.load(volatile) if reads else []
 
 
+def _names(made: Recording, player: Player | None, rules: Rules) -> Names:
+    taken = player.bindings.taken if player is not None else {}
+    return Names(rules.scrubber, taken).learn(made.interactions)
+
+
 def _source_name(mode: Mode, there: bool) -> str:
     if mode.live:
         return "live"
@@ -99,15 +105,15 @@ def _source_name(mode: Mode, there: bool) -> str:
     return "recorded"
 
 
-def _verify(made: Recording, player: Player | None, node: str, command: str) -> None:
+def _verify(made: Recording, player: Player | None, rules: Rules, node: str, command: str) -> None:
     trouble = next((one.trouble for one in made.interactions if one.trouble is not None), None)
     if trouble is not None and not made.failed:
         made.failed = True
         raise trouble
-    _raise_miss(made, player, node, command)
+    _raise_miss(made, player, rules, node, command)
 
 
-def _raise_miss(made: Recording, player: Player | None, node: str, command: str) -> None:
+def _raise_miss(made: Recording, player: Player | None, rules: Rules, node: str, command: str) -> None:
     missed = next((one for one in made.interactions if one.missed), None)
     if missed is None or player is None:
         return
@@ -120,7 +126,8 @@ def _raise_miss(made: Recording, player: Player | None, node: str, command: str)
         *(f"    {line}" for line in lines or ["nothing differs: it was played already"]),
         f"  if the change is meant, record it: {command}",
     ]
-    raise ConversationFailed("\n".join(text), headline="miss (layer wire): no recorded interaction answers a request")
+    shown = _names(made, player, rules).part("\n".join(text))
+    raise ConversationFailed(shown, headline="miss (layer wire): no recorded interaction answers a request")
 
 
 def _raise_unplayed(made: Recording, player: Player | None, node: str, command: str) -> None:

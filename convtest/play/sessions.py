@@ -10,6 +10,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from convtest.clients.port import Made, Opening, Tool
+from convtest.clients.registry import stand_in_key
 from convtest.clients.tools import stand_in
 from convtest.clock import for_clients
 from convtest.errors import MissingCapability
@@ -18,8 +19,6 @@ from convtest.play.surroundings import Surroundings
 from convtest.scenario.model import Scenario, Step
 from convtest.transcript import ActRecord, Carried, StepRecord, Transcript
 from convtest.wire.transports import binding
-
-PLACEHOLDER_KEY = "convtest-placeholder-key"
 
 
 @dataclass(slots=True)
@@ -99,7 +98,7 @@ class Sessions:
             }
         return {
             "base_url": made.base_url,
-            "api_key": os.environ.get(made.api_key_env, "") or PLACEHOLDER_KEY,
+            "api_key": os.environ.get(made.api_key_env, "") or stand_in_key(made.api_key_env),
             "transport": binding("httpx").async_transport(self._tap, session),
         }
 

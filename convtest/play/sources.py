@@ -1,7 +1,7 @@
 """Sources with their clocks: who answers, how fast and within which limit; for scenarios and for ordinary tests."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convtest.cassettes.player import Beyond, Player
 from convtest.clock import Clock, RealClock, UnpacedClock, VirtualClock
@@ -97,10 +97,11 @@ def as_recorded(interactions: Iterable[Interaction]) -> list[Interaction]:
     """What is to be written: whatever was replayed on the way keeps the times of its recording. What our own limit kept
     from being sent was never asked."""
     found = [one for one in interactions if one.trouble is None]
-    for one in found:
-        if one.recorded is not None and one.ended is not None:
-            one.first_byte, one.chunks = one.recorded.first_byte, one.recorded.chunks
-    return found
+    return [one if one.recorded is None or one.ended is None else _as_it_was(one, one.recorded) for one in found]
+
+
+def _as_it_was(played: Interaction, recorded: Interaction) -> Interaction:
+    return replace(played, first_byte=recorded.first_byte, chunks=recorded.chunks)
 
 
 def is_unchanged(interactions: Sequence[Interaction], recorded: Sequence[Interaction]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 
 from convtest.cassettes import store
+from convtest.cassettes.naming import Names
 from convtest.cassettes.player import Player
 from convtest.cassettes.scrubbing import Scrubber
 from convtest.clock import RealClock
@@ -116,7 +117,7 @@ async def _run(plan: Plan, tap: Tap, gateway: Gateway, scrubber: Scrubber, ready
     if plan.record is None:
         return 0
     if whole:
-        store.save(plan.record, whole, scrubber)
+        store.save(plan.record, whole, Names(scrubber).learn(whole))
     store.partial_of(plan.record).unlink(missing_ok=True)
     return len(whole)
 
@@ -128,4 +129,4 @@ async def _keep(path: Path, tap: Tap, scrubber: Scrubber) -> None:
         whole = sum(one.ended is not None for one in tap.interactions)
         if whole != kept:
             kept = whole
-            store.save_partial(path, tap.interactions, scrubber)
+            store.save_partial(path, tap.interactions, Names(scrubber).learn(tap.interactions))

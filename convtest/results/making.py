@@ -178,7 +178,7 @@ def _said(record: TurnRecord) -> Iterator[Said]:
     kinds: dict[type[Any], Literal["text", "thinking"]] = {TextDelta: "text", Thinking: "thinking"}
     for kind, run in groupby(record.events, type):
         if kind in kinds:
-            yield Said(kind=kinds[kind], text=record.scrub(_joined(list(run))))
+            yield Said(kind=kinds[kind], text=_joined(list(run)))
             continue
         for event in run:
             match event:

@@ -1,35 +1,26 @@
 """The canonical form of a request: equal for requests that mean the same, different for any word that differs.
 
-What is declared volatile stands in `VOLATILE_KEYS` and `DROPPED_KEYS`; nothing else is normalised, and never
-inside words that people or models said.
+What is declared volatile stands in `normalising`; nothing else is normalised, and never inside words that people or
+models said. A secret counts as one of its kind: which one it is, a player tells by the requests that came before.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from convtest.wire.marks import Finds, Mark, Placeholders, formed, marks_of
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.neighbours import as_read
+from convtest.wire.normalising import VOLATILE_KEYS, Normaliser
 from convtest.wire.openai_apis import CHAT_PATH, chat_request
-from convtest.wire.ordering import in_order_of_uses
 from convtest.wire.responses_api import RESPONSES_PATH, responses_request
 from convtest.wire.unread import readable
 
-VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id"})
-"""Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ."""
-
-DROPPED_KEYS = frozenset({"cache_control"})
-"""Hints that do not change what the model reads."""
-
-
-_REMINDER = ("<system-reminder>", "</system-reminder>")
-"""A text block of the user between these is Claude Code's own where Claude Code sent it: date, folder, operating
-system, lists of what there is. It differs by machine and day, and nobody said it. In another client's request it is a
-text like any other."""
 _CLAUDE_CODE = "claude-cli/"
 """How its User-Agent begins."""
 
@@ -39,22 +30,34 @@ def is_claude_code(headers: Iterable[tuple[str, str]]) -> bool:
     return any(name.lower() == "user-agent" and value.startswith(_CLAUDE_CODE) for name, value in headers)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Canonical:
-    """A request in canonical form; `key` is equal exactly if the requests are, and stands for it in comparisons."""
+    """A request in canonical form, in the words that were sent. `key` is equal where requests are but for which of
+    their kinds the secrets in them are."""
 
     method: str
     url: str
-    body: Any
+    """Secrets in it stand as their kinds."""
+    body: Any = field(repr=False)
     key: str
-    reminders: tuple[str, ...] = ()
+    form: Any = field(repr=False)
+    """The body with secrets as their kinds: what `key` is made of."""
+    reminders: tuple[str, ...] = field(default=(), repr=False)
     """Texts of Claude Code's own: not compared, and read by whoever looks for a word."""
+    finds: Finds = field(default_factory=Placeholders, repr=False)
+    asked: str = field(default="", repr=False)
+    """The address in the words that were sent."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Canonical) and self.key == other.key
+        return isinstance(other, Canonical) and self.key == other.key and self.marks == other.marks
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+    @cached_property
+    def marks(self) -> tuple[Mark, ...]:
+        """The secrets in it; those of two requests with one key correspond to each other, one by one."""
+        return tuple(marks_of([self.asked, self.body], self.finds))
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -131,41 +134,34 @@ def _block_texts(block: Any) -> Iterator[str]:
             yield text
 
 
-class Scrubs(Protocol):
-    """Takes secrets out."""
-
-    def text(self, text: str) -> str: ...
-
-    def data(self, data: bytes) -> bytes: ...
-
-    def value(self, value: Any) -> Any: ...
-
-
 def canonical(
     method: str,
     url: str,
     body: bytes,
-    scrubber: Scrubs | None = None,
+    finds: Finds | None = None,
     volatile: frozenset[str] = frozenset(),
     *,
     claude_code: bool = False,
     kept: list[dict[str, Any]] | None = None,
 ) -> Canonical:
-    """The canonical form, without secrets; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS;
+    """The canonical form; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS;
     `claude_code`: its reminders are no words of the conversation; `kept`: what the server has of it, which counts as
     sent."""
     plain: Any
-    normaliser = _Normaliser(VOLATILE_KEYS | volatile, claude_code=claude_code)
+    finds = finds or Placeholders()
+    normaliser = Normaliser(VOLATILE_KEYS | volatile, claude_code=claude_code)
     try:
-        sent = msgspec.json.decode(body) if body else {}
-        shape = _as_messages(url, scrubber.value(sent) if scrubber else sent)
+        shape = _as_messages(url, msgspec.json.decode(body) if body else {})
         plain = normaliser.body(readable(shape if kept is None else _continued(shape, kept)))
+        form = formed(plain, finds)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is nested too deep stays text, too
-        plain = (scrubber.data(body) if scrubber else body).decode("utf-8", "replace")
-    shown = _url(url)
-    encoded = msgspec.json.encode([method.upper(), shown, as_read(url, plain)], order="deterministic")
+        plain = body.decode("utf-8", "replace")
+        form = formed(plain, finds)
+    asked = _url(url)
+    shown = formed(asked, finds)
+    encoded = msgspec.json.encode([method.upper(), shown, as_read(url, form)], order="deterministic")
     key = hashlib.sha256(encoded).hexdigest()
-    return Canonical(method.upper(), shown, plain, key, tuple(normaliser.reminders))
+    return Canonical(method.upper(), shown, plain, key, form, tuple(normaliser.reminders), finds=finds, asked=asked)
 
 
 def previous_of(body: bytes) -> str | None:
@@ -179,13 +175,12 @@ def previous_of(body: bytes) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def plain_messages(url: str, body: bytes, scrubber: Scrubs | None) -> list[dict[str, Any]]:
+def plain_messages(url: str, body: bytes) -> list[dict[str, Any]]:
     """A request's own messages, as they were sent; none where it has none."""
     try:
-        sent = msgspec.json.decode(body) if body else {}
+        shape = _as_messages(url, msgspec.json.decode(body) if body else {})
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
-    shape = _as_messages(url, scrubber.value(sent) if scrubber else sent)
     messages = shape.get("messages") if isinstance(shape, dict) else None
     return [one for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []
 
@@ -213,81 +208,3 @@ def _url(url: str) -> str:
     # Clients build a query from a mapping: its order says nothing.
     query = "&".join(sorted(parts.query.split("&"))) if parts.query else ""
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), query, ""))
-
-
-class _Normaliser:
-    def __init__(self, volatile: frozenset[str], *, claude_code: bool) -> None:
-        self._ids: dict[str, str] = {}
-        self._keys = volatile
-        self._claude_code = claude_code
-        self.reminders: list[str] = []
-
-    def body(self, body: Any) -> Any:
-        if not isinstance(body, dict):
-            return body
-        return {key: done for key, value in body.items() if (done := self._field(key, value)) not in (None, [], {})}
-
-    def _field(self, key: str, value: Any) -> Any:
-        if key == "messages" and isinstance(value, list):
-            return [self._message(message) for message in value]
-        if key == "system":
-            return self._blocks(value)
-        if key in self._keys:
-            return self._volatile(key, value)
-        if key == "metadata" and isinstance(value, dict):
-            return {name: self._volatile(name, one) for name, one in value.items()}
-        if key == "tools" and isinstance(value, list):
-            return [_without_dropped(tool) for tool in value]
-        return value
-
-    def _message(self, message: Any) -> Any:
-        if not isinstance(message, dict):
-            return message
-        return {**message, "content": in_order_of_uses(self._blocks(message.get("content")))}
-
-    def _blocks(self, content: Any) -> Any:
-        if isinstance(content, str):
-            # The API takes a text for a list of one text block; clients change from one to the other in mid-history.
-            return [{"type": "text", "text": content}] if content else []
-        if isinstance(content, list):
-            return [self._block(block) for block in content if not self._is_dropped(block)]
-        return content
-
-    def _is_dropped(self, block: Any) -> bool:
-        if not self._claude_code or not _is_reminder(block):
-            return False
-        self.reminders.append(str(block["text"]))
-        return True
-
-    def _block(self, block: Any) -> Any:
-        if not isinstance(block, dict):
-            return block
-        keys = self._keys
-        done = {
-            key: self._volatile(key, value) if key in keys else value
-            for key, value in block.items()
-            if key not in DROPPED_KEYS
-        }
-        if block.get("type") in ("tool_result", "mcp_tool_result"):
-            done["content"] = self._blocks(block.get("content"))
-            if not done.get("is_error"):
-                # The API takes a result without the key as one that is no error: SDKs differ in sending it.
-                done.pop("is_error", None)
-        return done
-
-    def _volatile(self, key: str, value: Any) -> Any:
-        if key not in self._keys or not isinstance(value, str | int | float) or isinstance(value, bool):
-            return value
-        # By first appearance and not one constant: else swapped ids would be equal.
-        return self._ids.setdefault(str(value), f"id{len(self._ids) + 1}")
-
-
-def _is_reminder(block: Any) -> bool:
-    text = str(block.get("text", "")).strip() if isinstance(block, dict) and block.get("type") == "text" else ""
-    return text.startswith(_REMINDER[0]) and text.endswith(_REMINDER[1])
-
-
-def _without_dropped(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: one for key, one in value.items() if key not in DROPPED_KEYS}
-    return value

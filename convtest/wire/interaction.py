@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convtest.errors import ConvtestError
-from convtest.wire.canonical import Canonical, Scrubs, canonical, is_claude_code, plain_messages, previous_of
+from convtest.wire.canonical import Canonical, canonical, is_claude_code, plain_messages, previous_of
+from convtest.wire.marks import Finds
 from convtest.wire.messages_api import MalformedStream, MessageStream
 from convtest.wire.openai_apis import CHAT_PATH, chat_reply, chat_stream
 from convtest.wire.responses_api import RESPONSES_PATH, responses_reply, responses_stream
@@ -78,7 +79,8 @@ class Interaction:
     """What it was replayed from."""
     before: "Callable[[], Sequence[Interaction]]" = field(default=tuple, compare=False, repr=False)
     """What was asked before it, in the same play or recording: among that is what `previous_response_id` names."""
-    scrubber: Scrubs | None = None
+    secrets: Finds | None = None
+    """Finds what counts as one of its kind; None where only placeholders do, in what was recorded."""
     volatile: frozenset[str] = frozenset()
     """Keys whose values count as volatile beside those that always do."""
     trouble: ConvtestError | None = None
@@ -86,14 +88,13 @@ class Interaction:
 
     @cached_property
     def canonical(self) -> Canonical:
-        """Secrets are out of it before it is compared or shown."""
+        """As it is compared; in the words that were sent."""
         request = self.request
-        url = self.scrubber.text(request.url) if self.scrubber else request.url
         return canonical(
             request.method,
-            url,
+            request.url,
             request.body,
-            self.scrubber,
+            self.secrets,
             self.volatile,
             claude_code=is_claude_code(request.headers),
             kept=self._kept(),
@@ -107,7 +108,7 @@ class Interaction:
         if earlier is None:
             return None
         said = {"role": "assistant", "content": earlier.reply().get("content") or []}
-        own = plain_messages(earlier.request.url, earlier.request.body, earlier.scrubber)
+        own = plain_messages(earlier.request.url, earlier.request.body)
         return [*(earlier._kept() or []), *own, said]
 
     @property
@@ -119,7 +120,7 @@ class Interaction:
         return any(k.lower() == "content-type" and "event-stream" in v for k, v in self.headers)
 
     def reply(self) -> dict[str, Any]:
-        """The message that was answered, as far as it came, without secrets; empty if it was none."""
+        """The message that was answered, as far as it came; empty if it was none."""
         return self._reply() if self.ended is None else self._whole_reply
 
     @cached_property
@@ -127,8 +128,7 @@ class Interaction:
         return self._reply()
 
     def _reply(self) -> dict[str, Any]:
-        reply = reply_of(self.body, is_stream=self.is_stream, url=self.request.url)
-        return self.scrubber.value(reply) if self.scrubber is not None and self.recorded is None else reply
+        return reply_of(self.body, is_stream=self.is_stream, url=self.request.url)
 
 
 def reply_of(body: bytes, *, is_stream: bool, url: str = "") -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import anyio
 
 from convtest.clock import Clock
-from convtest.wire.canonical import Scrubs
 from convtest.wire.encoding import Decoder, decoder_for
 from convtest.wire.interaction import TERMINAL, Chunk, Interaction, Request, StreamEnd
+from convtest.wire.marks import Finds
 
 
 class WireFailure(Exception):
@@ -127,14 +127,14 @@ class Tap:
         self,
         source: Source,
         clock: Clock,
-        scrubber: Scrubs | None = None,
+        secrets: Finds | None = None,
         volatile: frozenset[str] = frozenset(),
         *,
         keeps: bool = True,
     ) -> None:
         """Without `keeps` what has passed is forgotten: nobody will read it."""
         self._keeps = keeps
-        self._scrubber = scrubber
+        self._secrets = secrets
         self._volatile = volatile
         self.interactions: list[Interaction] = []
         self.asked = 0
@@ -211,7 +211,7 @@ class Tap:
                 turn=turn.number if turn else None,
                 request=request,
                 before=self._before(self.asked),
-                scrubber=self._scrubber,
+                secrets=self._secrets,
                 volatile=self._volatile,
             )
             if self._keeps:

@@ -1,0 +1,95 @@
+"""What does not count when requests are compared: ids by first appearance, cache markers, ways to say the same."""
+
+from typing import Any
+
+from convtest.wire.ordering import in_order_of_uses
+
+VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id"})
+"""Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ."""
+
+DROPPED_KEYS = frozenset({"cache_control"})
+"""Hints that do not change what the model reads."""
+
+
+_REMINDER = ("<system-reminder>", "</system-reminder>")
+"""A text block of the user between these is Claude Code's own where Claude Code sent it: date, folder, operating
+system, lists of what there is. It differs by machine and day, and nobody said it. In another client's request it is a
+text like any other."""
+
+
+class Normaliser:
+    def __init__(self, volatile: frozenset[str], *, claude_code: bool) -> None:
+        self._ids: dict[str, str] = {}
+        self._keys = volatile
+        self._claude_code = claude_code
+        self.reminders: list[str] = []
+
+    def body(self, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        return {key: done for key, value in body.items() if (done := self._field(key, value)) not in (None, [], {})}
+
+    def _field(self, key: str, value: Any) -> Any:
+        if key == "messages" and isinstance(value, list):
+            return [self._message(message) for message in value]
+        if key == "system":
+            return self._blocks(value)
+        if key in self._keys:
+            return self._volatile(key, value)
+        if key == "metadata" and isinstance(value, dict):
+            return {name: self._volatile(name, one) for name, one in value.items()}
+        if key == "tools" and isinstance(value, list):
+            return [_without_dropped(tool) for tool in value]
+        return value
+
+    def _message(self, message: Any) -> Any:
+        if not isinstance(message, dict):
+            return message
+        return {**message, "content": in_order_of_uses(self._blocks(message.get("content")))}
+
+    def _blocks(self, content: Any) -> Any:
+        if isinstance(content, str):
+            # The API takes a text for a list of one text block; clients change from one to the other in mid-history.
+            return [{"type": "text", "text": content}] if content else []
+        if isinstance(content, list):
+            return [self._block(block) for block in content if not self._is_dropped(block)]
+        return content
+
+    def _is_dropped(self, block: Any) -> bool:
+        if not self._claude_code or not _is_reminder(block):
+            return False
+        self.reminders.append(str(block["text"]))
+        return True
+
+    def _block(self, block: Any) -> Any:
+        if not isinstance(block, dict):
+            return block
+        keys = self._keys
+        done = {
+            key: self._volatile(key, value) if key in keys else value
+            for key, value in block.items()
+            if key not in DROPPED_KEYS
+        }
+        if block.get("type") in ("tool_result", "mcp_tool_result"):
+            done["content"] = self._blocks(block.get("content"))
+            if not done.get("is_error"):
+                # The API takes a result without the key as one that is no error: SDKs differ in sending it.
+                done.pop("is_error", None)
+        return done
+
+    def _volatile(self, key: str, value: Any) -> Any:
+        if key not in self._keys or not isinstance(value, str | int | float) or isinstance(value, bool):
+            return value
+        # By first appearance and not one constant: else swapped ids would be equal.
+        return self._ids.setdefault(str(value), f"id{len(self._ids) + 1}")
+
+
+def _is_reminder(block: Any) -> bool:
+    text = str(block.get("text", "")).strip() if isinstance(block, dict) and block.get("type") == "text" else ""
+    return text.startswith(_REMINDER[0]) and text.endswith(_REMINDER[1])
+
+
+def _without_dropped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: one for key, one in value.items() if key not in DROPPED_KEYS}
+    return value
