@@ -29,7 +29,7 @@ class Bindings:
         new: Pairs = []
         values, marks = dict(self._value), dict(self._mark)
         for old, now in zip(recorded, sent, strict=True):
-            if old.is_any or (old == now and not self._renames):
+            if old.is_any or (old == now and old.is_placeholder and not self._renames):
                 continue
             unlike = values.get(old, now.token) != now.token or marks.get(now, old) != old
             if unlike or (now.is_placeholder and not self._renames):
@@ -66,7 +66,11 @@ class Bindings:
         request = recorded.request
         (body,) = self.restored([Chunk(0.0, request.body)]) or [Chunk(0.0, b"")]
         url = replaced(request.url, placeholders_in(request.url), self.value)
-        return replace(recorded, request=replace(request, url=url, body=body.data))
+        found = replace(recorded, request=replace(request, url=url, body=body.data))
+        sent = recorded.canonical
+        ids = tuple(replace(one, token=self._value.get(one, one.token)) for one in sent.ids)
+        found.canonical = replace(found.canonical, ids=ids)
+        return found
 
     def restored(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
         """An answer's chunks in this run's words."""

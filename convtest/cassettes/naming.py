@@ -31,8 +31,8 @@ SECRET_HEADERS = frozenset(
 _TRANSPORT_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection", "host"})
 _BEFORE = 24
 """Letters before the beginning of a secret that tell the place where an answer broke off."""
-_FRAGMENT = 8
-"""Letters of a secret that are not shown, where a message shows a part of a text."""
+_FRAGMENT, _WORDS = 8, 12
+"""Letters of a secret that are not shown, where a message shows a part of a text; the second where it has no digit."""
 
 
 class Names:
@@ -99,7 +99,7 @@ class Names:
     def part(self, text: str) -> str:
         """As `text`, for what may show a part of a longer text: fragments of known secrets are no more shown."""
         text = self.text(text)
-        for value in sorted({*self._values, *self._scrubber.named}):
+        for value in sorted(self._values):
             text = _without_fragments(text, value)
         return text
 
@@ -154,7 +154,9 @@ def _without_fragments(text: str, value: str) -> str:
     at = 0
     while (found := _fragment(text, value, at)) is not None:
         start, end = found
-        text, at = f"{text[:start]}…{text[end:]}", start + 1
+        # Plain words may stand there on their own account.
+        shown = "…" if end - start >= _WORDS or any(letter.isdigit() for letter in text[start:end]) else text[start:end]
+        text, at = f"{text[:start]}{shown}{text[end:]}", start + len(shown)
     return text
 
 

@@ -165,6 +165,7 @@ def _blind(transcript: Transcript, record: TurnRecord, check: str) -> NotSeen | 
         or _silent(record, check)
         or _condensed(record, check)
         or _unsure(record, check)
+        or _earlier(record, check)
     )
 
 
@@ -206,6 +207,14 @@ def _unsure(record: TurnRecord, check: str) -> NotSeen | None:
         return None
     why = f"which request of step {record.step.index} is the conversation cannot be told: several end in its prompt"
     return NotSeen(check=check, why=why)
+
+
+def _earlier(record: TurnRecord, check: str) -> NotSeen | None:
+    """What the server knew before the item began was not seen."""
+    found = next((named for one in record.main() if (named := one.unknown)), None)
+    if found is None:
+        return None
+    return NotSeen(check=check, why=f"the session goes on from {found!r}, which no answer of this item had")
 
 
 def _wire_expectations(expect: ExpectShape | None) -> list[str]:

@@ -21,7 +21,7 @@ from convtest.gateway.gate import PARTING, Gate, awaits_events
 from convtest.gateway.server import CONNECTION, HOST, Connection, Door, Server, listening_socket
 from convtest.wire import messages_api, openai_apis
 from convtest.wire.interaction import Request, StreamEnd
-from convtest.wire.lanes import MODEL_PATHS
+from convtest.wire.lanes import is_model_path
 from convtest.wire.openai_apis import CHAT_PATH
 from convtest.wire.responses_api import RESPONSES_PATH
 from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
@@ -136,7 +136,7 @@ class Gateway:
             return
         lane = lane if lane is not None and self._knows(lane) else None
         outlet = self._outlet(lane, path)
-        if not path.rstrip("/").endswith(MODEL_PATHS) and not _is_model(path) and not outlet.pass_through:
+        if not is_model_path(path) and not _is_model(path) and not outlet.pass_through:
             await _error(404, "not_found_error", f"the gateway speaks no {path!r}")(scope, receive, send)
             return
         try:

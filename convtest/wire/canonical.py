@@ -47,6 +47,8 @@ class Canonical:
     finds: Finds = field(default_factory=Placeholders, repr=False)
     asked: str = field(default="", repr=False)
     """The address in the words that were sent."""
+    ids: tuple[Mark, ...] = field(default=(), repr=False)
+    """Those that the body has as id1, id2 …, as they were sent."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Canonical) and self.key == other.key and self.marks == other.marks
@@ -56,8 +58,8 @@ class Canonical:
 
     @cached_property
     def marks(self) -> tuple[Mark, ...]:
-        """The secrets in it; those of two requests with one key correspond to each other, one by one."""
-        return tuple(marks_of([self.asked, self.body], self.finds))
+        """The secrets and ids in it; those of two requests with one key correspond to each other, one by one."""
+        return (*marks_of([self.asked, self.body], self.finds), *self.ids)
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -142,7 +144,7 @@ def canonical(
     volatile: frozenset[str] = frozenset(),
     *,
     claude_code: bool = False,
-    kept: list[dict[str, Any]] | None = None,
+    kept: "Kept | None" = None,
 ) -> Canonical:
     """The canonical form; a body that is no JSON stays text. `volatile` adds to VOLATILE_KEYS;
     `claude_code`: its reminders are no words of the conversation; `kept`: what the server has of it, which counts as
@@ -161,18 +163,40 @@ def canonical(
     shown = formed(asked, finds)
     encoded = msgspec.json.encode([method.upper(), shown, as_read(url, form)], order="deterministic")
     key = hashlib.sha256(encoded).hexdigest()
-    return Canonical(method.upper(), shown, plain, key, form, tuple(normaliser.reminders), finds=finds, asked=asked)
+    return Canonical(
+        method.upper(),
+        shown,
+        plain,
+        key,
+        form,
+        tuple(normaliser.reminders),
+        finds=finds,
+        asked=asked,
+        ids=tuple(normaliser.ids),
+    )
 
 
-def previous_of(body: bytes) -> str | None:
-    """The id of the answer that a request goes on from, where the server keeps the history (Responses API)."""
-    if b'"previous_response_id"' not in body:
-        return None
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the server keeps of the conversation that a request goes on from; `whole` where all of it was seen."""
+
+    messages: list[dict[str, Any]]
+    whole: bool = True
+
+
+def named_by(body: bytes) -> tuple[str | None, str | None]:
+    """The ids of the answer and of the conversation that a request goes on from, where the server keeps the history
+    (Responses API)."""
+    if b'"previous_response_id"' not in body and b'"conversation"' not in body:
+        return None, None
     try:
-        named = msgspec.json.decode(body, type=dict[str, Any]).get("previous_response_id")
+        sent = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return named if isinstance(named, str) else None
+        return None, None
+    previous, conversation = sent.get("previous_response_id"), sent.get("conversation")
+    if isinstance(conversation, dict):
+        conversation = conversation.get("id")
+    return previous if isinstance(previous, str) else None, conversation if isinstance(conversation, str) else None
 
 
 def plain_messages(url: str, body: bytes) -> list[dict[str, Any]]:
@@ -185,12 +209,13 @@ def plain_messages(url: str, body: bytes) -> list[dict[str, Any]]:
     return [one for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []
 
 
-def _continued(shape: Any, kept: list[dict[str, Any]]) -> Any:
+def _continued(shape: Any, kept: Kept) -> Any:
     """With what the server keeps in its place: the id *is* that conversation, and a stale or foreign one another."""
     if not isinstance(shape, dict) or not isinstance(shape.get("messages"), list):
         return shape
-    rest = {key: value for key, value in shape.items() if key != "previous_response_id"}
-    return {**rest, "messages": [*kept, *shape["messages"]]}
+    ids = {"previous_response_id", "conversation"} if kept.whole else set()
+    rest = {key: value for key, value in shape.items() if key not in ids}
+    return {**rest, "messages": [*kept.messages, *shape["messages"]]}
 
 
 def _as_messages(url: str, body: Any) -> Any:

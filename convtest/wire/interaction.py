@@ -9,11 +9,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convtest.errors import ConvtestError
-from convtest.wire.canonical import Canonical, canonical, is_claude_code, plain_messages, previous_of
+from convtest.wire.canonical import Canonical, Kept, canonical, is_claude_code, named_by, plain_messages
 from convtest.wire.marks import Finds
 from convtest.wire.messages_api import MalformedStream, MessageStream
 from convtest.wire.openai_apis import CHAT_PATH, chat_reply, chat_stream
-from convtest.wire.responses_api import RESPONSES_PATH, responses_reply, responses_stream
+from convtest.wire.responses_api import (
+    CONVERSATIONS_PATH,
+    RESPONSES_PATH,
+    added_messages,
+    made_id,
+    responses_reply,
+    responses_stream,
+)
 from convtest.wire.sse import parse
 
 StreamEnd = Literal["complete", "closed_by_client", "reset", "truncated", "refused", "timeout", "no_response"]
@@ -78,7 +85,7 @@ class Interaction:
     recorded: "Interaction | None" = None
     """What it was replayed from."""
     before: "Callable[[], Sequence[Interaction]]" = field(default=tuple, compare=False, repr=False)
-    """What was asked before it, in the same play or recording: among that is what `previous_response_id` names."""
+    """What was asked before it, in the same play or recording: among that is what an id of the server names."""
     secrets: Finds | None = None
     """Finds what counts as one of its kind; None where only placeholders do, in what was recorded."""
     volatile: frozenset[str] = frozenset()
@@ -100,16 +107,44 @@ class Interaction:
             kept=self._kept(),
         )
 
-    def _kept(self) -> list[dict[str, Any]] | None:
+    @property
+    def unknown(self) -> str | None:
+        """What it goes on from where no answer before it had that id: the server knows more than was seen."""
+        named = next((one for one in named_by(self.request.body) if one), None)
+        kept = self._kept() if named else None
+        return named if named and (kept is None or not kept.whole) else None
+
+    def _kept(self) -> Kept | None:
         """The history that the server keeps and this request goes on from; None where it names none that is known."""
-        named = previous_of(self.request.body)
-        found = (one for one in reversed(self.before()) if one.reply().get("id") == named) if named else iter(())
-        earlier = next(found, None)
-        if earlier is None:
-            return None
-        said = {"role": "assistant", "content": earlier.reply().get("content") or []}
-        own = plain_messages(earlier.request.url, earlier.request.body)
-        return [*(earlier._kept() or []), *own, said]
+        previous, conversation = named_by(self.request.body)
+        if previous is not None:
+            found = (one for one in reversed(self.before()) if one.reply().get("id") == previous)
+            earlier = next(found, None)
+            return None if earlier is None else Kept(earlier._with_answer())
+        return None if conversation is None else self._held(conversation)
+
+    def _with_answer(self) -> list[dict[str, Any]]:
+        """The conversation up to and with the answer to this request."""
+        kept = self._kept()
+        return [*(kept.messages if kept else []), *self._exchange()]
+
+    def _exchange(self) -> list[dict[str, Any]]:
+        said = {"role": "assistant", "content": self.reply().get("content") or []}
+        return [*plain_messages(self.request.url, self.request.body), said]
+
+    def _held(self, conversation: str) -> Kept | None:
+        """What was added to a conversation of the server since it was made, or since the first that was seen of it."""
+        found: list[dict[str, Any]] = []
+        made = False
+        for one in self.before():
+            path = urlsplit(one.request.url).path.rstrip("/")
+            if path.endswith(CONVERSATIONS_PATH) and made_id(one.body) == conversation:
+                made, found = True, added_messages(one.request.body)
+            elif path.endswith(f"{CONVERSATIONS_PATH}/{conversation}/items") and one.status < 300:
+                found += added_messages(one.request.body)
+            elif named_by(one.request.body)[1] == conversation and one.status < 300:
+                found += one._exchange()
+        return Kept(found, whole=made) if made or found else None
 
     @property
     def body(self) -> bytes:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
+from convtest.wire.responses_api import CONVERSATIONS_PATH
 from convtest.wire.tap import Tap
 from convtest.wire.transports import Binding, binding
 
@@ -23,6 +24,7 @@ MODEL_PATHS = (
     "/models",
     "/embeddings",
     "/completions",
+    "/conversations",
 )
 """How the path of a model's API ends: on this machine only these are tapped, the rest is an application under test."""
 
@@ -152,4 +154,10 @@ def is_local_application(url: str) -> bool:
     with contextlib.suppress(ValueError):
         local = local or ipaddress.ip_address(host).is_loopback
     # A local model (Ollama, vLLM) is on this machine as an application is: only the path tells them apart.
-    return local and not parts.path.rstrip("/").endswith(MODEL_PATHS)
+    return local and not is_model_path(parts.path)
+
+
+def is_model_path(path: str) -> bool:
+    """Whether a model's API has it."""
+    path = path.rstrip("/")
+    return path.endswith(MODEL_PATHS) or f"{CONVERSATIONS_PATH}/" in path

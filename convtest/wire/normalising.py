@@ -1,11 +1,21 @@
 """What does not count when requests are compared: ids by first appearance, cache markers, ways to say the same."""
 
+import re
 from typing import Any
 
+from convtest.wire.marks import Mark
 from convtest.wire.ordering import in_order_of_uses
 
-VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id"})
-"""Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ."""
+VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id", "conversation"})
+"""Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ; and
+a player holds each to be one id through the whole item."""
+
+MADE_UP_KEYS = frozenset(
+    {"user", "safety_identifier", "prompt_cache_key", "session_id", "conversation_id", "thread_id"}
+)
+"""The same for values of these keys that nobody wrote: `ada` stays what it is."""
+_MADE_UP = re.compile(r"(?=.*\d)[\w.:-]*(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}|\d{8,})[\w.:-]*")
+_ID = "id"
 
 DROPPED_KEYS = frozenset({"cache_control"})
 """Hints that do not change what the model reads."""
@@ -22,6 +32,8 @@ class Normaliser:
         self._ids: dict[str, str] = {}
         self._keys = volatile
         self._claude_code = claude_code
+        self.ids: list[Mark] = []
+        """As they are, in the order of their first appearance; those of declared keys may be any."""
         self.reminders: list[str] = []
 
     def body(self, body: Any) -> Any:
@@ -34,7 +46,9 @@ class Normaliser:
             return [self._message(message) for message in value]
         if key == "system":
             return self._blocks(value)
-        if key in self._keys:
+        if key == "conversation" and isinstance(value, dict):
+            value = value.get("id")  # the API takes both
+        if key in self._keys or key in MADE_UP_KEYS:
             return self._volatile(key, value)
         if key == "metadata" and isinstance(value, dict):
             return {name: self._volatile(name, one) for name, one in value.items()}
@@ -78,10 +92,16 @@ class Normaliser:
         return done
 
     def _volatile(self, key: str, value: Any) -> Any:
-        if key not in self._keys or not isinstance(value, str | int | float) or isinstance(value, bool):
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
             return value
-        # By first appearance and not one constant: else swapped ids would be equal.
-        return self._ids.setdefault(str(value), f"id{len(self._ids) + 1}")
+        if key not in self._keys and not (key in MADE_UP_KEYS and _MADE_UP.fullmatch(str(value))):
+            return value
+        if str(value) not in self._ids:
+            known = key in VOLATILE_KEYS or key not in self._keys
+            self.ids.append(Mark(_ID, str(value)) if known else Mark(_ID, _ID, is_placeholder=True))
+            # By first appearance and not one constant: else swapped ids would be equal.
+            self._ids[str(value)] = f"id{len(self._ids) + 1}"
+        return self._ids[str(value)]
 
 
 def _is_reminder(block: Any) -> bool:

@@ -12,6 +12,7 @@ from convtest.wire.openai_apis import has_role, message_of, parts, tool_use
 from convtest.wire.sse import ServerEvent
 from convtest.wire.unread import MARK, unread_message
 
+CONVERSATIONS_PATH = "/conversations"
 RESPONSES_PATH = "/responses"
 
 
@@ -27,6 +28,23 @@ def responses_request(body: Mapping[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in body.items() if key not in {"input", "instructions", *foreign}}
     made = {**rest, "system": parts(body.get("instructions")), "messages": messages}
     return {**made, MARK: foreign} if foreign else made
+
+
+def made_id(answer: bytes) -> str | None:
+    """The id of what an answer says has been made, such as a conversation."""
+    try:
+        return msgspec.json.decode(answer, type=dict[str, Any]).get("id")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def added_messages(body: bytes) -> list[dict[str, Any]]:
+    """The messages that a request adds to a conversation of the server, without asking for an answer."""
+    try:
+        given = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return list(responses_request({"input": given.get("items")})["messages"])
 
 
 def _items(given: Any) -> list[dict[str, Any]]:
