@@ -238,7 +238,8 @@ def test_what_a_program_is_given(stage: Stage, monkeypatch: pytest.MonkeyPatch) 
     assert found["ANTHROPIC_BASE_URL"].endswith("/s/one/main")
     assert found["OPENAI_BASE_URL"] == f"{found['ANTHROPIC_BASE_URL']}/v1"
     assert found["ANTHROPIC_API_KEY"] == found["OPENAI_API_KEY"] != ""
-    assert found["HOME"] == "/ITEM/home"  # which is where the item plays, in whatever is shown of it
+    assert found["HOME"] == str(stage.root / "run-1" / "home")
+    assert '"/ITEM/home"' in outcome.result().steps[0].text  # which is where the item plays, in whatever is shown of it
     assert found["HTTPS_PROXY"] == found["http_proxy"] == found["ANTHROPIC_BASE_URL"].removesuffix("/s/one/main")
     assert said["cwd"] == str(stage.root)
     assert said["asked"]["options"] == {"model": "claude-haiku-4-5"}
