@@ -28,7 +28,7 @@ from convtest.wire.interaction import Chunk, Interaction, Request
 from convtest.wire.marks import formed, marks_of, numbered, placeholders_in
 from tests.models import Behaviour, model
 from tests.playing import MODEL, Stage, checks_of, finding_of
-from tests.project import Project
+from tests.project import SECTION, Project
 
 ME = "tests.test_secrets:Client"
 TWO = """
@@ -214,6 +214,24 @@ def test_a_token_that_stands_in_the_scenario_is_no_secret_and_check_names_it(pro
     assert checked.code == 0, checked.err
     project.write("scenarios/talk.yaml", text.replace("Zx9", "Zx8"))
     assert project.convtest("check").code == 2, "the cassette holds a key that no scenario has"
+
+
+def test_check_names_the_headers_that_another_recorder_kept(project: Project) -> None:
+    kept = {"x-api-key": ["4fc603f7-f097"], "cookie": ["__cf_bm=tti"], "authorization": ["Basic dXNlcg=="]}
+    answered = {"set-cookie": ["session=abc"], "openai-organization": ["acme"], "content-type": ["application/json"]}
+    one = {
+        "request": {"method": "POST", "uri": "https://api.openai.com/v1/responses", "body": "{}", "headers": kept},
+        "response": {"status": {"code": 200, "message": "OK"}, "headers": answered, "body": {"string": "{}"}},
+    }
+    project.write("pyproject.toml", SECTION)
+    project.write("cassettes/x/y.yaml", yaml.safe_dump({"interactions": [one], "version": 1}))
+
+    checked = project.convtest("check")
+
+    told = re.findall(r"interaction 1: a secret stands here: the header (\S+),", checked.err)
+    assert sorted(told) == sorted([*kept, "set-cookie", "openai-organization"])
+    assert checked.code == 2
+    assert "tti" not in checked.err
 
 
 @pytest.mark.parametrize("first", [5, 9, 20])

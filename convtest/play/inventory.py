@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from convtest.cassettes import store
+from convtest.cassettes.naming import SECRET_HEADERS
 from convtest.config import Config
 from convtest.errors import CassetteError
 from convtest.play.placeholders import texts_in
 from convtest.play.prepare import cassette_path, scrubber_of
 from convtest.scenario.digest import digest
 from convtest.scenario.model import Scenario
+from convtest.wire.marks import PLACEHOLDER
 
 
 def written(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
@@ -32,12 +34,25 @@ def leaked(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in _scenario_files(config)]
     scrubber = scrubber_of(config).but_for([*texts, *(word for one in scenarios for word in texts_in(one))])
     for path in _artefacts(config):
+        yield from _headers_kept(config, path)
         text = path.read_text(encoding="utf-8", errors="replace")
         if not scrubber.finds(text):
             continue
         for number, line in enumerate(text.splitlines(), 1):
             if scrubber.finds(line):
                 yield f"{config.shown(path)}:{number}: a secret stands here: {scrubber.text(line).strip()[:80]}"
+
+
+def _headers_kept(config: Config, path: Path) -> Iterator[str]:
+    """What other recorders leave in the headers that are never kept: of any shape, so only their names tell."""
+    try:
+        recorded = store.load(path, shown=config.shown(path)) if path.suffix == ".yaml" else []
+    except CassetteError:
+        return  # whoever plays it says so
+    for number, one in enumerate(recorded, 1):
+        kept = [name for name, value in (*one.request.headers, *one.headers) if value and PLACEHOLDER not in value]
+        for name in dict.fromkeys(name for name in kept if name in SECRET_HEADERS):
+            yield f"{config.shown(path)}: interaction {number}: a secret stands here: the header {name}, as it was sent"
 
 
 def _scenario_files(config: Config) -> Iterator[Path]:
