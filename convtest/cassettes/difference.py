@@ -41,10 +41,10 @@ def _differences(recorded: Canonical, sent: Canonical) -> Iterator[str]:
             yield f"{key}: recorded {old}"
             yield f"{' ' * len(key)}  sent     {new}"
     yield from _messages(recorded.messages, sent.messages)
-    for old, new in zip(recorded.ids, sent.ids, strict=True) if recorded.key == sent.key else ():
-        if old != new and not old.is_any:
-            yield f"an id is another one: recorded {old.token}"
-            yield f"                      sent     {new.token}"
+    for one, other in zip(recorded.ids, sent.ids, strict=True) if recorded.key == sent.key else ():
+        if one != other and not one.is_any:
+            yield f"an id is another one: recorded {one.token}"
+            yield f"                      sent     {other.token}"
 
 
 def _messages(recorded: list[dict[str, Any]], sent: list[dict[str, Any]]) -> Iterator[str]:
