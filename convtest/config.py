@@ -29,6 +29,7 @@ PROFILE_KEYS = (
     "policy",
     "side",
     "main",
+    "sends",
 )
 _WIRES = ("history", "reference", "none")
 
@@ -59,6 +60,8 @@ class Profile:
     """Requests that are none of the conversation."""
     main: Signature | None = None
     """What the requests of the conversation ask with."""
+    sends: Mapping[str, Any] = field(default_factory=dict)
+    """What every request of it carries."""
 
     @property
     def where(self) -> str:
@@ -180,6 +183,7 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         policy=policy_of(table.get("policy", {}), where),
         side=signatures_of(table.get("side", []), "side", where),
         main=signature_of(table["main"], "main", where) if "main" in table else None,
+        sends=_sends(table.get("sends", {}), where),
         options={key: value for key, value in table.items() if key not in PROFILE_KEYS},
     )
 
@@ -225,6 +229,12 @@ def _variables(value: Any, where: str) -> dict[str, str]:
     if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
         return value
     raise ConfigError("env is a table of texts", where=where)
+
+
+def _sends(value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise ConfigError("sends is a table", where=where, help="convtest probe writes it")
 
 
 def prices_of(value: Any, where: str) -> Mapping[str, Mapping[str, float]]:

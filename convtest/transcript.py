@@ -33,6 +33,7 @@ class StepRecord:
     client: str = ""
     wire: str = "history"
     policy: Policy = field(default_factory=Policy)
+    sends: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the session's client was given."""
     session_id: str | None = None

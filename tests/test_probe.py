@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from convtest.cli.probe import with_policy
+from convtest.cli.probe import with_tables
 from tests.project import SECTION, Project
 
 CLIENTS = (
@@ -126,8 +126,9 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
         "claude": None,
         "blind": None,
     }
-    kept = [line for line in clients.read("pyproject.toml").splitlines() if not line.startswith("policy")]
-    assert kept == [line for line in before.splitlines() if not line.startswith("policy")]
+    measured = ("policy", "sends")
+    kept = [line for line in clients.read("pyproject.toml").splitlines() if not line.startswith(measured)]
+    assert kept == [line for line in before.splitlines() if not line.startswith(measured)]
     assert "declared so far: partial_text = dropped; measured: yielded" in first.out
     assert "written to pyproject.toml" in first.out
     assert "as it stands in pyproject.toml" in again.out
@@ -200,4 +201,4 @@ def test_who_cannot_be_measured_is_named(clients: Project) -> None:
     ],
 )
 def test_toml_is_changed_in_its_place_or_not_at_all(before: str, after: str | None) -> None:
-    assert with_policy(before, "a", {"cleared": "gone"}) == after
+    assert with_tables(before, "a", {"policy": {"cleared": "gone"}}) == after

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from convtest.cli.probe import with_policy
+from convtest.cli.probe import with_tables
 from convtest.config import load_config
 from convtest.errors import ConfigError
 from convtest.play.mode import Mode
@@ -129,7 +129,7 @@ def test_it_is_written_beside_the_policy_and_read_again(tmp_path: Path) -> None:
     before = SECTION.replace(
         "[tool.convtest.clients.assistant]\n", '[tool.convtest.clients.assistant]\nmain = {model = "x"}\n'
     )
-    made = with_policy(before, "assistant", {"cleared": "gone"}, signature)
+    made = with_tables(before, "assistant", {"policy": {"cleared": "gone"}}, signature)
     assert made is not None
     (tmp_path / "pyproject.toml").write_text(made)
     config = load_config(tmp_path)

@@ -178,3 +178,116 @@ def test_a_tool_that_is_offered_without_its_parameters_is_told_once(stage: Stage
 @pytest.mark.parametrize("client", ["StrictSchemas", "LoadsTools"])
 def test_a_tool_that_is_offered_in_another_form_is_the_same(stage: Stage, client: str) -> None:
     assert "settings" not in {check for check, _ in checks_of(stage.play(TALK, f"{ME}:{client}"))}
+
+
+class OtherSchema(MessagesClient):
+    """Offers the scenario's tool with a schema that lost its arguments, from the second turn on."""
+
+    def _body(self) -> bytes:
+        body: dict[str, Any] = msgspec.json.decode(super()._body())
+        if len(self._turns) > 1:
+            body["tools"] = [{**tool, "input_schema": {"type": "object"}} for tool in body["tools"]]
+        return msgspec.json.encode(body)
+
+
+def test_tools_are_compared_with_their_schemas(stage: Stage) -> None:
+    played = play(stage, OtherSchema, settings="fixed")
+    (found,) = [one for one in played.verdict.findings if one.message.startswith("tools")]
+
+    assert (found.check, found.step) == ("settings", 2)
+    assert "what" in found.expected
+    assert "what" not in found.seen
+
+
+OWN_TOOL = {"name": "find", "description": "Finds.", "input_schema": {"type": "object", "properties": {"x": {}}}}
+
+
+class WithTools(MessagesClient):
+    """Has a tool, a stop sequence, a beta and a query of its own; `lost` says what of it one version has no more."""
+
+    lost = ""
+
+    def _body(self) -> bytes:
+        body: dict[str, Any] = msgspec.json.decode(super()._body())
+        body["tools"] = [*body.get("tools", []), OWN_TOOL]
+        body["stop_sequences"] = ["END"]
+        match self.lost:
+            case "schema":
+                body["tools"][-1] = {**OWN_TOOL, "input_schema": {"type": "object"}}
+            case "tool":
+                body["tools"].pop()
+            case "model":
+                body["model"] = "claude-opus-5"
+            case "system" | "stop_sequences":
+                body.pop(self.lost)
+        return msgspec.json.encode(body)
+
+
+class NoTool(WithTools):
+    lost = "tool"
+
+
+class NoSchema(WithTools):
+    lost = "schema"
+
+
+class NoStop(WithTools):
+    lost = "stop_sequences"
+
+
+class NoSystem(WithTools):
+    lost = "system"
+
+
+class FromTheStartAnother(WithTools):
+    lost = "model"
+
+
+HELLO = """
+scenario: hello
+tools: {look_up: {input: {what: string}, answers: [{return: in the attic}]}}
+steps: [{user: My name is Ada.}, {user: What is my name?}]
+"""
+
+
+def with_sends(stage: Stage, client: type[MessagesClient], text: str, sends: dict[str, Any]) -> Played:
+    made = config(stage, client)
+    own = replace(made, clients={"assistant": replace(made.profile("assistant"), sends=sends)})
+    (scenario,) = stage.scenarios(text)
+    stage.runs += 1
+    folder = stage.root / f"run-{stage.runs}"
+    folder.mkdir()
+    return ready(own, scenario, Mode()).play(folder)
+
+
+def test_what_every_request_carries_is_measured_and_held_to_from_the_first_one_on(stage: Stage) -> None:
+    stage.options = {**stage.options, "system": "You are terse."}
+    sends = dict(probe(config(stage, WithTools), "assistant").sends)
+
+    assert sends["model"] == "claude-haiku-4-5"
+    assert sends["system"] == "You are terse."
+    assert sends["stop_sequences"] == ["END"]
+    assert list(sends["tools"]) == ["find"]
+    assert sends["headers"] == {"anthropic-version": "2023-06-01"}
+    assert checks_of(with_sends(stage, WithTools, HELLO, sends)) == []
+    broken = {
+        NoTool: "tools find is not sent",
+        NoSchema: "tools find is not what every request of this client carries",
+        NoStop: "stop_sequences is not sent",
+        NoSystem: "system is not sent",
+        FromTheStartAnother: "model is not what every request of this client carries",
+    }
+    for client, message in broken.items():
+        found = finding_of(with_sends(stage, client, HELLO, sends), "settings")
+        assert (found.message, found.layer, found.step) == (message, "wire", 1)
+        assert "convtest probe assistant" in found.advice
+
+
+def test_what_a_scenario_sets_is_its_own_business(stage: Stage) -> None:
+    stage.options = {**stage.options, "system": "You are terse."}
+    sends = dict(probe(config(stage, WithTools), "assistant").sends)
+    kind = HELLO.replace("tools:", "options: {system: You are kind., temperature: 0.5}\ntools:")
+    same_name = HELLO.replace("look_up", "find")
+
+    assert checks_of(with_sends(stage, WithTools, kind, sends)) == []
+    assert "settings" not in {check for check, _ in checks_of(with_sends(stage, NoTool, same_name, sends))}

@@ -9,7 +9,7 @@ from convtest.checks.result import Asked, Finding, NotSeen, at_step
 from convtest.scenario.expectations import SentShape
 from convtest.textmatch import contains_value
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.canonical import Canonical
+from convtest.wire.canonical import Canonical, tool_schema
 
 _PLAIN = ("model", "temperature", "max_tokens", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice")
 
@@ -52,7 +52,26 @@ def _fields(expect: SentShape, sent: Canonical) -> Iterator[tuple[str, Any, Any]
     yield "system", expect.system, sent.system
     yield "messages", expect.messages, len(sent.messages)
     yield "roles", expect.roles, [message.get("role") for message in sent.messages]
-    yield "tools", expect.tools, sent.tool_names
+    yield "tools", expect.tools, _tools(expect.tools or [], sent)
+
+
+def _tools(wanted: list[Any], sent: Canonical) -> list[Any]:
+    """Those that were offered, each as far as it is asked for."""
+    offered = sent.fields.get("tools")
+    schemas = [tool_schema(tool) for tool in offered] if isinstance(offered, list) else []
+    asked = [one if isinstance(one, dict) else {} for one in wanted] + [{}] * len(schemas)
+    found: list[Any] = []
+    for name, schema, one in zip(sent.tool_names, schemas, asked, strict=False):
+        found.append({name: _as_asked(schema, next(iter(one.values())))} if one else name)
+    return found
+
+
+def _as_asked(schema: Any, wanted: dict[str, Any]) -> Any:
+    """The schema, or the type of each of its parameters where only that is asked for."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if "type" in wanted or not isinstance(properties, dict):
+        return schema
+    return {name: one.get("type") if isinstance(one, dict) else one for name, one in properties.items()}
 
 
 def _wire(record: TurnRecord, message: str, expected: str, seen: str, key: str) -> Finding:

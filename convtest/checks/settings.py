@@ -6,9 +6,10 @@ from typing import Any
 from convtest.checks.histories import Seen, follow
 from convtest.checks.offered import lacking
 from convtest.checks.result import Finding, at_step
+from convtest.checks.sends import sends
 from convtest.textmatch import apart, cut
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
-from convtest.wire.blocks import collapsed
+from convtest.wire.blocks import collapsed, encoded
 from convtest.wire.canonical import Canonical
 
 _FIXED = (
@@ -49,6 +50,7 @@ def settings(transcript: Transcript) -> Iterator[Finding]:
                 advice=f"a set: step may change it; if the client does so on purpose: settings = {_LOOSER[policy]!r}",
                 key="user",
             )
+    yield from sends(transcript)
 
 
 def _without_parameters(seen: Seen, name: str, wanted: list[str], offered: list[str]) -> Finding:
@@ -79,7 +81,7 @@ def _value(sent: Canonical, name: str) -> Any:
     if name == "system":
         return collapsed(sent.system)
     if name == "tools":
-        return sorted(map(str, sent.fields.get("tools") or []))
+        return sorted(map(encoded, sent.fields.get("tools") or []))
     return sent.fields.get(name)
 
 

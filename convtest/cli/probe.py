@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -51,7 +52,12 @@ def command(clients: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
 
 def _plain(one: Probed) -> dict[str, object]:
     main = {"main": str(one.main)} if one.main is not None else {}
-    return {"policy": dict(one.policy), **main, "seen": {seen.about: seen.words for seen in one.observations}}
+    return {
+        "policy": dict(one.policy),
+        **main,
+        "sends": dict(one.sends),
+        "seen": {seen.about: seen.words for seen in one.observations},
+    }
 
 
 def _tell(config: Config, one: Probed) -> None:
@@ -64,6 +70,8 @@ def _tell(config: Config, one: Probed) -> None:
     click.echo(f"  policy = {_table(one.policy)}")
     if one.main is not None:
         click.echo(f"  main = {one.main}")
+    if one.sends:
+        click.echo(f"  sends = {_table(one.sends)}")
     for name, value in one.policy.items():
         if (name, value) in _PERMITS:
             click.echo(f"  {name} = {value} permits {_PERMITS[name, value]}: declare it only if that is meant")
@@ -87,7 +95,8 @@ def _tell_apart(probed: list[Probed]) -> None:
 def _write(config: Config, one: Probed) -> None:
     path = config.root / "pyproject.toml"
     text = path.read_text(encoding="utf-8")
-    made = with_policy(text, one.client, one.policy, one.main)
+    tables = {"policy": one.policy, **({"sends": one.sends} if one.sends else {})}
+    made = with_tables(text, one.client, tables, one.main)
     if made is None:
         click.echo(
             f"  add it to [tool.convtest.clients.{one.client}] yourself: it does not stand there as one table", err=True
@@ -98,29 +107,41 @@ def _write(config: Config, one: Probed) -> None:
     click.echo(f"  {'written to' if made != text else 'as it stands in'} {path.name}")
 
 
-def with_policy(text: str, client: str, policy: Mapping[str, str], main: Signature | None = None) -> str | None:
-    """The TOML with the client's policy in its table, all else as it was; None where it has no table of its own."""
+def with_tables(
+    text: str, client: str, tables: Mapping[str, Mapping[str, Any]], main: Signature | None = None
+) -> str | None:
+    """The TOML with what was measured in the client's table, all else as it was; None where there is no such table."""
     lines = text.splitlines(keepends=True)
     heads = {f"[tool.convtest.clients.{name}]" for name in (client, f'"{client}"')}
     start = next((i for i, line in enumerate(lines) if line.split("#")[0].strip() in heads), None)
     if start is None:
         return None
     end = next((i for i in range(start + 1, len(lines)) if lines[i].lstrip().startswith("[")), len(lines))
-    made_anew = re.compile(r"\s*policy\b" if main is None else r"\s*(policy|main)\b")
-    body = [line for line in lines[start + 1 : end] if not made_anew.match(line)]
+    made_anew = {"policy", "sends", *(("main",) if main is not None else ())}
+    body = [line for line in lines[start + 1 : end] if line.split("=")[0].split(".")[0].strip() not in made_anew]
     while body and not body[-1].strip():
         body.pop()
     if body and not body[-1].endswith("\n"):
         body[-1] += "\n"
     signed = [f"main = {main}\n"] if main is not None else []
     gap = ["\n"] if end < len(lines) else []
-    made = "".join([*lines[: start + 1], *body, f"policy = {_table(policy)}\n", *signed, *gap, *lines[end:]])
+    measured = [f"{name} = {_table(table)}\n" for name, table in tables.items()]
+    made = "".join([*lines[: start + 1], *body, *measured, *signed, *gap, *lines[end:]])
     try:
-        found = tomllib.loads(made)["tool"]["convtest"]["clients"][client].get("policy")
+        found = tomllib.loads(made)["tool"]["convtest"]["clients"][client]
     except tomllib.TOMLDecodeError:
         return None  # the policy stands in a table of its own
-    return made if found == dict(policy) else None
+    return made if all(found.get(name) == table for name, table in tables.items()) else None
 
 
-def _table(policy: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f'{name} = "{value}"' for name, value in policy.items()) + "}"
+def _table(table: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{_key(name)} = {_value(value)}" for name, value in table.items()) + "}"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name)
+
+
+def _value(value: Any) -> str:
+    """As TOML has it: what JSON has is the same there, but for tables."""
+    return _table(value) if isinstance(value, Mapping) else json.dumps(value)

@@ -156,6 +156,8 @@ class Made:
     """The upstream is the public API of its kind, which asks for a key."""
     environment: Mapping[str, str] = field(default_factory=dict)
     policy: Callable[[Mapping[str, Any]], Policy] = lambda options: Policy()
+    sends: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda options: {}
+    """What every request carries with these options, as far as that is declared."""
     missing: str = ""
     """What to install before it can be used; empty if all is there."""
 

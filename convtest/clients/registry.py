@@ -44,6 +44,8 @@ def make(config: Config, name: str) -> Made:
         policy=lambda options: replace(
             policy_over(kind.policy(options), profile.policy), side=profile.side, main=profile.main
         ),
+        # It was measured with the profile's own options: what others do to a request nobody knows.
+        sends=lambda options: profile.sends if dict(options) == dict(profile.options) else {},
     )
 
 

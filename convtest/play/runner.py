@@ -135,7 +135,7 @@ class Runner:
         cast = self._around.cast
         made, options = cast.made(record.session), cast.options(record.session)
         record.client, record.wire = made.profile, str(options.get("wire", made.wire))
-        record.policy, record.options = made.policy(options), options
+        record.policy, record.sends, record.options = made.policy(options), made.sends(options), options
         if isinstance(record, TurnRecord):
             record.price = lambda model, usage: usd(model, usage, made.prices)
         if record.session_id is not None:

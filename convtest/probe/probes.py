@@ -17,6 +17,8 @@ HEAD = """
     steps:
       - tell: who
 """
+STAND_INS = frozenset({"look_up"})
+"""Tools of the probes and not of the client."""
 PROBES: Mapping[str, str] = {
     "interrupted": f"""
       - {{user: {STORY}, simulate: {{words: 30}}, interrupt: {{after: 5}}}}

@@ -4,8 +4,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from convtest.checks.conduct import conduct_of
+from convtest.checks.sends import common
 from convtest.checks.settings import are_fixed
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError
@@ -14,7 +16,7 @@ from convtest.probe.beside import beside, main_of
 from convtest.probe.cut_short import cut_short, killed_policy, prompt_after, text_after
 from convtest.probe.frames import frame_of, frame_place, said_by, sealed_by, thinking_of
 from convtest.probe.plays import Observation, Plays, how
-from convtest.probe.probes import FAULTS
+from convtest.probe.probes import FAULTS, STAND_INS
 from convtest.transcript import Transcript
 
 
@@ -24,6 +26,8 @@ class Probed:
     observations: tuple[Observation, ...]
     policy: Mapping[str, str]
     """The choices that could be measured."""
+    sends: Mapping[str, Any]
+    """What every request carried beside its messages."""
     main: Signature | None = None
     """What tells the requests of the conversation from those beside it, where there are any."""
 
@@ -44,13 +48,20 @@ def probe(config: Config, client: str) -> Probed:
             *_sessions(play),
             *_under_faults(play),
         ]
-    return Probed(client=client, observations=tuple(observations), policy=policy, main=main)
+        sends = _sends(play)
+    return Probed(client=client, observations=tuple(observations), policy=policy, main=main, sends=sends)
 
 
 def _beside(play: Plays, main: Signature | None) -> Iterator[Observation]:
     if beside(play.turns("answers")):
         words = f"the conversation is told by {main}" if main else "nothing that they ask with tells which they are"
         yield Observation("requests beside the conversation", words)
+
+
+def _sends(play: Plays) -> dict[str, Any]:
+    found = [play.of(name) for name in ("answers", "interrupted", "killed", "cleared")]
+    turns = [turn for one in found if isinstance(one, Transcript) for turn in one.turns("main")]
+    return common((one for turn in turns for one in turn.main()), but_for=STAND_INS)
 
 
 def _policy(play: Plays) -> dict[str, str]:

@@ -44,7 +44,8 @@ class SentShape(Shape, frozen=True, kw_only=True):
     roles: list[Literal["user", "assistant", "system", "tool"]] | None = None
     contains: OneOrMore | None = None
     lacks: OneOrMore | None = None
-    tools: list[str] | None = None
+    tools: list[str | dict[str, dict[str, Any]]] | None = None
+    """Names; `name: {…}` with the JSON Schema of its input, or the type of each of its parameters."""
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None

@@ -80,7 +80,7 @@ class Canonical:
     @property
     def tool_names(self) -> list[str]:
         tools = self.fields.get("tools")
-        return [_tool_name(tool) for tool in tools] if isinstance(tools, list) else []
+        return [tool_name(tool) for tool in tools] if isinstance(tools, list) else []
 
     def settings(self) -> dict[str, Any]:
         """Everything but the messages; a body that is no JSON object stands under `body`."""
@@ -96,12 +96,20 @@ class Canonical:
         return [*tools, *found, *said, *self.reminders]
 
 
-def _tool_name(tool: Any) -> str:
+def tool_name(tool: Any) -> str:
     """Under whichever key the API has it; empty for what has none."""
     named = tool if isinstance(tool, dict) else {}
     function = named.get("function")
     name = named.get("name") or (function.get("name") if isinstance(function, dict) else "")
     return name if isinstance(name, str) else ""
+
+
+def tool_schema(tool: Any) -> Any:
+    """Of its input, under whichever key the API has it; None for what has none."""
+    named = tool if isinstance(tool, dict) else {}
+    function = named.get("function")
+    inner = function if isinstance(function, dict) else named
+    return inner.get("input_schema", inner.get("parameters"))
 
 
 def _strings(value: Any) -> Iterator[str]:
