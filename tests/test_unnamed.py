@@ -126,21 +126,17 @@ class Swaps(Elsewhere):
 class Coded(Elsewhere):
     """What it sends says nothing of the prompt, in every turn, or only in some; both sessions ask at once."""
 
-    asking: ClassVar[list[str]] = []
-    both: ClassVar[asyncio.Event]
+    both: ClassVar[asyncio.Barrier]
 
     async def query(self, text: str) -> None:
         coded = self._opening.options.get("bug") == "always" or "So" in text
         await super().query(text[::-1] if coded else text)
-        Coded.asking.append(text)
 
     async def receive_response(self) -> AsyncIterator[Event]:
-        if len(Coded.asking) % 2:
-            Coded.both = asyncio.Event()
-            await Coded.both.wait()
-        else:
-            Coded.both.set()
-        async for event in super().receive_response():
+        await Coded.both.wait()
+        events = [event async for event in super().receive_response()]
+        await Coded.both.wait()
+        for event in events:
             yield event
 
 
@@ -159,6 +155,47 @@ def test_the_answer_to_another_sessions_request_is_found(stage: Stage) -> None:
     assert found.message == "session 'bob' was shown the answer to a request of 'alice'"
 
 
+class Remembers(Elsewhere):
+    """A guard is asked in each turn; to what was answered once the client says the same again; with the bug
+    `all` to everybody."""
+
+    kept: ClassVar[dict[tuple[str, str], str]] = {}
+
+    async def receive_response(self) -> AsyncIterator[Event]:
+        key = "" if self._opening.options.get("bug") == "all" else self._opening.session, self._text
+        if key in Remembers.kept:
+            asked: Any = [{"role": "user", "content": f"Is this allowed? {self._text}"}]
+            await self._model.messages.create(model="claude-haiku-4-5", max_tokens=9, messages=asked)
+            yield TextDelta(text=Remembers.kept[key])
+            yield TurnEnd()
+            return
+        async for event in super().receive_response():
+            if isinstance(event, TextDelta):
+                Remembers.kept[key] = event.text
+            yield event
+
+
+AGAIN = """
+scenario: asked again
+sessions: {alice: {}, bob: {}}
+steps:
+  - {session: alice, user: Hi., simulate: {text: Hello there.}}
+  - {session: bob, user: Hi., simulate: {text: %s}}
+  - {session: bob, user: Hi.}
+"""
+
+
+@pytest.mark.parametrize(("bug", "answer", "steps"), [("", "Hello there.", []), ("all", "Allowed.", [2, 3])])
+def test_a_client_may_say_again_what_its_own_session_was_told(
+    stage: Stage, bug: str, answer: str, steps: list[int]
+) -> None:
+    Remembers.kept.clear()
+    stage.options = {**MODEL, "bug": bug}
+    found = stage.play(AGAIN % answer, "tests.test_unnamed:Remembers").verdict.findings
+
+    assert [one.step for one in found if one.message.startswith("session 'bob' was shown the answer")] == steps
+
+
 AT_ONCE = """
 scenario: at once
 sessions: {alice: {}, bob: {}}
@@ -169,21 +206,24 @@ steps:
 """
 
 
-def test_where_nearly_nothing_tells_the_session_a_declared_wire_is_an_error(stage: Stage) -> None:
-    stage.options = {**MODEL, "bug": "always"}
+def at_once(stage: Stage, text: str = AT_ONCE, bug: str = "") -> Played:
+    Coded.both = asyncio.Barrier(2)
+    stage.options = {**MODEL, "bug": bug}
+    return stage.play(text, "tests.test_unnamed:Coded", wire="history")
 
+
+def test_where_nearly_nothing_tells_the_session_a_declared_wire_is_an_error(stage: Stage) -> None:
     with pytest.raises(
         ClientError, match=r"(?s)no session could be told for 2 of 2 requests.*/s/app/<session>"
     ) as raised:
-        stage.play(AT_ONCE, "tests.test_unnamed:Coded", wire="history")
+        at_once(stage, bug="always")
     assert 'it declares wire = "history"' in str(raised.value)
 
 
 def test_an_occasional_one_is_not_seen_and_a_failure_stays_one(stage: Stage) -> None:
-    once = stage.play(AT_ONCE, "tests.test_unnamed:Coded", wire="history")
+    once = at_once(stage)
     assert checks_of(once) == []
     assert "no session could be told for request" in once.verdict.not_seen[-1].why
 
-    stage.options = {**MODEL, "bug": "always"}
     failing = AT_ONCE.replace("user: Hi.", "user: Hi., expect: {contains: a word that nobody says}")
-    assert ("contains", "reply") in checks_of(stage.play(failing, "tests.test_unnamed:Coded", wire="history"))
+    assert ("contains", "reply") in checks_of(at_once(stage, failing, bug="always"))

@@ -28,12 +28,13 @@ def exchanges(turn: TurnRecord) -> set[tuple[str, str]]:
 
 
 def swapped(transcript: Transcript, record: TurnRecord) -> Iterator[Finding]:
-    """What the turn yielded is no answer of its own, and is the whole answer to another session's request."""
+    """What the turn yielded is no answer of its own, nothing that its session said or was told, and is the whole answer
+    to another session's request."""
     text = collapsed(record.text)
     own = [answer for one in [*record.interactions, *record.borrowed] if (answer := _answer(one))]
     if record.wire != "history" or record.disturbed or not text or not own or record.policy.said == "transformed":
         return
-    if any(answer in text or text in answer for answer in own):
+    if any(answer in text or text in answer for answer in own) or text in _own(transcript, record):
         return
     for turn in transcript.turns():
         unrelated = not transcript.related(turn.session, record.session)
@@ -49,6 +50,16 @@ def swapped(transcript: Transcript, record: TurnRecord) -> Iterator[Finding]:
                 key="user",
             )
             return
+
+
+def _own(transcript: Transcript, record: TurnRecord) -> set[str]:
+    """What the session and its relatives have said or were told, which a client may say again without asking."""
+    names = transcript.lineage(record.session)
+    turns = [turn for turn in transcript.turns() if transcript.related(turn.session, record.session)]
+    said = [text for name in names for _, text in transcript.preset(name)] + [turn.turn.prompt for turn in turns]
+    told = [result.text for turn in turns for result in turn.results]
+    answered = [_answer(one) for turn in turns for one in turn.interactions]
+    return {collapsed(text) for text in (*said, *told, *answered)}
 
 
 def _answer(one: Interaction) -> str:
