@@ -188,12 +188,18 @@ def test_a_transport_that_keeps_the_last_message_fails_every_memory_scenario(
         kind = "python"
         target = "tests.broken_clients:forgetful"
         upstream = "simulator"
+        [tool.convtest.clients.pictures]
+        kind = "python"
+        target = "tests.broken_clients:forgetful"
+        model = "claude-haiku-4-5"
+        upstream = "simulator"
         """
     )
     config = load_config(tmp_path)
     assert config is not None
     path = tmp_path / "scenarios" / scenario.file.name
-    loaded = load(path, shown=path.name, default_client="assistant", clients=(*config.clients, "claude"))
+    clients = (*config.clients, "claude", "few-pictures")
+    loaded = load(path, shown=path.name, default_client="assistant", clients=clients)
     same = next(one for one in loaded if one.name == scenario.name)
 
     outcome = perform(prepare(config, same, Mode()), tmp_path / "run")
