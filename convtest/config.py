@@ -30,6 +30,7 @@ PROFILE_KEYS = (
     "side",
     "main",
     "sends",
+    "opening",
 )
 _WIRES = ("history", "reference", "none")
 
@@ -62,6 +63,9 @@ class Profile:
     """What the requests of the conversation ask with."""
     sends: Mapping[str, Any] = field(default_factory=dict)
     """What every request of it carries."""
+    opening: int | tuple[str, ...] | None = None
+    """What stands before the first prompt of a fresh session: the texts of these messages, or how many there are; None
+    where nothing is declared."""
 
     @property
     def where(self) -> str:
@@ -184,6 +188,7 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         side=signatures_of(table.get("side", []), "side", where),
         main=signature_of(table["main"], "main", where) if "main" in table else None,
         sends=_sends(table.get("sends", {}), where),
+        opening=_opening(table.get("opening"), where),
         options={key: value for key, value in table.items() if key not in PROFILE_KEYS},
     )
 
@@ -235,6 +240,15 @@ def _sends(value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     raise ConfigError("sends is a table", where=where, help="convtest probe writes it")
+
+
+def _opening(value: Any, where: str) -> int | tuple[str, ...] | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    if isinstance(value, list) and all(isinstance(text, str) and text.strip() for text in value):
+        return tuple(value)
+    help = "convtest probe writes it down"
+    raise ConfigError("opening is a number of messages, or a list of their texts", where=where, help=help)
 
 
 def prices_of(value: Any, where: str) -> Mapping[str, Mapping[str, float]]:

@@ -43,6 +43,8 @@ class Policy:
     work, and a model that does not know has it done again."""
     cleared: Literal["gone", "back", "either"] = "either"
     """Whether a history that was cleared is there again after a resume."""
+    cleared_id: Literal["new", "same", "either"] = "either"
+    """Whether a session that is cleared goes on under another id."""
     said: Literal["exact", "words", "final", "transformed"] = "words"
     """How the text that a turn yields is that of the model's answers: to the letter, all of it but for white space,
     that of the last answer alone, or changed on purpose (which permits loss)."""

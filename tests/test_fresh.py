@@ -8,6 +8,7 @@ from convtest.clients.messages.client import MessagesClient
 from convtest.config import Config
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
+from convtest.probe.probing import probe
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.project import Project
 
@@ -41,6 +42,11 @@ class FewShot(MessagesClient):
             examples = [("user", "Say yes."), ("assistant", "Yes."), ("user", "Say no."), ("assistant", "No.")]
             messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in examples]
             await self.load_history(messages)
+
+    async def clear_history(self) -> None:
+        examples = self._messages[:4]
+        await super().clear_history()
+        await self.load_history(examples)
 
 
 class OnRequest(MessagesClient):
@@ -108,6 +114,97 @@ def test_words_of_the_options_and_declared_histories_are_no_strangers(stage: Sta
     """
 
     assert [checks_of(one) for one in play(stage, OnRequest, text)] == [[], [], []]
+
+
+EXAMPLES = ("Say yes.", "Yes.", "Say no.", "No.")
+
+
+class Remembers(MessagesClient):
+    """Brings a stranger's words from outside of this process into its very first session."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        if not self._messages:
+            said = [("user", "My name is Bob."), ("assistant", "Hello Bob.")]
+            await self.load_history([{"role": role, "content": text} for role, text in said])
+
+
+def declared(stage: Stage, client: type[MessagesClient], opening: int | tuple[str, ...] | None) -> Played:
+    made = config(stage, f"tests.test_fresh:{client.__name__}")
+    profile = replace(made.profile("assistant"), opening=opening)
+    (scenario,) = stage.scenarios("scenario: x\nsteps: [{user: I live in the old town.}, {user: What is 2 + 2?}]")
+    stage.runs += 1
+    folder = stage.root / f"run-{stage.runs}"
+    folder.mkdir()
+    return ready(replace(made, clients={"assistant": profile}), scenario, Mode()).play(folder)
+
+
+@pytest.mark.parametrize(
+    ("client", "opening", "passes"),
+    [
+        (FewShot, EXAMPLES, True),
+        (FewShot, 4, True),
+        (FewShot, None, True),
+        (FewShot, 0, False),
+        (FewShot, EXAMPLES[:2], False),
+        (Remembers, None, True),  # nobody has said how its sessions begin
+        (Remembers, 0, False),
+        (Remembers, EXAMPLES, False),
+    ],
+)
+def test_with_a_declared_opening_the_first_session_is_judged_too(
+    stage: Stage, client: type[MessagesClient], opening: int | tuple[str, ...] | None, passes: bool
+) -> None:
+    outcome = declared(stage, client, opening)
+
+    assert {check for check, _ in checks_of(outcome)} == (set() if passes else {"fresh"})
+
+
+def test_an_opening_of_other_words_is_named_with_what_was_declared(stage: Stage) -> None:
+    found = finding_of(declared(stage, Remembers, EXAMPLES), "fresh")
+
+    assert found.expected == "its prompt after the declared opening: Say yes. | Yes. | Say no. | No."
+    assert found.seen == "My name is Bob. | Hello Bob."
+
+
+@pytest.mark.parametrize(("client", "opening"), [(FewShot, EXAMPLES), (MessagesClient, 0)])
+def test_the_probe_measures_the_opening(
+    stage: Stage, client: type[MessagesClient], opening: int | tuple[str, ...]
+) -> None:
+    made = stage.config() if client is MessagesClient else config(stage, f"tests.test_fresh:{client.__name__}")
+
+    assert probe(made, "assistant").opening == opening
+
+
+@pytest.mark.parametrize(
+    ("client", "fails"), [(GOOD, None), ("FewShot", None), ("ClearsLittle", "1 message stands before the prompt")]
+)
+def test_an_empty_history_is_empty_but_for_the_opening(stage: Stage, client: str, fails: str | None) -> None:
+    text = """
+        scenario: empty
+        steps:
+          - user: My name is Ada Lovelace.
+          - clear: main
+            expect: {history: empty}
+          - user: What is my name?
+    """
+
+    outcome = stage.play(text, client if ":" in client else f"tests.test_fresh:{client}")
+
+    if fails is None:
+        assert checks_of(outcome) == []
+    else:
+        assert fails in finding_of(outcome, "history").message
+        assert finding_of(outcome, "history").seen == "You know the user: What is my name? is what he asks."
+
+
+class ClearsLittle(MessagesClient):
+    """What is left holds the words of the next prompt, too."""
+
+    async def clear_history(self) -> None:
+        await super().clear_history()
+        left = "You know the user: What is my name? is what he asks."
+        await self.load_history([{"role": "user", "content": [{"type": "text", "text": left}]}])
 
 
 def test_a_client_that_remembers_its_user_says_so(stage: Stage) -> None:

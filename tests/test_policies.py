@@ -16,6 +16,7 @@ from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
 from convtest.play.prepare import prepare
 from convtest.policy import Policy
+from convtest.probe.probing import probe
 from convtest.reporting.conversation import conversation_lines
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.project import SECTION
@@ -161,6 +162,122 @@ def test_what_was_cleared_is_gone_unless_the_policy_lets_a_resume_bring_it_back(
     if not passes:
         assert finding_of(outcome, "history").message == "what was cleared is sent again"
         assert "My name is Ada." in finding_of(outcome, "history").seen
+
+
+class KeepsItsId(MessagesClient):
+    """Clears, and goes on under the old id."""
+
+    async def clear_history(self) -> None:
+        kept = self._id
+        await super().clear_history()
+        self._id = kept
+        self._save()
+
+
+class KeepsAnswers(MessagesClient):
+    """The user's words are gone, the assistant's are sent again."""
+
+    async def clear_history(self) -> None:
+        answers = [one for one in self._messages if one["role"] == "assistant"]
+        await super().clear_history()
+        self._messages = [{"role": "user", "content": [{"type": "text", "text": "Go on."}]}, *answers]
+
+
+class RetellsAnswers(MessagesClient):
+    """They come back within other words."""
+
+    async def clear_history(self) -> None:
+        answers = [one["content"][0]["text"] for one in self._messages if one["role"] == "assistant"]
+        await super().clear_history()
+        told = f"Earlier you said this: {answers[0]}"
+        self._messages = [{"role": "user", "content": [{"type": "text", "text": told}]}]
+
+
+SAID = "The old lighthouse stands on a rock in the sea."
+CLEAR = """
+    scenario: clear
+    steps:
+      - user: Tell me about a lighthouse.
+        simulate: {text: The old lighthouse stands on a rock in the sea.}
+      - clear: main
+      - user: What is 1 + 1?
+        simulate: {text: AGAIN}
+      - user: What is 2 + 2?
+    """
+
+
+@pytest.mark.parametrize(
+    ("client", "policy", "check"),
+    [
+        (GOOD, {}, None),  # the model may say again what it has said
+        (GOOD, {"cleared_id": "new"}, None),
+        (GOOD, {"cleared_id": "same"}, "session_id"),
+        ("KeepsItsId", {}, None),
+        ("KeepsItsId", {"cleared_id": "same"}, None),
+        ("KeepsItsId", {"cleared_id": "new"}, "session_id"),
+        ("KeepsAnswers", {}, "history"),
+        ("RetellsAnswers", {}, "history"),
+    ],
+)
+def test_a_clear_takes_both_sides_words_and_keeps_the_id_as_the_policy_says(
+    stage: Stage, client: str, policy: dict[str, str], check: str | None
+) -> None:
+    target = client if ":" in client else f"tests.test_policies:{client}"
+
+    # In the first case the model says the same again after the clear: that is no coming back.
+    text = CLEAR if client == GOOD else CLEAR.replace("AGAIN", "Two")
+    outcome = play(stage, text.replace("AGAIN", SAID), target, **policy)
+
+    assert check in dict(checks_of(outcome)) if check else checks_of(outcome) == []
+    if check == "history":
+        assert finding_of(outcome, "history").message == "what was cleared is sent again"
+        assert "The old lighthouse stands" in finding_of(outcome, "history").seen
+
+
+def test_the_probe_measures_the_id_after_a_clear(stage: Stage) -> None:
+    def measured(target: str) -> str | None:
+        return probe(stage.config(target), "assistant").policy.get("cleared_id")
+
+    assert [measured(GOOD), measured("tests.test_policies:KeepsItsId")] == ["new", "same"]
+
+
+class LateId(MessagesClient):
+    """Knows its id with the first answer only, after `continue`."""
+
+    @property
+    def session_id(self) -> str | None:
+        return None if self._opening.continue_ and not self._answered else self._id
+
+    @property
+    def _answered(self) -> bool:
+        return any(one["role"] == "assistant" for one in self._messages[self._kept :])
+
+    async def connect(self) -> None:
+        await super().connect()
+        self._kept = len(self._messages)
+
+
+class AnotherId(LateId):
+    async def query(self, text: str) -> None:
+        if self._opening.continue_:
+            self._id = "another"
+        await super().query(text)
+
+
+@pytest.mark.parametrize(("client", "passes"), [("LateId", True), ("AnotherId", False)])
+def test_the_id_after_continue_is_judged_once_it_is_known(stage: Stage, client: str, passes: bool) -> None:
+    text = """
+        scenario: continue
+        steps:
+          - user: My name is Ada.
+          - continue: main
+            expect: {session: same}
+          - user: What is 1 + 1?
+    """
+
+    outcome = play(stage, text, f"tests.test_policies:{client}")
+
+    assert ("session" not in dict(checks_of(outcome))) == passes
 
 
 def test_a_prompt_that_the_policy_keeps_is_missed_with_a_word_of_the_policy(stage: Stage) -> None:

@@ -100,6 +100,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
             "killed_prompt": "kept",
             "killed_text": "yielded",
             "killed_tool_use": "kept",
+            "cleared_id": "new",
             "cleared": "gone",
         },
         "forgets": {
@@ -110,6 +111,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
             "killed_prompt": "kept",
             "killed_text": "yielded",
             "killed_tool_use": "kept",
+            "cleared_id": "new",
             "cleared": "gone",
         },
         "open": {
@@ -121,13 +123,15 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
             "killed_prompt": "kept",
             "killed_text": "yielded",
             "killed_tool_use": "kept",
+            "cleared_id": "new",
             "cleared": "gone",
         },
         "claude": None,
         "blind": None,
     }
-    measured = ("policy", "sends")
+    measured = ("policy", "sends", "opening")
     kept = [line for line in clients.read("pyproject.toml").splitlines() if not line.startswith(measured)]
+    assert clients.read("pyproject.toml").count("\nopening = 0\n") == 3
     assert kept == [line for line in before.splitlines() if not line.startswith(measured)]
     assert "declared so far: partial_text = dropped; measured: yielded" in first.out
     assert "written to pyproject.toml" in first.out

@@ -1,5 +1,6 @@
 """A fresh session knows nobody: its first request holds its prompt, and what all sessions of its client begin with."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,16 +14,39 @@ _SETTINGS = frozenset({"system", "developer"})
 
 
 def fresh(transcript: Transcript) -> Iterator[Finding]:
-    """Nothing stands before the prompt but the declared history, words of the options, and as many messages as the
-    client's first session in this process had, before anyone was told anything."""
+    """Nothing stands before the prompt but the declared history, words of the options, and the opening that the
+    profile declares; else as many messages as the client's first session in this process had, before anyone was told
+    anything."""
     openings = dict(transcript.openings)
     for record in first_turns(transcript):
         sent, before = record.sent(), opening_of(transcript, record)
         if sent is None or before is None:
             continue
-        expected = openings.setdefault(record.client, len(before))
-        if len(before) > expected and record.policy.memory_across == "none":
-            yield _finding(transcript, record, before, expected)
+        strange = beyond(before, openings.setdefault(record.client, len(before)))
+        if strange and record.policy.memory_across == "none":
+            yield _finding(transcript, record, strange, openings[record.client])
+
+
+def usual_opening(transcript: Transcript, client: str) -> int | tuple[str, ...]:
+    """What the client's sessions begin with: as declared or seen before, else as its first session here begins."""
+    if client in transcript.openings:
+        return transcript.openings[client]
+    first = next((one for one in first_turns(transcript) if one.client == client), None)
+    return len(opening_of(transcript, first) or ()) if first is not None else 0
+
+
+def beyond(before: list[str], opening: int | tuple[str, ...]) -> list[str]:
+    """What stands before a first prompt and is no part of the opening: messages of other words, or all of more than
+    there should be."""
+    if isinstance(opening, int):
+        return before if len(before) > opening else []
+    declared = Counter(map(collapsed, opening))
+    return [text for text in before if not _taken(declared, text)]
+
+
+def _taken(declared: Counter[str], text: str) -> bool:
+    declared[text] -= 1
+    return declared[text] >= 0
 
 
 def first_turns(transcript: Transcript) -> Iterator[TurnRecord]:
@@ -42,14 +66,21 @@ def opening_of(transcript: Transcript, record: TurnRecord) -> list[str] | None:
     """What stands before the message with the prompt, a text for each message, but for what was declared; None where no
     request with it was sent."""
     sent = record.sent()
-    place = _place(sent, record.turn.prompt) if sent is not None else None
-    if sent is None or place is None:
+    texts = before_prompt(sent, record.turn.prompt) if sent is not None else None
+    if texts is None:
         return None
     declared = {collapsed(text) for _, text in transcript.preset(record.session)}
-    words = _words(record.options)
-    earlier = (message for message in sent.messages[:place] if message.get("role") not in _SETTINGS)
-    texts = (collapsed(" ".join(message_texts(message))) for message in earlier)
+    words = option_words(record.options)
     return [text for text in texts if text not in declared and not any(text and text in one for one in words)]
+
+
+def before_prompt(sent: Canonical, prompt: str) -> list[str] | None:
+    """A text for each message before the one with the prompt, settings apart; None where none holds it."""
+    place = _place(sent, prompt)
+    if place is None:
+        return None
+    earlier = (message for message in sent.messages[:place] if message.get("role") not in _SETTINGS)
+    return [collapsed(" ".join(message_texts(message))) for message in earlier]
 
 
 def _place(sent: Canonical, prompt: str) -> int | None:
@@ -62,7 +93,7 @@ def _place(sent: Canonical, prompt: str) -> int | None:
     return next(holding, None)
 
 
-def _words(options: Mapping[str, Any]) -> list[str]:
+def option_words(options: Mapping[str, Any]) -> list[str]:
     """Every text in the options that the session was given."""
     waiting: list[Any] = list(options.values())
     found: list[str] = []
@@ -77,10 +108,14 @@ def _words(options: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _finding(transcript: Transcript, record: TurnRecord, before: list[str], expected: int) -> Finding:
+def _finding(transcript: Transcript, record: TurnRecord, before: list[str], opening: int | tuple[str, ...]) -> Finding:
     stranger = next((item for text in before for said, item in transcript.elsewhere_said.items() if said in text), None)
     what = f": what was said in {stranger}" if stranger else ""
-    usual = "its own prompt alone" if not expected else f"{expected} messages before its prompt, as in other sessions"
+    usual = f"{opening} messages before its prompt, as in other sessions"
+    if not opening:
+        usual = "its own prompt alone"
+    elif not isinstance(opening, int):
+        usual = f"its prompt after the declared opening: {' | '.join(text[:60] for text in opening)}"
     return at_step(
         record,
         "fresh",

@@ -16,6 +16,9 @@ from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, merged, re
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 
+SENTENCE = 20
+"""Letters from which words that come back are no accident: "Yes." is said again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -39,7 +42,9 @@ class State:
     mass: Mass | None = None
     settings: str = ""
     gone: tuple[str, ...] = ()
-    """Prompts that were cleared and must not come back."""
+    """Prompts and answers that were cleared and must not come back."""
+    said: tuple[str, ...] = ()
+    """The answers so far, with white space collapsed."""
     sent: Canonical | None = None
     """The session's last main request."""
     failed: bool = False
@@ -158,7 +163,8 @@ def follow(transcript: Transcript) -> Iterator[Seen]:
 def _preset(spec: SessionSpec) -> State:
     blocks = [Block(role, "text", collapsed(text)) for role, text in spec.history]
     prompts = tuple(Prompt(text, True) for role, text in spec.history if role == "user")
-    return State(blocks=merged(blocks), prompts=prompts)
+    said = tuple(block.text for block in blocks if block.role == "assistant")
+    return State(blocks=merged(blocks), prompts=prompts, said=said)
 
 
 def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
@@ -220,6 +226,7 @@ def _after_request(state: State, one: Interaction) -> State:
         sent=sent,
         failed=not 200 <= one.status < 300,
         quiet=any(block.kind not in {"text", "tool_use"} for block in reply) or _thought(one),
+        said=(*state.said, *(block.text for block in reply if block.kind == "text")),
     )
 
 
@@ -251,7 +258,12 @@ def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
         case "continue":
             states[name] = states.get(sessions.last or name, State())
         case "clear":
-            states[name] = State(gone=tuple(prompt.text for prompt in states.get(name, State()).prompts))
+            cleared = states.get(name, State())
+            said = [
+                *(prompt.text for prompt in cleared.prompts),
+                *(one for one in cleared.said if len(one) >= SENTENCE),
+            ]
+            states[name] = State(gone=(*cleared.gone, *said))
         case "delete" | "connect":
             states[name] = State()
         case "compact":

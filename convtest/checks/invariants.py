@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
+from convtest.checks.clearing import come_back
 from convtest.checks.fresh import fresh
 from convtest.checks.habits import is_kept
 from convtest.checks.histories import Seen, follow
@@ -28,7 +29,7 @@ def history(transcript: Transcript) -> Iterator[Finding]:
     """Each request extends the last one and what was answered to it."""
     for seen in follow(transcript):
         before, found = seen.bound, seen.blocks
-        if back := _come_back(seen, found):
+        if back := come_back(seen, found):
             message = "what was cleared is sent again"
             key = "user"
             yield at_step(seen.record, "history", "wire", message, expected="nothing of it", seen=repr(back), key=key)
@@ -64,13 +65,6 @@ def _without_history(transcript: Transcript) -> Iterator[Finding]:
                 advice="the client lost history for one of its requests; a side request asks with settings of its own",
                 key="user",
             )
-
-
-def _come_back(seen: Seen, found: tuple[Block, ...]) -> str | None:
-    """A prompt of before the session was cleared."""
-    said = {" ".join(prompt.text.split()) for prompt in seen.before.prompts}
-    gone = {" ".join(text.split()) for text in seen.before.gone} - said
-    return next((block.text for block in found if block.role == "user" and block.text in gone), None)
 
 
 def _broken(seen: Seen, before: tuple[Block, ...], found: tuple[Block, ...]) -> Finding:
@@ -177,6 +171,11 @@ def session_id(transcript: Transcript) -> Iterator[Finding]:
         if kind == "fork" and before == after:
             message = "the fork has the id of the session it was forked from"
             yield at_step(record, "session_id", None, message, expected="a new id", seen=after, key=kind)
+        elif kind == "clear" and (before == after) == (record.policy.cleared_id == "new"):
+            if record.policy.cleared_id != "either":
+                message = f'the policy says cleared_id = "{record.policy.cleared_id}"'
+                seen = "the same id" if before == after else f"another id: {after}, after {before}"
+                yield at_step(record, "session_id", None, message, expected="as declared", seen=seen, key=kind)
         elif kind in {"turn", "resume", "save", "set", "disconnect", "kill"} and not explicit and before != after:
             key = "user" if kind == "turn" else kind
             yield at_step(record, "session_id", None, "the session's id changed", expected=before, seen=after, key=key)

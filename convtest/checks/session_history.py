@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from convtest.checks.fresh import before_prompt, beyond, option_words, usual_opening
 from convtest.checks.histories import Seen, follow
 from convtest.checks.replies import listed
 from convtest.checks.result import Asked, Finding, at_step
@@ -30,9 +31,22 @@ def history(asked: Asked) -> Iterator[Finding]:
     elif wanted == "intact":
         yield from _intact(transcript, record, seen)
     else:
-        earlier = [block for block in request_blocks(seen.sent) if seen.record.turn.prompt.strip() not in block.text]
-        if earlier:
-            yield _wire(record, "the history is not empty", "only the turn's own prompt", summary(seen.sent))
+        yield from _empty(transcript, record, seen)
+
+
+def _empty(transcript: Transcript, record: StepRecord, seen: Seen) -> Iterator[Finding]:
+    """What stands before the prompt of the request, but for what the client's sessions begin with."""
+    before = before_prompt(seen.sent, seen.record.turn.prompt)
+    if before is None:
+        yield _wire(record, "the turn's own prompt is not in the request", "its prompt alone", summary(seen.sent))
+        return
+    words = option_words(seen.record.options)
+    found = [text for text in before if not any(text and text in one for one in words)]
+    found = beyond(found, usual_opening(transcript, seen.record.client))
+    if found:
+        shown = " | ".join(text[:100] for text in found[:4]) + (" | …" if len(found) > 4 else "")
+        count = "1 message stands" if len(found) == 1 else f"{len(found)} messages stand"
+        yield _wire(record, f"the history is not empty: {count} before the prompt", "the prompt alone", shown)
 
 
 def _next_request(transcript: Transcript, record: StepRecord) -> Seen | None:

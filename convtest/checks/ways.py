@@ -175,11 +175,19 @@ def session(asked: Asked) -> Iterator[Finding]:
     record, wants_same = asked.record, asked.wanted == "same"
     if record.error:
         return
-    before, after = record.session_id_before, record.session_id
+    before, after = record.session_id_before, record.session_id or _id_later(asked)
     is_same = before is not None and before == after
     if is_same != wants_same:
         wanted = f"{'the same id as' if wants_same else 'another id than'} {before}"
         yield _other(record, "session", f"the session is {'the same' if is_same else 'a new one'}", wanted, str(after))
+
+
+def _id_later(asked: Asked) -> str | None:
+    """Some clients know the id of a session that they continue with its first answer only."""
+    records = asked.transcript.records
+    start = next(i for i, one in enumerate(records) if one is asked.record)
+    later = (one.session_id for one in records[start + 1 :] if one.session == asked.record.session)
+    return next((one for one in later if one is not None), None)
 
 
 def files(asked: Asked) -> Iterator[Finding]:

@@ -4,14 +4,13 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from convtest.cli.project import project
 from convtest.config import Config
-from convtest.policy import Signature
 from convtest.probe.probing import Probed, probe
 
 _PERMITS: Mapping[tuple[str, str], str] = {
@@ -52,7 +51,9 @@ def command(clients: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
 
 def _plain(one: Probed) -> dict[str, object]:
     main = {"main": str(one.main)} if one.main is not None else {}
+    opening = {} if one.opening is None else {"opening": one.opening}
     return {
+        **opening,
         "policy": dict(one.policy),
         **main,
         "sends": dict(one.sends),
@@ -68,8 +69,8 @@ def _tell(config: Config, one: Probed) -> None:
     if any(seen.defect for seen in one.observations):
         click.echo("! no choice but a defect: a sweep shows where")
     click.echo(f"  policy = {_table(one.policy)}")
-    if one.main is not None:
-        click.echo(f"  main = {one.main}")
+    for line in _measured(one):
+        click.echo(f"  {line}")
     if one.sends:
         click.echo(f"  sends = {_table(one.sends)}")
     for name, value in one.policy.items():
@@ -96,7 +97,7 @@ def _write(config: Config, one: Probed) -> None:
     path = config.root / "pyproject.toml"
     text = path.read_text(encoding="utf-8")
     tables = {"policy": one.policy, **({"sends": one.sends} if one.sends else {})}
-    made = with_tables(text, one.client, tables, one.main)
+    made = with_tables(text, one.client, tables, _measured(one))
     if made is None:
         click.echo(
             f"  add it to [tool.convtest.clients.{one.client}] yourself: it does not stand there as one table", err=True
@@ -108,22 +109,23 @@ def _write(config: Config, one: Probed) -> None:
 
 
 def with_tables(
-    text: str, client: str, tables: Mapping[str, Mapping[str, Any]], main: Signature | None = None
+    text: str, client: str, tables: Mapping[str, Mapping[str, Any]], more: Sequence[str] = ()
 ) -> str | None:
-    """The TOML with what was measured in the client's table, all else as it was; None where there is no such table."""
+    """The TOML with what was measured in the client's table, all else as it was; None where there is no such table;
+    `more`: lines for it beside tables."""
     lines = text.splitlines(keepends=True)
     heads = {f"[tool.convtest.clients.{name}]" for name in (client, f'"{client}"')}
     start = next((i for i, line in enumerate(lines) if line.split("#")[0].strip() in heads), None)
     if start is None:
         return None
     end = next((i for i in range(start + 1, len(lines)) if lines[i].lstrip().startswith("[")), len(lines))
-    made_anew = {"policy", "sends", *(("main",) if main is not None else ())}
+    made_anew = {"policy", "sends", *(line.partition(" ")[0] for line in more)}
     body = [line for line in lines[start + 1 : end] if line.split("=")[0].split(".")[0].strip() not in made_anew]
     while body and not body[-1].strip():
         body.pop()
     if body and not body[-1].endswith("\n"):
         body[-1] += "\n"
-    signed = [f"main = {main}\n"] if main is not None else []
+    signed = [f"{line}\n" for line in more]
     gap = ["\n"] if end < len(lines) else []
     measured = [f"{name} = {_table(table)}\n" for name, table in tables.items()]
     made = "".join([*lines[: start + 1], *body, *measured, *signed, *gap, *lines[end:]])
@@ -132,6 +134,12 @@ def with_tables(
     except tomllib.TOMLDecodeError:
         return None  # the policy stands in a table of its own
     return made if all(found.get(name) == table for name, table in tables.items()) else None
+
+
+def _measured(one: Probed) -> list[str]:
+    """What stands in the profile beside its tables, as lines of TOML; JSON's texts are TOML's."""
+    main = [f"main = {one.main}"] if one.main is not None else []
+    return main if one.opening is None else [*main, f"opening = {json.dumps(one.opening, ensure_ascii=False)}"]
 
 
 def _table(table: Mapping[str, Any]) -> str:

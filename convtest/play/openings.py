@@ -1,5 +1,6 @@
 """What this process has seen of how each client begins a session, and who said what in it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from convtest.checks.fresh import first_turns, opening_of
@@ -19,9 +20,10 @@ class Openings:
     _counts: dict[tuple[str, str], int] = field(default_factory=dict)
     _said: dict[str, str] = field(default_factory=dict)
 
-    def tell(self, transcript: Transcript, key: str) -> None:
-        """What is known before the item is judged."""
-        transcript.openings = {client: count for (project, client), count in self._counts.items() if project == key}
+    def tell(self, transcript: Transcript, key: str, declared: Mapping[str, int | tuple[str, ...]]) -> None:
+        """What is known before the item is judged: as the profiles declare it, else as it was seen."""
+        seen = {client: count for (project, client), count in self._counts.items() if project == key}
+        transcript.openings = {**seen, **declared}
         transcript.elsewhere_said = dict(self._said)
 
     def learn(self, transcript: Transcript, key: str, item: str) -> None:

@@ -124,7 +124,9 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
         raise transcript.trouble
     transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in arrangement.attempts))
     project = f"{prepared.config.root} {prepared.config.clients}"
-    openings.tell(transcript, project)
+    profiles = prepared.config.clients
+    declared = {name: one.opening for name, one in profiles.items() if one.opening is not None}
+    openings.tell(transcript, project, declared)
     verdict = judge(transcript)
     if arrangement.attempts and verdict.passed:
         raise arrangement.attempts[0]

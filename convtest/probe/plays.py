@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent, indent
 
+from convtest.checks.fresh import first_turns, opening_of
 from convtest.checks.kept import Kept, kept_of
 from convtest.clients.registry import SIMULATOR, make, overridden
 from convtest.config import Config
@@ -78,6 +79,12 @@ class Plays:
         """The turns of the session `main` after the fact was told; none where the probe could not be played."""
         found = self.of(name)
         return found.turns("main")[1:] if isinstance(found, Transcript) else []
+
+    def began(self, name: str) -> list[str] | None:
+        """What stood before the probe's first prompt, a text for each message."""
+        found = self.of(name)
+        first = next(first_turns(found), None) if isinstance(found, Transcript) else None
+        return opening_of(found, first) if isinstance(found, Transcript) and first is not None else None
 
     def kept(self, name: str) -> "tuple[TurnRecord, Kept | None] | None":
         """The turn that was cut short, and what the next request holds of it; None where nothing was sent."""

@@ -17,7 +17,7 @@ from convtest.probe.cut_short import cut_short, killed_policy, prompt_after, tex
 from convtest.probe.frames import frame_of, frame_place, said_by, sealed_by, thinking_of
 from convtest.probe.plays import Observation, Plays, how
 from convtest.probe.probes import FAULTS, STAND_INS
-from convtest.transcript import Transcript
+from convtest.transcript import ActRecord, Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,8 @@ class Probed:
     """What every request carried beside its messages."""
     main: Signature | None = None
     """What tells the requests of the conversation from those beside it, where there are any."""
+    opening: int | tuple[str, ...] | None = None
+    """What its sessions begin with: texts of messages, or how many where the texts vary; None where that varies."""
 
 
 def probe(config: Config, client: str) -> Probed:
@@ -39,7 +41,9 @@ def probe(config: Config, client: str) -> Probed:
         if play.wire != "history":
             raise ClientError(f"its wire is {play.wire!r}: what it sends cannot be seen", client=client)
         policy, main = _policy(play), main_of(play.turns("answers"))
+        opening = _opening(play)
         observations = [
+            *_begins(opening),
             *_answers(play),
             *_settings(play),
             *_beside(play, main),
@@ -49,7 +53,7 @@ def probe(config: Config, client: str) -> Probed:
             *_under_faults(play),
         ]
         sends = _sends(play)
-    return Probed(client=client, observations=tuple(observations), policy=policy, main=main, sends=sends)
+    return Probed(client=client, observations=tuple(observations), policy=policy, main=main, sends=sends, opening=opening)
 
 
 def _beside(play: Plays, main: Signature | None) -> Iterator[Observation]:
@@ -84,6 +88,8 @@ def _policy(play: Plays) -> dict[str, str]:
         found["partial_text"] = text
     found |= killed_policy(play)
     cleared = play.turns("cleared")
+    if (same := _same_id(play)) is not None:
+        found["cleared_id"] = "same" if same else "new"
     if len(cleared) > 1 and (sent := cleared[-1].sent()) is not None:
         found["cleared"] = "back" if any("My name is Ada." in one for one in sent.texts()) else "gone"
     said = {conduct_of(turn).text for name in FAULTS for turn in play.turns(name)} - {None}
@@ -92,9 +98,36 @@ def _policy(play: Plays) -> dict[str, str]:
     return found
 
 
+def _same_id(play: Plays) -> bool | None:
+    """Whether a session that was cleared has the id that it had before; None where that is not known."""
+    cleared = play.of("cleared")
+    records = cleared.records if isinstance(cleared, Transcript) else []
+    position = next((i for i, one in enumerate(records) if isinstance(one, ActRecord) and one.act.kind == "clear"), 0)
+    if not position or records[position].error or records[position].session_id is None:
+        return None
+    before = records[position].session_id_before
+    return records[position].session_id == before if before is not None else None
+
+
 def _frame(play: Plays) -> str | None:
     found = play.of("interrupted")
     return frame_of(found) if isinstance(found, Transcript) else None
+
+
+def _opening(play: Plays) -> int | tuple[str, ...] | None:
+    begun = [found for name in ("interrupted", "answers", "answers again") if (found := play.began(name)) is not None]
+    if len({len(one) for one in begun}) != 1:
+        return None
+    return (tuple(begun[0]) if all(one == begun[0] for one in begun) else len(begun[0])) or 0
+
+
+def _begins(opening: int | tuple[str, ...] | None) -> Iterator[Observation]:
+    if opening is None:
+        yield Observation("a fresh session begins with", "more or fewer messages from run to run")
+    else:
+        count = opening if isinstance(opening, int) else len(opening)
+        words = f"{count} messages before its prompt" if count else "its prompt alone"
+        yield Observation("a fresh session begins with", words)
 
 
 def _answers(play: Plays) -> Iterator[Observation]:
@@ -139,6 +172,8 @@ def _sessions(play: Plays) -> Iterator[Observation]:
         yield Observation("cleared, then resumed", "it has no way to clear a history")
     elif (choice := _policy(play).get("cleared")) is not None:
         words = "what was cleared is back" if choice == "back" else "what was cleared stays gone"
+        if (same := _same_id(play)) is not None:
+            words += f"; the id is {'the same' if same else 'a new one'}"
         yield Observation("cleared, then resumed", words)
     forked = play.of("fork")
     if isinstance(forked, ConvtestError):

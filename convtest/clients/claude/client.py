@@ -264,6 +264,7 @@ def policy_of(options: Mapping[str, Any]) -> Policy:
         partial_text=kept,
         killed_prompt=killed,
         cleared="gone",
+        cleared_id="new",
         restarted_text="doubled",
         said="exact",
         unsent=("/",),

@@ -8,6 +8,7 @@ POLICY = Policy(
     killed_prompt="kept",
     killed_text="yielded",
     cleared="gone",
+    cleared_id="new",
     said="exact",
     settings="fixed",
     thinking="kept",
