@@ -226,8 +226,7 @@ class Transcript:
     """On a miss: the lane that was recorded to send just this."""
     blocked: list[tuple[str, str]] = field(default_factory=list)
     """(host, advice) of connections that would have left this machine."""
-    openings: Mapping[str, int | tuple[str, ...]] = field(default_factory=dict)
-    """By client: what stands before a first prompt: declared, or how much did in its first session in this process."""
+    openings: Mapping[str, int | tuple[str, ...]] = field(default_factory=dict)  # by client: declared, or seen before
     elsewhere_said: Mapping[str, str] = field(default_factory=dict)
     """Prompts of other items of this process, and whose they are."""
 
