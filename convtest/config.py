@@ -31,6 +31,7 @@ PROFILE_KEYS = (
     "main",
     "sends",
     "opening",
+    "shared",
 )
 _WIRES = ("history", "reference", "none")
 
@@ -48,6 +49,8 @@ class Profile:
     """The environment variable with the key; empty for the one that the kind's API is known to use."""
     own_process: bool = False
     """A `python` client in a child, over the protocol of `command`."""
+    shared: bool = False
+    """Its sessions share what outlives them: tasks and connections belong to the process, not to an item."""
     gateway: bool = False
     """Its requests go to the gateway's address instead of through a transport in this process."""
     command: tuple[str, ...] = ()
@@ -181,7 +184,8 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         target=_text(table, "target", where) or None,
         api_key_env=_text(table, "api_key_env", where),
         own_process=process == "own",
-        gateway=_flag(table.get("gateway", False), where),
+        gateway=_flag(table, "gateway", where),
+        shared=_flag(table, "shared", where),
         command=_command(table.get("command"), where),
         env=_variables(table.get("env", {}), where),
         policy=policy_of(table.get("policy", {}), where),
@@ -214,10 +218,11 @@ def _is_url(text: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and not any(one.isspace() for one in text)
 
 
-def _flag(value: Any, where: str) -> bool:
+def _flag(table: Mapping[str, Any], key: str, where: str) -> bool:
+    value = table.get(key, False)
     if isinstance(value, bool):
         return value
-    raise ConfigError("gateway is true or false", where=where)
+    raise ConfigError(f"{key} is true or false", where=where)
 
 
 def _command(value: Any, where: str) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def test_it_is_written_beside_the_policy_and_read_again(tmp_path: Path) -> None:
     before = SECTION.replace(
         "[tool.convtest.clients.assistant]\n", '[tool.convtest.clients.assistant]\nmain = {model = "x"}\n'
     )
-    made = with_tables(before, "assistant", {"policy": {"cleared": "gone"}}, signature)
+    made = with_tables(before, "assistant", {"policy": {"cleared": "gone"}}, [f"main = {signature}"])
     assert made is not None
     (tmp_path / "pyproject.toml").write_text(made)
     config = load_config(tmp_path)

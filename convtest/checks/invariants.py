@@ -215,7 +215,8 @@ def no_leftovers(transcript: Transcript) -> Iterator[Finding]:
             message="the client left something running",
             expected="nothing",
             seen="; ".join(transcript.leftovers),
-            advice="end what the session started when it is disconnected, and close each response, interrupted or not",
+            advice="end what the session started when it is disconnected, and close each response, interrupted or not; "
+            "what sessions share on purpose outlives them: shared = true in the profile",
             place=transcript.scenario.place,
         )
 

@@ -12,8 +12,8 @@ from convtest.wire.messages_api import text_of_content
 
 _NOT_DONE = re.compile(
     r"""\b(?: cancel | interrupt | abort | stopp | skip | den(?:y|ied) | declin | reject | refus | fail | error
-    | exception | invalid | unavailable | unknown | limit | time[ds]?[ -]?out | no[ ]response | not\b | never\b
-    | without\b )
+    | exception | pending | queued | deferred | in[ ]progress | running | invalid | limit
+    | unavailable | unknown | time[ds]?[ -]?out | no[ ]response | not\b | never\b | without\b )
     | n't\b""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import anyio
 
@@ -19,18 +18,20 @@ from convtest.checks.adoption import is_blind, nobodys
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
 from convtest.clients.port import Factory, Made
+from convtest.clock import Clock
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError, ScenarioChanged, unwrapped
 from convtest.gateway.server import Door
 from convtest.play.answering import Arrangement, arranged, names_of
 from convtest.play.children import end_leftovers
+from convtest.play.loops import WORKERS, Job, says_another_loop
 from convtest.play.mode import Mode
 from convtest.play.network import blocked
 from convtest.play.openings import OPENINGS, Openings
 from convtest.play.placeholders import without_secrets
-from convtest.play.prepare import Prepared, prepare
+from convtest.play.prepare import Prepared, client_names, prepare
 from convtest.play.runner import Runner
-from convtest.play.waiting import backend_options
+from convtest.play.waiting import trio_options
 from convtest.results.making import about_of, result_of
 from convtest.results.model import Result
 from convtest.scenario.digest import digest
@@ -167,8 +168,7 @@ def _played(prepared: Prepared, arrangement: Arrangement) -> Transcript:
     left: list[str] = []
     with lanes.active(surroundings.tap), blocked(item, hosts, arrangement.offline, arrangement.attempts):
         try:
-            backend = prepared.mode.backend
-            transcript = _watched(runner, backend, backend_options(backend, surroundings.tap.clock))
+            transcript = _watched(runner, prepared, surroundings.tap.clock)
         finally:
             arrangement.settle()
             if surroundings.gateway is not None:
@@ -177,27 +177,58 @@ def _played(prepared: Prepared, arrangement: Arrangement) -> Transcript:
     return transcript
 
 
-def _watched(runner: Runner, backend: str, options: dict[str, Any]) -> Transcript:
+def _watched(runner: Runner, prepared: Prepared, clock: Clock) -> Transcript:
     """Play in a thread of its own: a client may swallow a cancellation, or block, and must not take pytest with it."""
-    done, outcome = threading.Event(), _Box()
-    context = contextvars.copy_context()
+    if prepared.mode.backend == "trio":
+        return _in_trio(runner, clock)
+    worker, job = WORKERS.take(), Job(runner.play, clock, _is_shared(prepared))
+    worker.take(job)
+    if not _ended(job.done, runner):
+        WORKERS.give_up(prepared.node)
+        return _given_up(runner)
+    WORKERS.give_back(worker)
+    if job.error is not None:
+        raise unwrapped(job.error)
+    transcript: Transcript = job.value
+    transcript.leftovers += job.left
+    for record in transcript.records:
+        if worker.after and says_another_loop(record.crash):
+            record.crash += f"; the event loop is a new one since {worker.after} hung in the old one"
+    return transcript
+
+
+def _is_shared(prepared: Prepared) -> bool:
+    profiles = prepared.config.clients
+    return any(profiles[name].shared for name in client_names(prepared.scenario) if name in profiles)
+
+
+def _in_trio(runner: Runner, clock: Clock) -> Transcript:
+    """trio ends with each item: what it runs has no life of its own."""
+    done, outcome, context = threading.Event(), _Box(), contextvars.copy_context()
 
     def body() -> None:
         try:
-            outcome.value = anyio.run(runner.play, backend=backend, backend_options=options)
+            outcome.value = anyio.run(runner.play, backend="trio", backend_options=trio_options(clock))
         except BaseException as error:
             outcome.error = error
         finally:
             done.set()
 
     threading.Thread(target=context.run, args=(body,), name="convtest-item", daemon=True).start()
-    while not done.wait(0.5):
-        if time.monotonic() > runner.watch.deadline + _GRACE:
-            return _given_up(runner)
+    if not _ended(done, runner):
+        return _given_up(runner)
     if outcome.error is not None:
         raise unwrapped(outcome.error)
     assert outcome.value is not None
     return outcome.value
+
+
+def _ended(done: threading.Event, runner: Runner) -> bool:
+    """Whether the play came to its end; false once a step has overstayed its time limit for good."""
+    while not done.wait(0.5):
+        if time.monotonic() > runner.watch.deadline + _GRACE:
+            return False
+    return True
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """What a client really waits for counts on the item's clock: an SDK sleeps before another try wherever it likes."""
 
+import asyncio
 import selectors
 import sys
 import threading
@@ -50,15 +51,29 @@ class Waits:
         return asleep * 1000 if asleep > LEAST_BLOCKED else 0.0
 
 
+class Selecting:
+    """The waits of an event loop that plays one item after another: each counts on the clock of its own."""
+
+    def __init__(self) -> None:
+        self.waits: Waits | None = None
+
+    def counts_on(self, clock: Clock | None) -> None:
+        """From now on; called in the loop's thread, between two items."""
+        self.waits = Waits(clock) if isinstance(clock, VirtualClock) else None
+
+
 class _Selector(selectors.DefaultSelector):
-    def __init__(self, waits: Waits) -> None:
+    def __init__(self, selecting: Selecting) -> None:
         super().__init__()
-        self._waits = waits
+        self._selecting = selecting
 
     def select(self, timeout: float | None = None) -> Any:
-        self._waits.begins()
+        waits = self._selecting.waits
+        if waits is None:
+            return super().select(timeout)
+        waits.begins()
         found = super().select(timeout)
-        self._waits.ends(timeout)
+        waits.ends(timeout)
         return found
 
 
@@ -78,15 +93,13 @@ class _Instrument:
         self._waits.ends(timeout)
 
 
-def backend_options(backend: str, clock: Clock) -> dict[str, Any]:
-    """For `anyio.run`: an event loop whose waits count on this clock, where time is virtual."""
-    if not isinstance(clock, VirtualClock):
-        return {}
-    if backend == "trio":
-        return {"instruments": [_Instrument(clock)]}
+def loop_of(selecting: Selecting) -> asyncio.AbstractEventLoop:
+    """An event loop whose waits are told; made in the thread that it runs in."""
     if sys.platform == "win32":
-        return {}  # its own loop starts processes, a selector's does not: there such waits are not counted
-    import asyncio
+        return asyncio.new_event_loop()  # its own loop starts processes, a selector's does not: there no wait counts
+    return asyncio.SelectorEventLoop(_Selector(selecting))
 
-    # Made where it runs: in the item's own thread.
-    return {"loop_factory": lambda: asyncio.SelectorEventLoop(_Selector(Waits(clock)))}
+
+def trio_options(clock: Clock) -> dict[str, Any]:
+    """For `anyio.run` on trio, where time is virtual."""
+    return {"instruments": [_Instrument(clock)]} if isinstance(clock, VirtualClock) else {}
