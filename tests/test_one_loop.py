@@ -12,9 +12,10 @@ import pytest
 
 from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
+from convtest.clock import RealClock
 from convtest.config import Config
 from convtest.events import Event, TextDelta, TurnEnd
-from convtest.play.loops import WORKERS
+from convtest.play.loops import WORKERS, Job
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from tests.playing import Stage, checks_of, finding_of
@@ -41,6 +42,13 @@ pytestmark = [
 def fresh() -> Iterator[None]:
     SHARED.clear()
     yield
+    worker = WORKERS.take()
+    closing = {"http": "aclose", "client": "close"}
+    for close in [getattr(SHARED[name], how) for name, how in closing.items() if name in SHARED]:
+        job = Job(close, RealClock(1), shared=True)
+        worker.take(job)
+        job.done.wait(5)
+    WORKERS.give_back(worker)
     SHARED.clear()
     WORKERS.close()
 
