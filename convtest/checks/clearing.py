@@ -1,6 +1,7 @@
 """What was said before a session was cleared does not come back, from either side."""
 
-from convtest.checks.histories import SENTENCE, Seen
+from convtest.checks.cutting import SENTENCE
+from convtest.checks.histories import Seen
 from convtest.wire.blocks import Block, collapsed
 
 

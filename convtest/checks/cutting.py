@@ -2,6 +2,9 @@
 
 from convtest.transcript import TurnRecord
 
+SENTENCE = 20
+"""Letters from which words that come back are no accident: "Yes." is said again."""
+
 
 def is_interrupted(record: TurnRecord) -> bool:
     """An interrupt is all that was done in the turn."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convtest.checks.adoption import adopt
-from convtest.checks.cutting import is_bound
+from convtest.checks.cutting import SENTENCE, is_bound
 from convtest.checks.framing import as_sent, bare, unframed
 from convtest.checks.habits import without_thinking
 from convtest.checks.threads import Choice, Form, Manner, name_roles
@@ -15,9 +15,6 @@ from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
 from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, merged, request_blocks, sealed_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
-
-SENTENCE = 20
-"""Letters from which words that come back are no accident: "Yes." is said again."""
 
 
 @dataclass(frozen=True, slots=True)
