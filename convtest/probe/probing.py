@@ -115,7 +115,7 @@ def _frame(play: Plays) -> str | None:
 
 
 def _opening(play: Plays) -> int | tuple[str, ...] | None:
-    begun = [found for name in ("interrupted", "answers", "answers again") if (found := play.began(name)) is not None]
+    begun = [found for name in ("interrupted", "answers", "killed") if (found := play.began(name)) is not None]
     if len({len(one) for one in begun}) != 1:
         return None
     return (tuple(begun[0]) if all(one == begun[0] for one in begun) else len(begun[0])) or 0
