@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin/outputs": {"results", "reporting", "plugin/results"},
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
-        "version", "config", "errors", "policy", "scenario", "gateway", "cassettes", "clients", "results", "reporting",
+        "version", "config", "errors", "scenario", "gateway", "cassettes", "clients", "results", "reporting",
         "probe", "play",
     },
     "__init__": {"clock", "errors", "events", "version", "transcript", "results", "clients", "play", "probe", "plugin"},
