@@ -17,22 +17,9 @@ _SECTION = "[tool.convtest]"
 _PRICES = "[tool.convtest.prices]"
 _KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile")
 PROFILE_KEYS = (
-    "kind",
-    "upstream",
-    "wire",
-    "target",
-    "api_key_env",
-    "process",
-    "gateway",
-    "command",
-    "env",
-    "policy",
-    "side",
-    "main",
-    "sends",
-    "opening",
-    "shared",
-)
+    "kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy",
+    "side", "main", "sends", "opening", "shared",
+)  # fmt: skip
 _WIRES = ("history", "reference", "none")
 
 

@@ -53,7 +53,9 @@ def probe(config: Config, client: str) -> Probed:
             *_under_faults(play),
         ]
         sends = _sends(play)
-    return Probed(client=client, observations=tuple(observations), policy=policy, main=main, sends=sends, opening=opening)
+    return Probed(
+        client=client, observations=tuple(observations), policy=policy, main=main, sends=sends, opening=opening
+    )
 
 
 def _beside(play: Plays, main: Signature | None) -> Iterator[Observation]:
