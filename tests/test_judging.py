@@ -1,11 +1,24 @@
 """The verdict as a whole: what is judged after a miss, what is not seen, the order of findings, and xfail."""
 
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, ClassVar
+
 import pytest
 
 from convtest.checks.result import Finding
-from convtest.play.perform import Played
+from convtest.clients.messages.client import MessagesClient
+from convtest.clients.port import Opening
+from convtest.events import Event, TextDelta, TurnEnd
+from convtest.play.mode import Mode
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import prepare
+from convtest.play.sweeping import points
+from tests.broken_clients import EditedTransport, TwoRequests
 from tests.playing import Stage, checks_of, finding_of
 from tests.test_histories import Spoils
+
+ME = "tests.test_judging"
 
 SPOILS = f"{Spoils.__module__}:{Spoils.__name__}"
 TALK = """
@@ -221,6 +234,7 @@ def test_a_retry_that_no_longer_comes_is_named_even_where_the_next_request_misse
         scenario: retried
         options: {max_retries: 1}
         steps:
+          - {user: Hello.}
           - {user: What is 1 + 1?, fault: {status: 529}}
           - {user: What is 2 + 2?}
         """
@@ -230,3 +244,200 @@ def test_a_retry_that_no_longer_comes_is_named_even_where_the_next_request_misse
 
     found = [one for one in outcome.verdict.findings if one.check == "unplayed"]
     assert [one.advice for one in found] == ["the client no longer tries again"]
+
+
+class Through(Spoils):
+    """A fork sends through the client that it was forked from."""
+
+    first: ClassVar[dict[Path, Any]] = {}
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
+        self._transport = EditedTransport(self.first.setdefault(opening.store, opening.transport), self._edited)
+
+
+def test_a_miss_in_anothers_name_is_one_too(stage: Stage) -> None:
+    text = """
+        scenario: through another
+        steps:
+          - {user: I like green tea.}
+          - {fork: main, as: other}
+          - {session: other, user: What do I like?, expect: {contains: %s}}
+        """
+    stage.record(text % "tea", f"{ME}:Through")
+    stage.options = {**stage.options, "spoils": {"What do I like?": ["green", "black"]}}
+
+    found = stage.play(text % "nobody says this", f"{ME}:Through").verdict.findings
+
+    assert "miss" in [one.check for one in found]
+    assert "contains" not in [one.check for one in found]
+
+
+BROKEN = """
+scenario: broken
+timeout: 200ms
+steps:
+  - {user: What is 1 + 1?, expect: {contains: nobody says this}}
+"""
+
+
+@pytest.mark.parametrize(("client", "check"), [("Crashes", "client"), ("Hangs", "timeout")])
+def test_of_a_step_that_broke_no_more_is_said(stage: Stage, client: str, check: str) -> None:
+    found = [one for one, _ in checks_of(stage.play(BROKEN, f"tests.broken_clients:{client}"))]
+
+    assert check in found
+    assert not {"contains", "ended"} & {*found}
+
+
+def test_what_is_expected_of_an_act_is_judged(stage: Stage) -> None:
+    text = "scenario: on\nsteps: [{user: Hi.}, {resume: main, expect: {session: new}}, {user: What is 1 + 1?}]"
+
+    assert checks_of(stage.play(text)) == [("session", None)]
+
+
+@pytest.mark.parametrize(("skip", "fails"), [("mass", True), ("history", False)])
+def test_a_skipped_invariant_finds_nothing(stage: Stage, skip: str, fails: bool) -> None:
+    stage.options = {**stage.options, "spoils": {"And once more.": "keep the last"}}
+    text = TALK.replace("facts:", f"invariants: {{skip: [{skip}], because: it forgets}}\nfacts:")
+
+    found = stage.play(text % "contains: Bartholomew", SPOILS).verdict.findings
+
+    assert ("history" in [one.check for one in found]) == fails
+
+
+class CrashesLater(MessagesClient):
+    async def query(self, text: str) -> None:
+        if "2 + 2" in text:
+            raise ZeroDivisionError
+        await super().query(text)
+
+
+def test_what_was_not_played_for_want_of_getting_there_is_not_blamed(stage: Stage) -> None:
+    text = "scenario: on\nsteps: [{user: What is 1 + 1?}, {user: What is 2 + 2?}, {user: What is 3 + 3?}]"
+    stage.record(text)
+
+    assert {"client"} == {one for one, _ in checks_of(stage.play(text, f"{ME}:CrashesLater"))}
+
+
+class Titles(TwoRequests):
+    """It asks for a title for so many prompts, and so often, as the option `titles` says."""
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
+        self._titles: dict[str, int] = self._options.pop("titles")
+
+    async def query(self, text: str) -> None:
+        for _ in range(self._titles.pop(text, 0)):
+            await super().query(text)
+        await MessagesClient.query(self, text)
+
+
+FAILED_FIRST = """
+scenario: titled
+options: {max_retries: 1}
+steps:
+  - {user: Hello., fault: {status: 529}}
+  - {user: What is 1 + 1?}
+"""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "played"),
+    [
+        ({"Hello.": 2}, {"Hello.": 1}),  # the first of them was answered
+        ({"What is 1 + 1?": 1}, {}),  # nothing like it failed
+    ],
+)
+def test_only_what_failed_and_was_asked_again_is_another_try(
+    stage: Stage, recorded: dict[str, int], played: dict[str, int]
+) -> None:
+    text = FAILED_FIRST.replace(", fault: {status: 529}", "") if "Hello." in recorded else FAILED_FIRST
+    stage.options = {**stage.options, "titles": recorded}
+    stage.record(text, f"{ME}:Titles")
+    stage.options = {**stage.options, "titles": played}
+
+    found = [one for one in stage.play(text, f"{ME}:Titles").verdict.findings if one.check == "unplayed"]
+
+    assert [one.advice for one in found] == [""]
+
+
+class WarmsUp(TwoRequests):
+    async def connect(self) -> None:
+        await super().connect()
+        await TwoRequests.query(self, "a first one")
+        self._messages.clear()
+
+
+def test_a_miss_before_the_first_turn_says_whose_it_is(stage: Stage) -> None:
+    text = "scenario: one\nsteps: [{user: What is 1 + 1?}]"
+    stage.record(text)
+
+    found = finding_of(stage.play(text, f"{ME}:WarmsUp"), "miss")
+
+    assert "was sent outside of any turn" in found.message
+    assert (found.layer, found.session, found.step) == ("wire", "main", 0)
+    assert found.seen.endswith("'Write a title for: a first one'")
+
+
+class AnswersBob(MessagesClient):
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
+        self._is_bob = opening.session == "bob"
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        if self._is_bob:
+            yield TextDelta(text="Hello, Bob.")
+            yield TurnEnd()
+            return
+        async for event in super().receive_response():
+            yield event
+
+
+def test_of_a_session_that_sent_nothing_nothing_is_recorded(stage: Stage) -> None:
+    text = """
+        scenario: two
+        sessions: {alice: {}, bob: {}}
+        invariants: {skip: prompts_once, because: bob is answered here}
+        steps: [{session: alice, user: Hi.}, {session: bob, user: Hey.}]
+        """
+    stage.record(text, f"{ME}:AnswersBob")
+
+    assert finding_of(stage.play(text), "miss").expected == "nothing is recorded for this session"
+
+
+class ReadsAll(MessagesClient):
+    """It has read its answer before it yields any of it, and is not to be interrupted."""
+
+    async def interrupt(self) -> None:
+        pass
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        for event in [event async for event in super().receive_response()]:
+            yield event
+
+
+SWEPT = """
+scenario: swept
+steps:
+  - {user: Tell me of the sea., id: swept, simulate: {text: The sea is wide.}}
+sweep:
+  turn: swept
+  disturb: [interrupt]
+  then:
+    - user: And of the hills?
+      simulate: {text: The hills are high.}
+      interrupt: {after: 1}
+      expect: {ended: interrupted}
+"""
+
+
+def test_only_the_swept_turn_may_end_where_it_had_been_read(stage: Stage) -> None:
+    config = stage.config(f"{ME}:ReadsAll")
+    (base,) = stage.scenarios(SWEPT)
+    ended = []
+    for number, scenario in enumerate(points(config, base)):
+        outcome = perform(prepare(config, scenario, Mode()), stage.root / str(number))
+        ended.append({one.step for one in outcome.verdict.findings if one.check == "ended"})
+
+    assert {2} in ended
+    assert all(2 in steps for steps in ended)

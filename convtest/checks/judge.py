@@ -7,7 +7,6 @@ from convtest.checks.expectations import EXPECTATIONS, after_miss, judged
 from convtest.checks.histories import assign
 from convtest.checks.invariants import INVARIANTS, NEED_THE_WIRE
 from convtest.checks.limits import over_budget
-from convtest.checks.prompts import is_never_sent
 from convtest.checks.result import Asked, Finding, NotSeen, Verdict, at_step, unique_not_seen
 from convtest.checks.sent import summary, unseen
 from convtest.checks.ways import broken_findings, ended_findings
@@ -56,9 +55,7 @@ def _of_step(transcript: Transcript, record: StepRecord) -> Iterator[Finding]:
         return
     if isinstance(record, TurnRecord):
         yield from ended_findings(record, expect, swept=_is_swept(transcript, record))
-    if record.hung or record.crash or (record.error and not expect):
-        return
-    if expect is not None:
+    if expect is not None and not record.hung and not record.crash:
         yield from judged(Asked(transcript=transcript, record=record, expect=expect, wanted=None))
 
 
@@ -79,7 +76,7 @@ def _whole(transcript: Transcript) -> Iterator[Finding]:
     if transcript.missed() is not None:
         yield _miss(transcript)
         yield from _unplayed(transcript, [one for one in transcript.unplayed if _is_retry(transcript, one)])
-    elif not transcript.trouble and not transcript.not_run:
+    elif not transcript.not_run:
         yield from _unplayed(transcript, transcript.unplayed)
     if scenario.budget is not None:
         for what, limit, used in over_budget(scenario.budget, transcript, transcript.turns()):
@@ -150,15 +147,13 @@ def _not_seen(transcript: Transcript) -> tuple[NotSeen, ...]:
         blind
         for record in transcript.turns()
         for name in [*wanted, *_wire_expectations(record.step.expect)]
-        if (blind := _blind(transcript, record, name)) is not None
+        if (blind := _blind(record, name)) is not None
     ]
     return unique_not_seen([*found, *([laneless] if laneless else [])])
 
 
-def _blind(transcript: Transcript, record: TurnRecord, check: str) -> NotSeen | None:
+def _blind(record: TurnRecord, check: str) -> NotSeen | None:
     """Why a check could not look at a turn, if it could not."""
-    if check == "prompts_once" and is_never_sent(transcript, record):
-        return None  # it says so itself
     return (
         unseen(record, check)
         or _unsent(record, check)

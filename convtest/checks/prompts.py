@@ -35,7 +35,7 @@ _BY_POLICY = (
 )
 
 
-def is_never_sent(transcript: Transcript, record: TurnRecord) -> bool:
+def _is_never_sent(transcript: Transcript, record: TurnRecord) -> bool:
     """A turn that was answered without any request, by a client whose requests are seen in other turns."""
     if record.wire != "history" or record.disturbed or not record.text.strip() or record.error or record.hung:
         return False
@@ -50,7 +50,7 @@ def is_never_sent(transcript: Transcript, record: TurnRecord) -> bool:
 
 def _never_sent(transcript: Transcript) -> Iterator[Finding]:
     for record in transcript.turns():
-        if is_never_sent(transcript, record):
+        if _is_never_sent(transcript, record):
             yield at_step(
                 record,
                 "prompts_once",
