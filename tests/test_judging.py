@@ -133,10 +133,11 @@ def test_only_what_was_expected_to_fail_may(stage: Stage, wanted: str, passes: b
         assert finding_of(outcome, "xfail").expected == "contains fails at first, because it cannot count"
 
 
-def test_what_was_not_seen_is_said_of_an_expected_failure_too(stage: Stage) -> None:
-    outcome = stage.play(XFAIL % "check: contains", wire="none")
+@pytest.mark.parametrize(("check", "passes"), [("contains", True), ("equals", False)])
+def test_what_was_not_seen_is_said_of_an_expected_failure_too(stage: Stage, check: str, passes: bool) -> None:
+    outcome = stage.play(XFAIL % f"check: {check}", wire="none")
 
-    assert outcome.verdict.passed
+    assert outcome.verdict.passed == passes
     assert "history" in [one.check for one in outcome.verdict.not_seen]
 
 
@@ -441,3 +442,42 @@ def test_only_the_swept_turn_may_end_where_it_had_been_read(stage: Stage) -> Non
 
     assert {2} in ended
     assert all(2 in steps for steps in ended)
+
+
+class SaysNothing(MessagesClient):
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        yield TextDelta(text=" ")
+        yield TurnEnd()
+
+
+@pytest.mark.parametrize("target", [f"{ME}:SaysNothing", "tests.broken_clients:Crashes"])
+def test_of_a_turn_without_an_answer_nothing_is_to_be_seen(stage: Stage, target: str) -> None:
+    assert stage.play(BROKEN, target).verdict.not_seen == ()
+
+
+def test_what_is_sent_in_anothers_name_is_seen(stage: Stage) -> None:
+    text = "scenario: two\nsteps: [{user: Hi.}, {fork: main, as: two}, {session: two, user: What is 1 + 1?}]"
+
+    verdict = stage.play(text, f"{ME}:Through").verdict
+
+    assert verdict.passed
+    assert verdict.not_seen == ()
+
+
+class SumsUp(TwoRequests):
+    """Both its requests end in the prompt, and it yields the words of neither."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            yield TextDelta(text="It is said.") if isinstance(event, TextDelta) else event
+
+
+@pytest.mark.parametrize(("prompt", "told"), [("Good morning", False), ("Good morning, this is a long one", True)])
+def test_which_of_two_requests_is_the_conversation_is_said_not_to_be_seen(
+    stage: Stage, prompt: str, told: bool
+) -> None:
+    found = stage.play(f'scenario: one\nsteps: [{{user: "{prompt}"}}]', f"{ME}:SumsUp").verdict.not_seen
+
+    why = "which request of step 1 is the conversation cannot be told: several end in its prompt"
+    assert {one.why for one in found} == (set() if told else {why})
+    assert {"history", "said"} <= {one.check for one in found} or told
