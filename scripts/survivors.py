@@ -41,6 +41,18 @@ TESTS = [
     )),
 ]  # fmt: skip
 """Those that play in this process: what runs in another one does not see the mutant."""
+OWN = {
+    "conduct": ("conduct",),
+    "histories": ("histories", "kept_by_the_server"),
+    "invariants": ("histories", "settings"),
+    "isolation": ("isolation", "unnamed"),
+    "judge": ("judging", "root_causes", "unnamed", "unsent"),
+    "runner": ("during", "waiting"),
+    "sent": ("sent",),
+    "session_history": ("histories",),
+    "ways": ("conduct", "disturbing"),
+}
+"""The files of tests that leave no mutant of a module unnoticed, all of which are tried; for the others TESTS."""
 MOST = 150
 """Tests that a mutant is tried on unless --most=N says otherwise: first one row of each table of tests."""
 LONG = 3.0
@@ -65,9 +77,15 @@ def main() -> int:
     if "--again" in arguments:
         KNOWN.unlink(missing_ok=True)
     most = next((int(one.partition("=")[2]) for one in arguments if one.startswith("--most=")), MOST)
-    hunt = Hunt(modules, most)
-    code = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", *(tests or TESTS)], plugins=[hunt])
+    hunt = Hunt(modules, most, bool(tests))
+    files = tests or [*dict.fromkeys(file for path in modules for file in _tests_of(path))]
+    code = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", *files], plugins=[hunt])
     return hunt.code if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else int(code)
+
+
+def _tests_of(path: str) -> list[str]:
+    own = OWN.get(Path(path).stem)
+    return [f"tests/test_{name}.py" for name in own] if own else TESTS
 
 
 def _is_named(path: str, name: str) -> bool:
@@ -89,6 +107,8 @@ class Hunt:
 
     modules: list[str]
     most: int
+    named: bool
+    """Whether the command named the tests."""
     code: int = 0
     seen: dict[str, Ran] = field(default_factory=dict)
 
@@ -119,23 +139,26 @@ class Hunt:
             else:
                 left += 1
                 _show(path, source, mutant, len(run))
-        took = time.monotonic() - began
-        _say(f"{path}: {len(found)} mutants, {excused} equivalent, {left} survive ({took:.0f} s)")
+        took, killed = time.monotonic() - began, len(found) - excused - left
+        _say(f"{path}: {len(found)} mutants, {killed} killed, {excused} equivalent, {left} left ({took:.0f} s)")
         return left
 
     def _chosen(self, path: str, source: bytes, mutant: Mutant, killers: Counter[str]) -> list[str]:
         """Tests that run it: those that have noticed most, then one row of each table of tests, the quick first."""
         texts = source.decode().splitlines()[mutant.first - 1 : mutant.last]
         lines = {f"{path}:{' '.join(text.split())}" for text in texts} if mutant.function else {path}
-        run = [name for name, ran in self.seen.items() if not lines.isdisjoint(ran.lines)]
+        files = _tests_of(path)
+        seen = {name: ran for name, ran in self.seen.items() if self.named or name.partition("::")[0] in files}
+        run = [name for name, ran in seen.items() if not lines.isdisjoint(ran.lines)]
         if not run:  # the line is newer than what is known of the tests
-            run = [name for name, ran in self.seen.items() if path in ran.lines]
+            run = [name for name, ran in seen.items() if path in ran.lines]
         rows, place = Counter[str](), dict[str, int]()
         for name in sorted(run, key=lambda name: self.seen[name].seconds):
             table = name.partition("[")[0]
             place[name] = rows[table]
             rows[table] += 1
-        return sorted(place, key=lambda name: (-killers[name], place[name]))[: self.most]
+        found = sorted(place, key=lambda name: (-killers[name], place[name]))
+        return found if Path(path).stem in OWN else found[: self.most]
 
 
 class Excuses:

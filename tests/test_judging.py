@@ -133,6 +133,18 @@ def test_only_what_was_expected_to_fail_may(stage: Stage, wanted: str, passes: b
         assert finding_of(outcome, "xfail").expected == "contains fails at first, because it cannot count"
 
 
+def test_what_else_fails_still_does(stage: Stage) -> None:
+    text = XFAIL.replace("id: first", 'id: first, expect: {equals: "5"}') % "check: contains"
+
+    assert checks_of(stage.play(text)) == [("equals", "reply")]
+
+
+def test_what_was_expected_to_fail_and_does_not_is_named(stage: Stage) -> None:
+    found = finding_of(stage.play((XFAIL % "check: contains").replace('"5"', '"4"')), "xfail")
+
+    assert (found.message, found.seen) == ("expected to fail and did not: contains", "it holds")
+
+
 @pytest.mark.parametrize(("check", "passes"), [("contains", True), ("equals", False)])
 def test_what_was_not_seen_is_said_of_an_expected_failure_too(stage: Stage, check: str, passes: bool) -> None:
     outcome = stage.play(XFAIL % f"check: {check}", wire="none")
@@ -268,10 +280,20 @@ def test_a_miss_in_anothers_name_is_one_too(stage: Stage) -> None:
     stage.record(text % "tea", f"{ME}:Through")
     stage.options = {**stage.options, "spoils": {"What do I like?": ["green", "black"]}}
 
-    found = stage.play(text % "nobody says this", f"{ME}:Through").verdict.findings
+    outcome = stage.play(text % "nobody says this", f"{ME}:Through")
 
-    assert "miss" in [one.check for one in found]
-    assert "contains" not in [one.check for one in found]
+    assert finding_of(outcome, "miss").step == 3
+    assert "contains" not in [one for one, _ in checks_of(outcome)]
+
+
+def test_a_miss_says_whose_request_it_would_have_been(stage: Stage) -> None:
+    text = "scenario: two\nsessions: {al: {}, bob: {}}\nsteps: [{session: al, user: Hi.}, {session: bob, user: Hey.}]"
+    stage.record(text)
+    stage.options = {**stage.options, "spoils": {"Hey.": ["Hey.", "Hi."]}}
+
+    found = finding_of(stage.play(text, SPOILS), "miss")
+
+    assert found.message == "no recorded interaction answers this request: this is what 'al' was recorded to send"
 
 
 BROKEN = """

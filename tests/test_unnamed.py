@@ -206,10 +206,10 @@ steps:
 """
 
 
-def at_once(stage: Stage, text: str = AT_ONCE, bug: str = "") -> Played:
+def at_once(stage: Stage, text: str = AT_ONCE, bug: str = "", mode: Mode | None = None) -> Played:
     Coded.both = asyncio.Barrier(2)
     stage.options = {**MODEL, "bug": bug}
-    return stage.play(text, "tests.test_unnamed:Coded", wire="history")
+    return stage.play(text, "tests.test_unnamed:Coded", mode, wire="history")
 
 
 def test_where_nearly_nothing_tells_the_session_a_declared_wire_is_an_error(stage: Stage) -> None:
@@ -227,3 +227,11 @@ def test_an_occasional_one_is_not_seen_and_a_failure_stays_one(stage: Stage) -> 
 
     failing = AT_ONCE.replace("user: Hi.", "user: Hi., expect: {contains: a word that nobody says}")
     assert ("contains", "reply") in checks_of(at_once(stage, failing, bug="always"))
+
+
+def test_of_a_request_that_is_nobodys_no_session_is_named(stage: Stage) -> None:
+    at_once(stage, mode=Mode(record="all"))
+
+    assert {one.session for one in at_once(stage, bug="always").verdict.findings if one.check == "miss"} == {""}
+    left = stage.play(AT_ONCE, "tests.broken_clients:AsksNobody").verdict.findings
+    assert {one.session for one in left if one.check == "unplayed"} == {""}

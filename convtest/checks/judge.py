@@ -224,8 +224,6 @@ def _expected_failure(transcript: Transcript, verdict: Verdict) -> Verdict:
         return verdict
     matching = [one for one in verdict.findings if _is_expected(one, wanted)]
     others = [one for one in verdict.findings if not _is_expected(one, wanted)]
-    if matching and not others:
-        return Verdict(not_seen=verdict.not_seen)
     if not matching:
         missing = Finding(
             check="xfail",
