@@ -48,7 +48,7 @@ OWN = {
     "isolation": ("isolation", "unnamed"),
     "judge": ("judging", "root_causes", "unnamed", "unsent"),
     "runner": ("during", "waiting"),
-    "sent": ("sent",),
+    "sent": ("sent", "judging", "unsent"),
     "session_history": ("histories",),
     "ways": ("conduct", "disturbing"),
 }

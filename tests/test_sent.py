@@ -1,9 +1,12 @@
 """`sent` and `knows`, key by key: what a request must hold, and what a fact must be known from."""
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
+import msgspec
 import pytest
 
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.events import Event, TextDelta, TurnEnd
 from tests.playing import Stage, checks_of, finding_of
@@ -103,6 +106,64 @@ def test_of_a_list_each_text_is_looked_for(stage: Stage, sent: str, expected: li
     assert found[0].seen == "3 messages (user, assistant, user), the last: 'What is 1 + 1?'"
 
 
+TOOLS = """
+scenario: tools
+options: {{schema: {schema}}}
+tools:
+  find: {{input: {{type: string, n: integer}}, answers: [{{return: found}}]}}
+  put_down: {{input: {{what: string}}, answers: [{{return: done}}]}}
+steps:
+  - {{user: What is 1 + 1?, expect: {{sent: {{tools: {tools}}}}}}}
+"""
+FIND = "{type: object, properties: {type: {type: string}, n: {type: integer}}, required: [type, n]}"
+
+
+class Offers(Spoils):
+    """The option `schema` stands in the place of the schema of its first tool; without it that has none."""
+
+    def _edited(self, body: dict[str, Any]) -> dict[str, Any]:
+        first, *others = body["tools"]
+        schema = self._schema
+        if schema == "none":
+            first = {key: value for key, value in first.items() if key != "input_schema"}
+        elif schema is not None:
+            first = {**first, "input_schema": schema}
+        return {**body, "tools": [first, *others]}
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
+        self._schema: Any = self._options.pop("schema", None)
+
+
+@pytest.mark.parametrize(
+    ("tools", "schema", "seen"),
+    [
+        ("[find, put_down]", "null", ""),
+        ("[{find: {type: string, n: integer}}, put_down]", "null", ""),
+        (f"[{{find: {FIND}}}, put_down]", "null", ""),
+        ("[find, {put_down: {what: string}}]", "null", ""),
+        ("[{find: {n: integer}}, put_down]", "null", "[{'find': {'type': 'string', 'n': 'integer'}}, 'put_down']"),
+        ("[{find: {type: string, n: integer}}]", "null", "[{'find': {'type': 'string', 'n': 'integer'}}, 'put_down']"),
+        ("[find, put_down, find]", "null", "['find', 'put_down']"),
+        ("[{find: {n: any}}, put_down]", "{type: object, properties: {n: true}}", "[{'find': {'n': True}}, 'put_down']"),
+        ("[{find: {n: any}}, put_down]", "none", "[{'find': None}, 'put_down']"),
+        ("[{find: {n: any}}, put_down]", "{type: object}", "[{'find': {'type': 'object'}}, 'put_down']"),
+        ("[{find: {type: object}}, put_down]", "{type: object}", ""),
+    ],
+)
+def test_tools_are_compared_as_far_as_they_are_asked_for(stage: Stage, tools: str, schema: str, seen: str) -> None:
+    outcome = stage.play(TOOLS.format(tools=tools, schema=schema), "tests.test_sent:Offers")
+
+    assert [one.seen for one in outcome.verdict.findings if one.check == "sent"] == ([seen] if seen else [])
+
+
+def test_where_requests_are_not_seen_nothing_is_said_of_them(stage: Stage) -> None:
+    outcome = stage.play(ONE.format(sent="messages: 2").replace("top_k: 40", "wire: reference"))
+
+    assert checks_of(outcome) == []
+    assert "sent" in [one.check for one in outcome.verdict.not_seen]
+
+
 def test_what_is_not_sent_at_all_is_not_as_expected(stage: Stage) -> None:
     text = "scenario: bare\nsteps: [{user: What is 1 + 1?, expect: {sent: {top_p: 0.9}}}]\n"
 
@@ -169,6 +230,67 @@ def test_a_fact_that_is_said_and_not_sent_is_the_clients(stage: Stage) -> None:
         "the request does not hold 'Ada', the current value of who",
         "the client lost it: look at the history that it sends",
     )
+
+
+def test_a_fact_that_is_neither_sent_nor_said_is_the_clients_alone(stage: Stage) -> None:
+    stage.options = {**stage.options, "spoils": {"And now?": "keep the last"}}
+
+    assert [one[0] for one in knows(stage, "tell: who", ASKED, says="I cannot tell.")] == ["wire"]
+
+
+def test_of_a_turn_without_an_end_nothing_is_known(stage: Stage) -> None:
+    (found,) = knows(stage, "tell: who", ASKED, client="tests.test_sent:NeverSpeaks")
+
+    assert found[1].endswith("the current value of who: no_reply")
+
+
+def test_a_turn_that_was_cut_after_a_word_has_not_said_it(stage: Stage) -> None:
+    asked = "ask: who, interrupt: {after: 1}, expect: {ended: interrupted, knows: who}"
+
+    found = knows(stage, "tell: who", asked)
+
+    assert [one[0] for one in found] == ["reply"]
+
+
+def test_where_the_wire_is_not_seen_nothing_is_known_of_it(stage: Stage) -> None:
+    asked, says = "user: And now?, expect: {not: {knows: who}}", "I cannot tell."
+
+    assert knows(stage, "tell: who", asked, says=says, wire="reference") == []
+    (found,) = knows(stage, "tell: who", ASKED, says=says, wire="reference")
+    assert found[2] == ""
+
+
+def test_without_a_request_nothing_is_held(stage: Stage) -> None:
+    asked = "user: And now?, expect: {not: {knows: who}}"
+
+    assert knows(stage, "tell: who", asked, client="tests.broken_clients:AsksNobody") == []
+
+
+def test_a_fact_in_a_request_beside_the_conversation_is_not_known(stage: Stage) -> None:
+    stage.options = {**stage.options, "spoils": {"And now?": "keep the last"}}
+
+    found = knows(stage, "tell: who", ASKED, client="tests.test_sent:Notes", says="You are Ada.")
+
+    assert [one[0] for one in found] == ["wire"]
+
+
+class Notes(Says):
+    """It looks up what it knows in a request beside the conversation."""
+
+    async def query(self, text: str) -> None:
+        await super().query(text)
+        assert self._http is not None
+        known = {"type": "text", "text": "Find what is known: My name is Ada."}
+        asked = {"role": "user", "content": [known]}
+        body = {"model": "claude-haiku-4-5", "max_tokens": 20, "messages": [asked]}
+        await self._http.post(self._url, content=msgspec.json.encode(body), headers=self._headers)
+
+
+class NeverSpeaks(MessagesClient):
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            if len(self._messages) < 3:
+                yield event
 
 
 def test_a_fact_that_nobody_told_is_the_scenarios(stage: Stage) -> None:

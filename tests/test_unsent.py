@@ -113,8 +113,31 @@ def test_what_was_not_sent_is_not_seen_and_said(stage: Stage) -> None:
 
     assert checks_of(outcome) == []
     assert [(one.check, one.why) for one in outcome.verdict.not_seen] == [
-        ("sent", "step 2 was answered without a request, as the policy permits")
+        ("sent", "step 2 went without a request, as the policy permits")
     ]
+
+
+class Whoami(Local):
+    async def receive_response(self) -> AsyncIterator[Event]:
+        async for event in super().receive_response():
+            yield TextDelta(text="You are Ada.") if event == TextDelta(text="All is well.") else event
+
+
+def test_what_it_says_by_itself_is_known_and_where_from_is_not_seen(stage: Stage) -> None:
+    text = LOCAL.replace("contains: All is well", "knows: who").replace("{prompt}", "/status of it")
+    outcome = play(stage, text, "Whoami", unsent=["/status"])
+
+    assert checks_of(outcome) == []
+    assert [one.check for one in outcome.verdict.not_seen] == ["knows"]
+
+    found = finding_of(play(stage, text, "Local", unsent=["/status"]), "knows")
+    assert (found.layer, found.advice) == ("reply", "")
+
+
+def test_what_is_sent_although_it_need_not_be_is_judged(stage: Stage) -> None:
+    text = LOCAL.replace("ask: who", "{ask: who, expect: {sent: {messages: 99}}}").replace("{prompt}", "/status of it")
+
+    assert checks_of(play(stage, text, "Local", unsent="allowed")) == [("sent", "wire")]
 
 
 class Condenses(App):

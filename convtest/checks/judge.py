@@ -165,12 +165,10 @@ def _blind(record: TurnRecord, check: str) -> NotSeen | None:
 
 
 def _unsent(record: TurnRecord, check: str) -> NotSeen | None:
-    """Answered by the client itself, as its policy permits: what its request would have held is not known."""
-    if check not in {"knows", "sent"} or record.main() or record.disturbed:
+    """Left to the client itself, as its policy permits: what its request would have held is not known."""
+    if check not in {"knows", "sent"} or record.main() or not record.policy.may_be_unsent(record.turn.prompt):
         return None
-    if not record.policy.may_be_unsent(record.turn.prompt):
-        return None
-    return NotSeen(check=check, why=f"step {record.step.index} was answered without a request, as the policy permits")
+    return NotSeen(check=check, why=f"step {record.step.index} went without a request, as the policy permits")
 
 
 def _condensed(record: TurnRecord, check: str) -> NotSeen | None:

@@ -9,7 +9,7 @@ from convtest.checks.result import Asked, Finding, NotSeen, at_step
 from convtest.scenario.expectations import SentShape
 from convtest.textmatch import contains_value
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.canonical import Canonical, tool_schema
+from convtest.wire.canonical import Canonical, tool_name, tool_schema
 
 _PLAIN = ("model", "temperature", "max_tokens", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice")
 
@@ -58,18 +58,17 @@ def _fields(expect: SentShape, sent: Canonical) -> Iterator[tuple[str, Any, Any]
 def _tools(wanted: list[Any], sent: Canonical) -> list[Any]:
     """Those that were offered, each as far as it is asked for."""
     offered = sent.fields.get("tools")
-    schemas = [tool_schema(tool) for tool in offered] if isinstance(offered, list) else []
-    asked = [one if isinstance(one, dict) else {} for one in wanted] + [{}] * len(schemas)
     found: list[Any] = []
-    for name, schema, one in zip(sent.tool_names, schemas, asked, strict=False):
-        found.append({name: _as_asked(schema, next(iter(one.values())))} if one else name)
+    for place, tool in enumerate(offered if isinstance(offered, list) else []):
+        name, asked = tool_name(tool), wanted[place] if place < len(wanted) else None
+        found.append({name: _as_asked(tool_schema(tool), *asked.values())} if isinstance(asked, dict) else name)
     return found
 
 
 def _as_asked(schema: Any, wanted: dict[str, Any]) -> Any:
     """The schema, or the type of each of its parameters where only that is asked for."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
-    if "type" in wanted or not isinstance(properties, dict):
+    if wanted.get("type") == "object" or not isinstance(properties, dict):
         return schema
     return {name: one.get("type") if isinstance(one, dict) else one for name, one in properties.items()}
 
@@ -114,7 +113,7 @@ def _knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wi
             message = f"no request was sent, so {values.current!r} cannot be known"
             yield _knows(record, "wire", message, f"a request that holds {values.current!r}", "none")
             return
-        if sent is not None and not any(contains_value(text, values.current) for text in _remembered(record)):
+        if sent is not None and not any(contains_value(text, values.current) for text in _remembered(record, sent)):
             if told_version(transcript, record, fact) is None:
                 message, advice = f"nobody told {name} in session {record.session!r}", f"put tell: {name} before it"
                 yield at_step(record, "knows", None, message, expected=values.current, seen=said, advice=advice)
@@ -136,20 +135,19 @@ def _knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wi
         yield _knows(record, "reply", message, values.current, shown(record.text), advice=intact)
 
 
-def _remembered(record: TurnRecord) -> list[str]:
+def _remembered(record: TurnRecord, sent: Canonical) -> list[str]:
     """The texts in which a fact may be known: those of the last main request; of all requests of the turn where the
     client condenses what was said, and may look it up in a request beside the answer."""
     if record.policy.memory == "condensed":
-        return [text for one in record.interactions or record.borrowed for text in one.canonical.texts()]
-    sent = record.sent()
-    return sent.texts() if sent is not None else []
+        return [text for one in [*record.main(), *record.side()] for text in one.canonical.texts()]
+    return sent.texts()
 
 
 def _not_knows_findings(transcript: Transcript, record: TurnRecord, name: str) -> Iterator[Finding]:
     fact = transcript.scenario.facts[name]
     sent = record.sent()
     for value in fact.answers:
-        if record.wire == "history" and sent and any(contains_value(text, value) for text in _remembered(record)):
+        if record.wire == "history" and sent and any(contains_value(text, value) for text in _remembered(record, sent)):
             message = f"the request still holds {value!r}, a value of {name}"
             yield _not_knows(record, "wire", message, f"no {value!r}", summary(sent))
         if contains_value(record.text, value):
