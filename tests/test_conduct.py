@@ -23,7 +23,9 @@ def _event(kind: str, **fields: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
 
 
-def answer(text: str, *uses: tuple[str, dict[str, Any]], stop: str | None = "end_turn", error: bool = False) -> bytes:
+def answer(
+    text: str, *uses: tuple[str, dict[str, Any] | None], stop: str | None = "end_turn", error: bool = False
+) -> bytes:
     """The stream of an answer, or of its beginning; `uses` are (name, input) of the tools that it asks for."""
     message = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {}}
     pieces = [
@@ -32,7 +34,11 @@ def answer(text: str, *uses: tuple[str, dict[str, Any]], stop: str | None = "end
         _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text}),
     ]
     for index, (name, given) in enumerate(uses, 1):
-        block = {"type": "tool_use", "id": f"toolu_{name}_{index}", "name": name, "input": {}}
+        block: dict[str, Any] = {"type": "tool_use", "id": f"toolu_{name}_{index}", "name": name}
+        if given is None:
+            pieces += [_event("content_block_start", index=index, content_block=block)]
+            continue
+        block["input"] = {}
         delta = {"type": "input_json_delta", "partial_json": json.dumps(given)}
         pieces += [
             _event("content_block_start", index=index, content_block=block),
@@ -328,6 +334,13 @@ def test_tools_of_an_answer_that_broke_off_are_not_told_as_done(told: list[Any],
     broken = asked(1, answer(BROKEN, BUSY, stop=None), ended="reset")
 
     assert conduct_of(turn(broken, asked(2, answer(STORY), *results(*told)), text=STORY)).truncated == found
+
+
+def test_a_tool_may_be_asked_for_with_no_input_at_all() -> None:
+    broken = asked(1, answer(BROKEN, ("look", None), stop=None), ended="reset")
+    goes_on = asked(2, answer(STORY), *results(("look", {}, "seen", False)))
+
+    assert conduct_of(turn(broken, goes_on, text=STORY)).truncated == "taken_as_complete"
 
 
 def test_one_of_several_broken_answers_is_enough() -> None:

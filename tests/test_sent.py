@@ -145,7 +145,11 @@ class Offers(Spoils):
         ("[{find: {n: integer}}, put_down]", "null", "[{'find': {'type': 'string', 'n': 'integer'}}, 'put_down']"),
         ("[{find: {type: string, n: integer}}]", "null", "[{'find': {'type': 'string', 'n': 'integer'}}, 'put_down']"),
         ("[find, put_down, find]", "null", "['find', 'put_down']"),
-        ("[{find: {n: any}}, put_down]", "{type: object, properties: {n: true}}", "[{'find': {'n': True}}, 'put_down']"),
+        (
+            "[{find: {n: any}}, put_down]",
+            "{type: object, properties: {n: true}}",
+            "[{'find': {'n': True}}, 'put_down']",
+        ),
         ("[{find: {n: any}}, put_down]", "none", "[{'find': None}, 'put_down']"),
         ("[{find: {n: any}}, put_down]", "{type: object}", "[{'find': {'type': 'object'}}, 'put_down']"),
         ("[{find: {type: object}}, put_down]", "{type: object}", ""),
