@@ -1,4 +1,5 @@
-"""Says which small edits of a module no test notices: scripts/survivors [--most=N] [--again] [MODULE…] [TESTS…].
+"""Says which small edits of a module no test notices:
+scripts/survivors [--most=N] [--again] [MODULE[:FUNCTION]…] [TESTS…].
 
 Each mutant (mutations.py makes them) is put into a fork of one pytest that has collected the tests; those that run its
 lines are run until one fails. What no test notices is printed as a difference, unless equivalent.yaml says why it
@@ -46,8 +47,8 @@ OWN = {
     "histories": ("histories", "kept_by_the_server"),
     "invariants": ("histories", "settings"),
     "isolation": ("isolation", "unnamed"),
-    "judge": ("judging", "root_causes", "unnamed", "unsent"),
-    "runner": ("during", "waiting"),
+    "judge": ("judging", "kept_by_the_server", "root_causes", "unnamed", "unsent"),
+    "runner": ("judging", "during", "disturbing", "waiting"),
     "sent": ("sent", "judging", "unsent"),
     "session_history": ("histories",),
     "ways": ("conduct", "disturbing"),
@@ -70,6 +71,7 @@ def main() -> int:
     tests = [one for one in arguments if one.startswith("tests/")]
     named = [one for one in arguments if not one.startswith(("--", "tests/"))]
     modules = [path for one in named for path in MODULES if _is_named(path, one)] if named else MODULES
+    functions = frozenset(one.partition(":")[2] for one in named) - {""}
     if not modules:
         sys.stderr.write(f"no such module: {' '.join(named)}; one of {' '.join(MODULES)}\n")
         return 2
@@ -77,7 +79,7 @@ def main() -> int:
     if "--again" in arguments:
         KNOWN.unlink(missing_ok=True)
     most = next((int(one.partition("=")[2]) for one in arguments if one.startswith("--most=")), MOST)
-    hunt = Hunt(modules, most, bool(tests))
+    hunt = Hunt(modules, most, bool(tests), functions)
     files = tests or [*dict.fromkeys(file for path in modules for file in _tests_of(path))]
     code = pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", *files], plugins=[hunt])
     return hunt.code if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else int(code)
@@ -89,7 +91,8 @@ def _tests_of(path: str) -> list[str]:
 
 
 def _is_named(path: str, name: str) -> bool:
-    return path == name or path.endswith(f"/{name.removesuffix('.py')}.py")
+    module = name.partition(":")[0]
+    return path == module or path.endswith(f"/{module.removesuffix('.py')}.py")
 
 
 @dataclass
@@ -109,6 +112,8 @@ class Hunt:
     most: int
     named: bool
     """Whether the command named the tests."""
+    functions: frozenset[str]
+    """Those that the command named, if it did."""
     code: int = 0
     seen: dict[str, Ran] = field(default_factory=dict)
 
@@ -119,7 +124,7 @@ class Hunt:
         self.seen = _seen(items)
         excuses = Excuses(yaml.safe_load(EQUIVALENT.read_text(encoding="utf-8")) or [])
         left = sum(self._module(path, items, excuses) for path in self.modules)
-        stale = excuses.unused(self.modules)
+        stale = [] if self.functions else excuses.unused(self.modules)
         for one in stale:
             _say(f"\nequivalent.yaml, no longer so: {one['in']}\n    - {one['was']}\n    + {one['now']}")
         self.code = 1 if left or stale else 0
@@ -128,6 +133,8 @@ class Hunt:
     def _module(self, path: str, items: Mapping[str, Any], excuses: "Excuses") -> int:
         source, began = (ROOT / path).read_bytes(), time.monotonic()
         found, killers = mutants(source), Counter[str]()
+        if self.functions:
+            found = [one for one in found if one.function.rpartition(".")[2] in self.functions]
         left = excused = 0
         for mutant in found:
             run = self._chosen(path, source, mutant, killers)

@@ -69,6 +69,27 @@ def test_what_the_request_of_a_miss_holds_is_known(stage: Stage) -> None:
     assert "knows" not in [one.check for one in of_step(outcome, 3)]
 
 
+class SaysSorry(Spoils):
+    """Its users hear of no failure."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            if isinstance(event, TurnEnd) and event.ended != "complete":
+                yield TextDelta(text="Sorry, ask me later.")
+                event = TurnEnd()
+            yield event
+
+
+def test_after_a_miss_what_the_client_says_of_it_is_not_judged(stage: Stage) -> None:
+    stage.record(TALK % "contains: Bartholomew")
+    stage.options = {**stage.options, "spoils": {"What is my name?": ["I like green tea.", "I like black tea."]}}
+
+    outcome = stage.play(TALK % "knows: who", f"{ME}:SaysSorry")
+
+    assert "miss" in [one.check for one in of_step(outcome, 3)]
+    assert not {"knows", "said"} & {one.check for one in of_step(outcome, 3)}
+
+
 @pytest.mark.parametrize(("expect", "fails"), [("sent: {contains: Maximilian}", False), ("sent: {messages: 9}", True)])
 def test_after_a_miss_what_was_sent_is_judged(stage: Stage, expect: str, fails: bool) -> None:
     outcome = spoilt(stage, expect, ["Bartholomew", "Maximilian"])
