@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import anthropic
 import pytest
 
+from convtest.clients.messages.client import MessagesClient
 from convtest.errors import ClientError
 from convtest.events import Event, TextDelta, TurnEnd
 from convtest.play.mode import Mode
@@ -153,6 +154,38 @@ def test_the_answer_to_another_sessions_request_is_found(stage: Stage) -> None:
 
     assert (found.step, found.layer) == (2, "reply")
     assert found.message == "session 'bob' was shown the answer to a request of 'alice'"
+
+
+DECLARED = """
+scenario: declared
+sessions: {alice: {%s}, bob: {%s}}
+steps:
+  - {session: alice, user: Hi., simulate: {text: Hello.}}
+  - {session: bob, user: So?}
+"""
+
+
+def test_an_exchange_that_a_session_declares_is_its_own(stage: Stage) -> None:
+    had = "history: [{user: Hi.}, {assistant: Hello.}]"
+
+    assert checks_of(stage.play(DECLARED % ("", had))) == []
+
+
+class TellsAlices(MessagesClient):
+    """It begins each session with what the first one had declared."""
+
+    async def query(self, text: str) -> None:
+        if not self._messages:
+            said = [("user", "Hey."), ("assistant", "Yes.")]
+            self._messages += [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in said]
+        await super().query(text)
+
+
+def test_and_in_anothers_history_it_is_found(stage: Stage) -> None:
+    had = "history: [{user: Hey.}, {assistant: Yes.}]"
+    found = stage.play(DECLARED % (had, ""), "tests.test_unnamed:TellsAlices").verdict.findings
+
+    assert [(one.session, one.seen) for one in found if one.check == "isolation"] == [("bob", "'Hey.'")]
 
 
 class Remembers(Elsewhere):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from convtest.checks.mixing import exchange, exchanges, swapped
+from convtest.checks.mixing import declared, exchange, exchanges, swapped
 from convtest.checks.result import Finding, at_step
 from convtest.textmatch import contains_value, folded, sentences
 from convtest.transcript import ActRecord, Transcript, TurnRecord
@@ -73,11 +73,12 @@ def _known(transcript: Transcript, session: str) -> _Known:
     said = {one for name in transcript.lineage(session) for one in sentences(_system(transcript, name))}
     answered: set[str] = set()
     heard: set[str] = set()
+    pairs: set[tuple[str, str]] = set()
     for name in transcript.lineage(session):
+        pairs |= declared(transcript.preset(name))
         for _, text in transcript.preset(name):
             said.update(sentences(text))
     facts: set[str] = set()
-    pairs: set[tuple[str, str]] = set()
     for turn in transcript.turns():
         if transcript.related(turn.session, session):
             said.update(sentences(turn.turn.prompt))

@@ -1,6 +1,6 @@
 """Two users mixed up: an exchange of one in the history of the other, an answer that the other was shown."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 
 from convtest.checks.result import Finding, at_step
@@ -25,6 +25,12 @@ def exchanges(turn: TurnRecord) -> set[tuple[str, str]]:
     """The turn's prompt with each answer that its requests were given."""
     prompt = collapsed(turn.turn.prompt)
     return {(prompt, answer) for one in turn.interactions if prompt and (answer := _answer(one))}
+
+
+def declared(history: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The exchanges of a history (role, text) that the scenario says was had before."""
+    pairs = pairwise((role, collapsed(text)) for role, text in history)
+    return {(prompt, answer) for (role, prompt), (other, answer) in pairs if (role, other) == ("user", "assistant")}
 
 
 def swapped(transcript: Transcript, record: TurnRecord) -> Iterator[Finding]:
