@@ -159,7 +159,7 @@ ELSEWHERE = {"error", "knows", "conduct", "not"}
 
 
 def test_every_expectation_is_judged_holds_somewhere_and_fails_somewhere() -> None:
-    keys = {name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET[ExpectShape]}
+    keys = {name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET.get(ExpectShape, ())}
 
     assert keys == {*EXPECTATIONS, "snapshot"}
     assert {one[0].partition(":")[0] for one in HOLDS} >= {*EXPECTATIONS} - ELSEWHERE
