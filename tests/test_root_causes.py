@@ -106,6 +106,13 @@ def test_causes_leave_out_what_only_follows() -> None:
     assert causes(ranked(found)) == ["said: said at 2", "history (layer wire): history at 3"]
 
 
+def test_a_refused_turn_follows_from_the_request_that_was_wrong() -> None:
+    open_use, refused, elsewhere = of("tool_pairs", 3, "wire"), of("ended", 3), of("ended", 5)
+
+    assert causes(ranked([open_use, refused])) == ["tool_pairs (layer wire): tool_pairs at 3"]
+    assert len(causes(ranked([open_use, elsewhere]))) == 2
+
+
 class OnASocket(MessagesClient):
     """Its model's host is asked for beside the transport, and its answers are its own."""
 

@@ -64,7 +64,7 @@ def causes(found: Sequence[Found]) -> list[str]:
     only follow from one."""
     first: dict[str, Found] = {}
     for one in found:
-        if not first or (_order(one) == 0 and _weight(one) < _FOLLOWS):
+        if not first or (_order(one) == 0 and _weight(one) < _FOLLOWS and not _ended_by(one, found)):
             first.setdefault(one.check, one)
     return [line_of(one) for one in first.values()]
 
@@ -73,6 +73,12 @@ def line_of(one: Found) -> str:
     """A finding in one line: its check, its layer, what was found."""
     layer = f" (layer {one.layer})" if one.layer else ""
     return f"{one.check}{layer}: {one.message}"
+
+
+def _ended_by(one: Found, found: Sequence[Found]) -> bool:
+    """A turn that ended wrongly with a request that was wrong: it was refused."""
+    sent = (other for other in found if other.layer in ("wire", "mass") and other.check not in _CONSEQUENCES)
+    return one.check in _ENDINGS and any(other.step == one.step for other in sent)
 
 
 def _order(one: Found) -> int:
