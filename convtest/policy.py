@@ -69,6 +69,8 @@ class Policy:
     """Whether the model's thinking has to stand in later requests; what stands there is never altered."""
     images: Literal["kept", "either"] = "kept"
     """Whether pictures and documents have to stand in later requests; what stands there is never altered."""
+    white_space: Literal["kept", "any"] = "any"
+    """Whether the white space of what was said stands in later requests as it came: the line breaks of a program."""
     restarted_text: Literal["once", "doubled"] = "once"
     """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
 

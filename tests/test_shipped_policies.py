@@ -35,8 +35,8 @@ LOOSER: dict[str, dict[str, str]] = {
     "messages": {},
     "chat": {},
     # Its system prompt holds the day, a kill may come before or after the text was written down, and whether thinking
-    # of earlier turns is kept is measured over one turn only.
-    "claude": {"settings": "vary", "killed_text": "prefix", "thinking": "either"},
+    # of earlier turns is kept is measured over one turn only; of white space the CLI promises nothing.
+    "claude": {"settings": "vary", "killed_text": "prefix", "thinking": "either", "white_space": "any"},
 }
 
 

@@ -15,6 +15,7 @@ from convtest.checks.result import Finding, at_step
 from convtest.checks.said import said
 from convtest.checks.sealed import unsealed
 from convtest.checks.settings import settings
+from convtest.checks.spacing import respaced
 from convtest.checks.threads import extends
 from convtest.checks.tool_use import tool_pairs
 from convtest.checks.weights import mass_of, settings_of
@@ -48,6 +49,7 @@ def history(transcript: Transcript) -> Iterator[Finding]:
         else:
             yield from unsealed(seen)
 
+    yield from respaced(transcript)
     yield from _without_history(transcript)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from convtest.checks.conduct import conduct_of
 from convtest.checks.sends import common
 from convtest.checks.settings import are_fixed
+from convtest.checks.spacing import spacing_of
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError
 from convtest.policy import Signature
@@ -80,6 +81,8 @@ def _policy(play: Plays) -> dict[str, str]:
         found["answer"] = answer
     if (sealed := _sealed(play)) is not None:
         found["thinking"] = sealed
+    if (spaced := spacing_of(play.turns("answers"))) is not None:
+        found["white_space"] = "kept" if spaced else "any"
     if rung := said_by(play.turns("answers")):
         found["said"] = rung
     if (frame := _frame(play)) is not None:
@@ -143,6 +146,8 @@ def _answers(play: Plays) -> Iterator[Observation]:
         yield Observation("the model's answers", words[rung])
     if (sealed := _sealed(play)) is not None:
         yield Observation("the model's thinking", "is sent back as it came" if sealed == "kept" else "is not sent back")
+    if (spaced := spacing_of(play.turns("answers"))) is not None:
+        yield Observation("white space of answers", "is sent back as it came" if spaced else "is laid out anew")
 
 
 def _thinking(play: Plays) -> str | None:

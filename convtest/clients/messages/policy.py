@@ -12,4 +12,5 @@ POLICY = Policy(
     said="exact",
     settings="fixed",
     thinking="kept",
+    white_space="kept",
 )

@@ -1,0 +1,82 @@
+"""White space in what a history holds: the line breaks of a program, the edges of an answer."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from convtest.checks.result import Finding, at_step
+from convtest.textmatch import apart
+from convtest.transcript import Transcript, TurnRecord
+from convtest.wire.blocks import collapsed
+from convtest.wire.interaction import Interaction
+
+
+def respaced(transcript: Transcript) -> Iterator[Finding]:
+    """Words of the conversation whose white space is another one than it was, where the policy says that it is kept."""
+    for record in transcript.turns():
+        if record.policy.white_space != "kept" or record.wire != "history":
+            continue
+        for was, now in _others(record, _told(transcript, record))[:1]:
+            expected, seen = apart(was, now)
+            yield at_step(
+                record,
+                "history",
+                "wire",
+                "words of the conversation so far are sent with other white space than they had",
+                expected=expected,
+                seen=seen,
+                advice="send texts back as they came; if the client lays them out anew on purpose: white_space = 'any'",
+                key="user",
+            )
+
+
+def spacing_of(turns: Sequence[TurnRecord]) -> bool | None:
+    """Whether all that these turns of one session send of earlier answers has its white space; None where none does."""
+    told = _answers(turns)
+    sent = [text for turn in turns for one in turn.main() for text in _texts(one)]
+    again = [text for text in sent if collapsed(text) in told and _matters(told[collapsed(text)])]
+    return all(text in told[collapsed(text)] for text in again) if again else None
+
+
+def _others(record: TurnRecord, told: dict[str, set[str]]) -> list[tuple[str, str]]:
+    """(as it was, as it is sent)"""
+    found: list[tuple[str, str]] = []
+    for one in record.main():
+        for text in _texts(one):
+            known = told.get(collapsed(text))
+            if known and text not in known:
+                found.append((min(known), text))
+    return found
+
+
+def _told(transcript: Transcript, record: TurnRecord) -> dict[str, set[str]]:
+    """By the words alone, as which texts they were said and asked in the conversation: all of them are right."""
+    turns = [one for one in transcript.turns() if transcript.related(one.session, record.session)]
+    told = _answers(turns)
+    for text in (*(one.turn.prompt for one in turns), *(text for _, text in transcript.preset(record.session))):
+        # What a user typed around a prompt is nobody's loss.
+        told.setdefault(collapsed(text), set()).update((text, text.strip()))
+    return told
+
+
+def _answers(turns: Sequence[TurnRecord]) -> dict[str, set[str]]:
+    told: dict[str, set[str]] = {}
+    for turn in turns:
+        for one in turn.main():
+            for text in _texts_of(one.reply().get("content")):
+                told.setdefault(collapsed(text), set()).add(text)
+    return told
+
+
+def _matters(forms: set[str]) -> bool:
+    """Whether there is any white space that could be lost."""
+    return any(text != collapsed(text) for text in forms)
+
+
+def _texts(one: Interaction) -> list[str]:
+    return [text for message in one.canonical.messages for text in _texts_of(message.get("content"))]
+
+
+def _texts_of(content: Any) -> list[str]:
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    texts = [block["text"] for block in blocks if isinstance(block, dict) and isinstance(block.get("text"), str)]
+    return [text for text in texts if text.strip()]
