@@ -37,8 +37,8 @@ TESTS = [
     *(f"tests/test_{name}.py" for name in (
         "broken_clients", "conduct", "disturbing", "during", "expectations", "facts", "false_greens", "frames", "fresh",
         "histories", "isolation", "judging", "kept_by_the_server", "killed", "neighbours", "policies", "reminders",
-        "replaying", "rewrites", "roles", "root_causes", "said", "sealed", "sent", "settings", "side_requests",
-        "sweep_clients", "tool_results", "tool_use", "unnamed", "unsent", "waiting",
+        "replaying", "rewrites", "roles", "root_causes", "said", "sealed", "sent", "session_history", "settings",
+        "side_requests", "sweep_clients", "tool_results", "tool_use", "unnamed", "unsent", "waiting",
     )),
 ]  # fmt: skip
 """Those that play in this process: what runs in another one does not see the mutant."""
@@ -50,7 +50,8 @@ OWN = {
     "judge": ("judging", "kept_by_the_server", "root_causes", "unnamed", "unsent"),
     "runner": ("judging", "during", "disturbing", "waiting"),
     "sent": ("sent", "judging", "unsent"),
-    "session_history": ("histories",),
+    "mixing": ("unnamed", "isolation"),
+    "session_history": ("session_history", "histories"),
     "ways": ("conduct", "disturbing"),
 }
 """The files of tests that leave no mutant of a module unnoticed, all of which are tried; for the others TESTS."""

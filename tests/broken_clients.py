@@ -299,6 +299,9 @@ class TwoRequests(MessagesClient):
 
     async def query(self, text: str) -> None:
         await super().query(text)
+        await self.title(text)
+
+    async def title(self, text: str) -> None:
         assert self._http is not None
         body = {
             "model": "claude-haiku-4-5",

@@ -364,43 +364,56 @@ def test_what_was_not_played_for_want_of_getting_there_is_not_blamed(stage: Stag
 
 
 class Titles(TwoRequests):
-    """It asks for a title for so many prompts, and so often, as the option `titles` says."""
+    """It asks for so many titles in each turn as `titles` says, before or after the model is asked."""
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
-        self._titles: dict[str, int] = self._options.pop("titles")
+        self._titles: list[int] = self._options.pop("titles")
+        self._late = bool(self._options.pop("late"))
 
     async def query(self, text: str) -> None:
-        for _ in range(self._titles.pop(text, 0)):
-            await super().query(text)
         await MessagesClient.query(self, text)
+        if not self._late:
+            await self.title(text)
+
+    async def title(self, text: str) -> None:
+        for _ in range(self._titles.pop(0)):
+            await super().title(text)
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            if isinstance(event, TurnEnd) and self._late:
+                await self.title("Hello.")
+            yield event
 
 
-FAILED_FIRST = """
+FAILED = ", fault: {status: 529}"
+TITLED = """
 scenario: titled
 options: {max_retries: 1}
 steps:
-  - {user: Hello., fault: {status: 529}}
-  - {user: What is 1 + 1?}
+  - {user: Hello.%s}
+  - {user: Hello.}
 """
 
 
 @pytest.mark.parametrize(
-    ("recorded", "played"),
+    ("fault", "late", "recorded", "played"),
     [
-        ({"Hello.": 2}, {"Hello.": 1}),  # the first of them was answered
-        ({"What is 1 + 1?": 1}, {}),  # nothing like it failed
+        ("", False, [2, 0], [1, 0]),  # the first of them was answered
+        (FAILED, True, [1, 0], [0, 0]),  # what failed in that turn is something else
+        (FAILED, False, [1, 1], [1, 0]),  # it failed in another turn
     ],
 )
 def test_only_what_failed_and_was_asked_again_is_another_try(
-    stage: Stage, recorded: dict[str, int], played: dict[str, int]
+    stage: Stage, fault: str, late: bool, recorded: list[int], played: list[int]
 ) -> None:
-    text = FAILED_FIRST.replace(", fault: {status: 529}", "") if "Hello." in recorded else FAILED_FIRST
-    stage.options = {**stage.options, "titles": recorded}
-    stage.record(text, f"{ME}:Titles")
+    stage.options = {**stage.options, "late": late, "titles": recorded}
+    stage.record(TITLED % fault, f"{ME}:Titles")
     stage.options = {**stage.options, "titles": played}
 
-    found = [one for one in stage.play(text, f"{ME}:Titles").verdict.findings if one.check == "unplayed"]
+    outcome = stage.play(TITLED % fault, f"{ME}:Titles")
+    found = [one for one in outcome.verdict.findings if one.check == "unplayed"]
 
     assert [one.advice for one in found] == [""]
 

@@ -101,12 +101,8 @@ def _unplayed(transcript: Transcript, left: Iterable[Interaction]) -> Iterator[F
 def _is_retry(transcript: Transcript, left: Interaction) -> bool:
     """The same was asked in that turn already, and failed: this is not for want of getting there."""
     return any(
-        one.lane == left.lane
-        and one.turn == left.turn
-        and one.canonical.key == left.canonical.key
-        and one.status >= 400
+        one.turn == left.turn and one.canonical.key == left.canonical.key and one.status != 200
         for one in transcript.interactions
-        if not one.missed
     )
 
 
