@@ -1,5 +1,6 @@
 """What was yielded is what was streamed."""
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
@@ -65,6 +66,40 @@ class Strips(Edits):
 class Shouts(Edits):
     def edited(self, event: Event, number: int) -> Event | None:
         return replace(event, text=event.text.upper()) if isinstance(event, TextDelta) else event
+
+
+class SaysNothing(Edits):
+    def edited(self, event: Event, number: int) -> Event | None:
+        return None if isinstance(event, TextDelta) else event
+
+
+class LosesTheSecondTurn(Edits):
+    def edited(self, event: Event, number: int) -> Event | None:
+        return None if isinstance(event, TextDelta) and len(self._turns) > 1 else event
+
+
+class HidesThoughts(MessagesClient):
+    """Honest: of an answer that thinks aloud it shows the rest."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        said = ""
+        async for event in super().receive_response():
+            if isinstance(event, TextDelta):
+                said += event.text
+                continue
+            if text := re.sub("<think>.*?</think>", "", said, flags=re.DOTALL).strip():
+                yield TextDelta(text=text)
+            said = ""
+            yield event
+
+
+class Withholds(Edits):
+    """Honest: a guard that shows no answer, and says so by the turn's end."""
+
+    def edited(self, event: Event, number: int) -> Event | None:
+        if isinstance(event, TurnEnd):
+            return replace(event, ended="refusal")
+        return None if isinstance(event, TextDelta) else event
 
 
 class HidesTools(Edits):
@@ -169,6 +204,33 @@ def test_what_only_the_last_answer_says_is_a_choice(stage: Stage) -> None:
     assert found(play(stage, OnlyTheLast))
     assert found(play(stage, OnlyTheLast, said="final")) == []
     assert found(play(stage, Shouts, said="transformed")) == []
+
+
+@pytest.mark.parametrize("client", [SaysNothing, LosesTheSecondTurn])
+def test_a_client_that_may_change_its_text_has_to_say_something(stage: Stage, client: type[MessagesClient]) -> None:
+    (finding,) = found(play(stage, client, TALK, said="transformed"))[-1:]
+
+    assert finding.seen == "no text at all"
+    assert finding.expected == "'In the attic.'"
+
+
+@pytest.mark.parametrize("client", [Shouts, HidesThoughts])
+def test_an_honest_client_that_changes_its_text_passes(stage: Stage, client: type[MessagesClient]) -> None:
+    text = """
+        scenario: changes
+        steps:
+          - {user: Tell me a story., simulate: {words: 12}}
+          - {user: Think., simulate: {text: "<think> Six times seven. </think>"}}
+          - {user: And say so., simulate: {text: "<think> Why? </think> 42"}}
+    """
+
+    assert found(play(stage, client, text, said="transformed")) == []
+
+
+def test_a_guard_withholds_an_answer_and_says_so(stage: Stage) -> None:
+    text = "scenario: x\nsteps: [{user: Tell me a story., simulate: {words: 12}, expect: {ended: refusal}}]"
+
+    assert found(play(stage, Withholds, text, said="transformed")) == []
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,14 @@ def without_thinking(blocks: Iterable[Block]) -> tuple[Block, ...]:
     def bare(block: Block) -> Block:
         if block.role != "assistant" or block.kind != "text" or "<think>" not in block.text:
             return block
-        return Block(block.role, block.kind, " ".join(_THOUGHT.sub(" ", block.text).split()))
+        return Block(block.role, block.kind, " ".join(without_thoughts(block.text).split()))
 
     return tuple(block for block in map(bare, blocks) if block.text)
+
+
+def without_thoughts(text: str) -> str:
+    """Without what stands between `<think>` and `</think>`."""
+    return _THOUGHT.sub(" ", text)
 
 
 def is_kept(before: Block, found: Block) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from convtest.checks.habits import without_thoughts
 from convtest.checks.result import Finding, at_step
 from convtest.checks.shown import other_results, other_thinking, shows_some_results, shows_thinking
 from convtest.checks.threads import is_whole
@@ -16,6 +17,8 @@ RUNGS: tuple[Rung, ...] = get_args(Rung)
 """From the strictest on."""
 _IN_FLIGHT = 3
 """Events that may be on their way while an interrupt is."""
+_PREVIEW = 200
+"""Characters of an answer of which nothing was yielded."""
 
 
 def said(transcript: Transcript) -> Iterator[Finding]:
@@ -96,21 +99,29 @@ def is_comparable(record: TurnRecord) -> bool:
 
 
 def rung_of(records: Sequence[TurnRecord]) -> Rung:
-    """The strictest that all of these turns fit; `transformed` fits always."""
-    return next(rung for rung in RUNGS if all(difference(record, rung) is None for record in records))
+    """The strictest that all of these turns fit; `transformed` where none does."""
+    return next((rung for rung in RUNGS if all(difference(record, rung) is None for record in records)), RUNGS[-1])
 
 
 def difference(record: TurnRecord, rung: Rung) -> tuple[str, str] | None:
     """(expected, seen) around the first difference; None where there is none."""
-    if rung == "transformed":
-        return None
     answers = [_text(one) for one in record.main()]
+    if rung == "transformed":
+        return (repr(answers[-1][:_PREVIEW]), "no text at all") if _is_silent(record, answers[-1]) else None
     streamed = answers[-1] if rung == "final" else "".join(answers)
     form: Callable[[str], str] = (lambda text: text) if rung == "exact" else _without_blanks
     wanted, yielded = form(streamed), form(record.text)
     if _is_part(yielded, wanted, record, form):
         return None
     return apart(wanted, yielded)
+
+
+def _is_silent(record: TurnRecord, answer: str) -> bool:
+    """However text is changed, something is said where the last answer says something. A guard that withholds the
+    answer ends the turn otherwise."""
+    ended = record.end.ended if record.end is not None else ""
+    says = any(sign.isalnum() for sign in without_thoughts(answer))
+    return ended in {"complete", "max_tokens"} and not record.disturbed and says and not record.text.strip()
 
 
 def _is_part(yielded: str, wanted: str, record: TurnRecord, form: Callable[[str], str]) -> bool:
