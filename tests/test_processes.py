@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ import anyio
 import psutil
 import pytest
 
+from convtest.clients import family
 from convtest.clients.port import Opening
 from convtest.clients.prices import usd
 from convtest.clients.process import Program
@@ -333,6 +335,23 @@ def test_what_a_client_leaves_running_is_named_and_ended(stage: Stage) -> None:
         assert f"pid {pid}: " in seen
         assert named in seen
         assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_process_is_named_by_both_ends_of_its_line() -> None:
+    """The interpreter's folder may be longer than all that is shown."""
+    line = [f"{'/a/long/path' * 12}/python3", "-c", "print(flush=True); input()", "x" * 200, "the-last-word"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, executable=sys.executable, stdin=pipe, stdout=pipe) as started:
+        assert started.stdout is not None
+        started.stdout.readline()
+        try:
+            shown = family.named(psutil.Process(started.pid))
+        finally:
+            started.kill()
+
+    assert shown.startswith(f"pid {started.pid}: python3 -c print(flush=True); input()")
+    assert shown.endswith("the-last-word")
+    assert len(shown) < 150
 
 
 def test_a_refused_session_leaves_nothing(stage: Stage) -> None:

@@ -3,11 +3,14 @@
 import contextlib
 import os
 import time
+from pathlib import PurePath
 
 import psutil
 
 MARK = "CONVTEST_RUN"
 SESSION = "CONVTEST_SESSION"
+_LINE = 120
+"""Characters of a command line that are shown."""
 
 
 def family(token: str, session: str | None = None) -> list[psutil.Process]:
@@ -53,6 +56,13 @@ def _lives(process: psutil.Process) -> bool:
 def named(process: psutil.Process) -> str:
     """`pid 12: node agent.js`; empty for one that is gone."""
     try:
-        return f"pid {process.pid}: {' '.join(process.cmdline())[:120]}" if process.is_running() else ""
+        return f"pid {process.pid}: {_in_short(process.cmdline())}" if process.is_running() else ""
     except psutil.Error:
         return ""
+
+
+def _in_short(line: list[str]) -> str:
+    """The program without its folder, and of a long line both ends: what tells processes apart may stand at its end."""
+    text = " ".join([PurePath(line[0]).name, *line[1:]]) if line else ""
+    half = _LINE // 2
+    return text if len(text) <= _LINE else f"{text[:half]}…{text[-half:]}"
