@@ -25,6 +25,12 @@ model = "claude-haiku-4-5"
 upstream = "simulator"
 policy = {partial_text = "dropped"}
 
+[tool.convtest.clients.loud]
+kind = "python"
+target = "clients:Loud"
+model = "claude-haiku-4-5"
+upstream = "simulator"
+
 [tool.convtest.clients.claude]
 kind = "claude_agent_sdk"
 model = "claude-haiku-4-5"
@@ -37,6 +43,9 @@ upstream = "simulator"
 """
 )
 BROKEN = """\
+from dataclasses import replace
+
+from convtest import TextDelta
 from convtest.clients.messages.client import MessagesClient
 
 
@@ -45,6 +54,12 @@ class Forgets(MessagesClient):
         if self._interrupted and self._turns:
             del self._messages[self._turns.pop():]
         await super().query(text)
+
+
+class Loud(MessagesClient):
+    async def receive_response(self):
+        async for event in super().receive_response():
+            yield replace(event, text=event.text.upper()) if isinstance(event, TextDelta) else event
 
 
 class Open(MessagesClient):
@@ -126,6 +141,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
             "cleared_id": "new",
             "cleared": "gone",
         },
+        "loud": None,
         "claude": None,
         "blind": None,
     }
@@ -155,7 +171,7 @@ def test_a_client_that_plays_no_plain_turn_is_an_error_that_names_its_exception(
 
     assert done.code == 2
     assert "it does not play a plain turn ('My name is Ada.')" in done.err
-    assert "RuntimeError: boom — clients.py:16, in query" in done.err
+    assert "RuntimeError: boom — clients.py:25, in query" in done.err
     assert clients.read("pyproject.toml") == before
 
 
@@ -174,11 +190,12 @@ def test_what_is_forgotten_anyway_is_no_policy(clients: Project) -> None:
 
 
 def test_defects_are_told_from_choices_and_choices_from_what_they_permit(clients: Project) -> None:
-    out = clients.convtest("probe", "open", "forgets", "--dry-run").out
+    out = clients.convtest("probe", "open", "forgets", "loud", "--dry-run").out
 
     assert "\n! interrupted at a tool use " in out
     assert "! no choice but a defect" in out
     assert "interrupted_prompt = dropped permits that the prompt of an interrupted turn is lost" in out
+    assert out.count("said = transformed permits that words of the model's answers are lost") == 1
 
 
 def test_who_cannot_be_measured_is_named(clients: Project) -> None:

@@ -12,6 +12,8 @@ from convtest.config import Config
 from convtest.events import Event, TextDelta, ToolUse, TurnEnd
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
+from convtest.probe.frames import said_by
+from convtest.probe.plays import Plays
 from convtest.probe.probing import probe
 from convtest.reporting.failure import failure_text
 from tests.playing import GOOD, Stage, checks_of, finding_of
@@ -100,6 +102,31 @@ class Withholds(Edits):
         if isinstance(event, TurnEnd):
             return replace(event, ended="refusal")
         return None if isinstance(event, TextDelta) else event
+
+
+class Wavers(Edits):
+    """Takes blanks away in some of its sessions: every other one."""
+
+    made = 0
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        Wavers.made += 1
+        self._strips = Wavers.made % 2 == 0
+
+    def edited(self, event: Event, number: int) -> Event | None:
+        return replace(event, text=event.text.strip()) if isinstance(event, TextDelta) and self._strips else event
+
+
+class Replaces(Edits):
+    """In each piece of the text."""
+
+    pattern, to = "", ""
+
+    def edited(self, event: Event, number: int) -> Event | None:
+        if not isinstance(event, TextDelta):
+            return event
+        return replace(event, text=re.sub(self.pattern, self.to, event.text))
 
 
 class HidesTools(Edits):
@@ -245,6 +272,43 @@ def test_the_probe_measures_the_strictest_that_fits(stage: Stage, client: type[M
     assert probed.policy["said"] == rung
     words = next(one.words for one in probed.observations if one.about == "the model's answers")
     assert ("LOST" in words) == (rung == "transformed")
+
+
+def test_the_probe_plays_its_answers_twice_and_writes_what_fits_both(stage: Stage) -> None:
+    Wavers.made = 0
+    probed = probe(config(stage, Wavers), "assistant")
+
+    words = {one.about: one.words for one in probed.observations}["the model's answers"]
+    assert probed.policy["said"] == "words"
+    assert words == "passed on but for white space, and differ from run to run"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "to", "rung"),
+    [
+        (r"^\s+|\s+$", "", "words"),
+        (r"  ", " ", "words"),
+        (r"\*\*", "", "transformed"),
+        (r"<b>", "", "transformed"),
+        ("\u200d", "", "transformed"),
+        ("👩.👩", "?", "exact"),  # the emoji of several signs comes in pieces
+        (r"```\w+", "```", "transformed"),
+        ("</?think>", "", "transformed"),
+        ('"b":', "'b':", "transformed"),
+        ("Then", "", "transformed"),
+    ],
+)
+def test_what_a_client_may_change_stands_in_the_probes_answers(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, pattern: str, to: str, rung: str
+) -> None:
+    monkeypatch.setattr(Replaces, "pattern", pattern)
+    monkeypatch.setattr(Replaces, "to", to)
+    folder = stage.root / "answers"
+    folder.mkdir()
+
+    played = Plays(config(stage, Replaces), "assistant", folder)
+
+    assert said_by(played.turns("answers")) == rung
 
 
 def test_the_first_difference_of_a_long_text_is_shown_with_its_position(stage: Stage) -> None:

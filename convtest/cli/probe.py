@@ -17,6 +17,7 @@ _PERMITS: Mapping[tuple[str, str], str] = {
     ("interrupted_prompt", "either"): "that the prompt of an interrupted turn is lost",
     ("interrupted_prompt", "dropped"): "that the prompt of an interrupted turn is lost",
     ("partial_text", "dropped"): "that what was yielded of an interrupted answer is lost",
+    ("said", "transformed"): "that words of the model's answers are lost",
     ("killed_prompt", "either"): "that the prompt of a turn is lost with a kill",
     ("killed_prompt", "dropped"): "that the prompt of a turn is lost with a kill",
     ("killed_tool_use", "dropped"): "that a tool which has run before a kill is run again",

@@ -19,6 +19,27 @@ HEAD = """
 """
 STAND_INS = frozenset({"look_up"})
 """Tools of the probes and not of the client."""
+_ANSWERS = r"""
+      - user: Say something with blanks.
+        simulate: {text: "  Two  spaces, **bold** and <b>tags</b>, 😀 and 👩\u200d👩\u200d👧.\n\n- a list\n"}
+      - user: Say something in Markdown.
+        simulate: {text: "# A head\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nx = 1 < 2 and 3 > 2\n```\n"}
+      - user: Say something in JSON.
+        simulate: {text: "{\"a\":  [1, 2],\n \"b\": \"x\"}"}
+      - user: Think aloud.
+        simulate: {text: "<think> Six times seven. </think> It is 42."}
+      - user: Say something and look it up.
+        simulate:
+          - {thinking: Where may it be?, text: "I will look. ", calls: [{look_up: {what: it}}]}
+          - {text: It is in the attic.}
+      - user: Look up two things.
+        simulate:
+          - {text: "First one. ", calls: [{look_up: {what: one}}]}
+          - {text: " Then the other. ", calls: [{look_up: {what: other}}]}
+          - {text: Both are in the attic.}
+"""
+"""What clients change on its way: blanks at edges and doubled, Markdown, HTML, emoji in pieces, JSON, thoughts, text
+around calls."""
 PROBES: Mapping[str, str] = {
     "interrupted": f"""
       - {{user: {STORY}, simulate: {{words: 30}}, interrupt: {{after: 5}}}}
@@ -34,17 +55,8 @@ PROBES: Mapping[str, str] = {
         interrupt: {{at: tool_use}}
       - user: {NEXT}
     """,
-    "answers": """
-      - user: Say something with blanks.
-        simulate: {text: "  Two  spaces, **bold** and <b>tags</b>, 😀.\\n\\n- a list\\n"}
-      - {user: Say something in JSON., simulate: {text: '{"a":  [1, 2],\\n "b": "x"}'}}
-      - user: Think aloud.
-        simulate: {text: "<think> Six times seven. </think> It is 42."}
-      - user: Say something and look it up.
-        simulate:
-          - {thinking: Where may it be?, text: "I will look. ", calls: [{look_up: {what: it}}]}
-          - {text: It is in the attic.}
-    """,
+    "answers": _ANSWERS,
+    "answers again": _ANSWERS,
     "killed": f"""
       - {{user: {STORY}, simulate: {{words: 30}}, disturb: {{do: kill, after: 5}}}}
       - resume: main

@@ -83,7 +83,7 @@ def _policy(play: Plays) -> dict[str, str]:
         found["thinking"] = sealed
     if (spaced := spacing_of(play.turns("answers"))) is not None:
         found["white_space"] = "kept" if spaced else "any"
-    if rung := said_by(play.turns("answers")):
+    if rung := said_by([*play.turns("answers"), *play.turns("answers again")]):
         found["said"] = rung
     if (frame := _frame(play)) is not None:
         found["prompt"] = frame
@@ -142,8 +142,10 @@ def _answers(play: Plays) -> Iterator[Observation]:
         "final": "only the last one of a turn is passed on",
         "transformed": "changed on their way, which permits that words are LOST",
     }
-    if rung := said_by(play.turns("answers")):
-        yield Observation("the model's answers", words[rung])
+    one, other = play.turns("answers"), play.turns("answers again")
+    if rung := said_by([*one, *other]):
+        same = [turn.text for turn in one] == [turn.text for turn in other]
+        yield Observation("the model's answers", words[rung] + ("" if same else ", and differ from run to run"))
     if (sealed := _sealed(play)) is not None:
         yield Observation("the model's thinking", "is sent back as it came" if sealed == "kept" else "is not sent back")
     if (spaced := spacing_of(play.turns("answers"))) is not None:

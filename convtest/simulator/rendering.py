@@ -25,8 +25,9 @@ class Reply:
 
 
 def pieces(text: str) -> list[str]:
-    """The text in pieces of one word; nothing is lost."""
-    return re.findall(r"\s*\S+\s*$|\s*\S+(?=\s)|\s+$", text) or ([text] if text else [])
+    """The text in pieces of one word, an emoji of several signs in several; nothing is lost."""
+    words = re.findall(r"\s*\S+\s*$|\s*\S+(?=\s)|\s+$", text) or ([text] if text else [])
+    return [piece for word in words for piece in re.split("(?<=\u200d)", word) if piece]
 
 
 def body(reply: Reply) -> bytes:
