@@ -555,6 +555,14 @@ def test_a_stall_ends_by_the_clis_own_limit(stage: Stage) -> None:
     assert report(play(stage, text, replace(claude(), env=env))) == ""
 
 
+def test_after_an_answer_of_blanks_the_cli_asks_on_and_both_are_what_was_streamed(stage: Stage) -> None:
+    played = play(stage, '      - {user: Say something., simulate: {text: "   "}}\n')
+
+    asked = played.transcript.turns()[-1].interactions
+    assert report(played) == ""
+    assert [bool(one.reply()["content"][0]["text"].strip()) for one in asked] == [False, True]
+
+
 def test_hooks_run(stage: Stage) -> None:
     HOOKED.clear()
     hooks = {"UserPromptSubmit": ["tests.test_claude:hook"], "Stop": ["tests.test_claude:hook"]}

@@ -129,6 +129,36 @@ class Replaces(Edits):
         return replace(event, text=re.sub(self.pattern, self.to, event.text))
 
 
+class AsksOn(MessagesClient):
+    """Honest: after an answer of blanks it asks on, in the same message, as Claude Code does."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        said = ""
+        async for event in super().receive_response():
+            if isinstance(event, TurnEnd) and not said.strip():
+                break
+            said += event.text if isinstance(event, TextDelta) else ""
+            yield event
+        else:
+            return
+        *self._messages, asked = [
+            one for one in self._messages if one["role"] == "user" or one["content"][0]["text"].strip()
+        ]
+        self._messages.append({"role": "user", "content": [*asked["content"], {"type": "text", "text": "Say on."}]})
+        self._asked = True
+        async for event in super().receive_response():
+            for one in self.edited(event):
+                yield one
+
+    def edited(self, event: Event) -> list[Event]:
+        return [event]
+
+
+class AsksOnAndSaysTwice(AsksOn):
+    def edited(self, event: Event) -> list[Event]:
+        return [event, event] if isinstance(event, TextDelta) else [event]
+
+
 class HidesTools(Edits):
     """All of them, in every turn: a choice."""
 
@@ -220,6 +250,18 @@ def test_an_honest_client_passes_also_by_the_letter(stage: Stage, client: type[M
         assert checks_of(stage.play(TALK)) == []
         return
     assert found(play(stage, client, said="exact")) == []
+
+
+@pytest.mark.parametrize(("client", "right"), [(AsksOn, True), (AsksOnAndSaysTwice, False)])
+def test_an_answer_of_blanks_that_is_asked_on_from_was_streamed_too(
+    stage: Stage, client: type[MessagesClient], right: bool
+) -> None:
+    text = """
+        scenario: blanks
+        steps: [{user: Hello., simulate: {words: 3}}, {user: Say something., simulate: {text: "   "}}]
+    """
+
+    assert (found(play(stage, client, text, said="exact")) == []) == right
 
 
 def test_white_space_is_a_choice_and_the_default_of_unprobed_clients(stage: Stage) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 from convtest.checks.habits import without_thoughts
 from convtest.checks.result import Finding, at_step
 from convtest.checks.shown import other_results, other_thinking, shows_some_results, shows_thinking
-from convtest.checks.threads import is_whole
+from convtest.checks.threads import ends_in_prompt, is_whole
 from convtest.textmatch import apart
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.interaction import Interaction
@@ -111,9 +111,19 @@ def difference(record: TurnRecord, rung: Rung) -> tuple[str, str] | None:
     streamed = answers[-1] if rung == "final" else "".join(answers)
     form: Callable[[str], str] = (lambda text: text) if rung == "exact" else _without_blanks
     wanted, yielded = form(streamed), form(record.text)
-    if _is_part(yielded, wanted, record, form):
+    if _is_part(yielded, wanted, record) or _is_part(yielded, form("".join(_with_blank(record))), record):
         return None
     return apart(wanted, yielded)
+
+
+def _with_blank(record: TurnRecord) -> Iterator[str]:
+    """Also the answers of blanks alone that a client showed before it asked on for one that can be seen, as Claude Code
+    does: the request that it goes on with does not hold them."""
+    main, prompt = record.main(), record.turn.prompt
+    for one in record.interactions:
+        blank = is_whole(one) and not _text(one).strip() and ends_in_prompt(one.canonical, prompt)
+        if one in main or (blank and one.number < main[-1].number):
+            yield _text(one)
 
 
 def _is_silent(record: TurnRecord, answer: str) -> bool:
@@ -124,7 +134,7 @@ def _is_silent(record: TurnRecord, answer: str) -> bool:
     return ended in {"complete", "max_tokens"} and not record.disturbed and says and not record.text.strip()
 
 
-def _is_part(yielded: str, wanted: str, record: TurnRecord, form: Callable[[str], str]) -> bool:
+def _is_part(yielded: str, wanted: str, record: TurnRecord) -> bool:
     if not record.disturbed:
         return yielded == wanted
     # It was cut: what was yielded by then is a beginning of what was streamed.
