@@ -1,15 +1,18 @@
 """What was yielded is what was streamed."""
 
+import json
 import re
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from convtest.checks.result import Finding
 from convtest.clients.messages.client import MessagesClient
 from convtest.config import Config
-from convtest.events import Event, TextDelta, ToolUse, TurnEnd
+from convtest.events import Event, TextDelta, ToolResult, ToolUse, TurnEnd, Usage
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.probe.frames import said_by
@@ -159,6 +162,47 @@ class AsksOnAndSaysTwice(AsksOn):
         return [event, event] if isinstance(event, TextDelta) else [event]
 
 
+class InAForm(MessagesClient):
+    """Honest: its answer is the input of a tool that ends the turn, told as JSON."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async with aclosing(super().receive_response()) as events:
+            async for event in events:
+                if isinstance(event, ToolUse) and event.name == "answer":
+                    yield TextDelta(text=json.dumps(self.told(dict(event.input)), indent=1))
+                elif isinstance(event, ToolResult) and self.formed:
+                    break
+                elif isinstance(event, ToolUse | ToolResult | TurnEnd):
+                    yield event
+                if isinstance(event, ToolUse):
+                    self.formed = event.name == "answer"
+            else:
+                return
+        yield self._finished(TurnEnd(ended="complete"), Usage())
+
+    formed = False
+
+    def told(self, answer: dict[str, Any]) -> dict[str, Any]:
+        return answer
+
+
+class FillsInAForm(InAForm):
+    """Honest but by the letter: a default that the model left out."""
+
+    def told(self, answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "sure": True}
+
+
+class AnotherForm(InAForm):
+    def told(self, answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "sum": 41}
+
+
+class HalfAForm(InAForm):
+    def told(self, answer: dict[str, Any]) -> dict[str, Any]:
+        return {"sum": answer["sum"]}
+
+
 class HidesTools(Edits):
     """All of them, in every turn: a choice."""
 
@@ -262,6 +306,46 @@ def test_an_answer_of_blanks_that_is_asked_on_from_was_streamed_too(
     """
 
     assert (found(play(stage, client, text, said="exact")) == []) == right
+
+
+@pytest.mark.parametrize(
+    ("client", "rung", "right"),
+    [
+        (InAForm, "exact", True),
+        (InAForm, "final", True),
+        (FillsInAForm, "words", True),
+        (FillsInAForm, "exact", False),
+        (AnotherForm, "words", False),
+        (HalfAForm, "words", False),
+    ],
+)
+def test_an_answer_in_a_form_is_its_tools_input(
+    stage: Stage, client: type[MessagesClient], rung: str, right: bool
+) -> None:
+    text = """
+        scenario: in a form
+        tools:
+          answer: {input: {sum: integer, unit: string}, answers: [{return: taken}]}
+          look_up: {input: {what: string}, answers: [{return: "6"}]}
+        steps:
+          - user: What is it?
+            simulate: [{calls: [{look_up: {what: it}}]}, {calls: [{answer: {sum: 42, unit: m}}]}]
+          - user: And now?
+            simulate: [{calls: [{answer: {sum: 7, unit: s}}]}]
+    """
+
+    assert (found(play(stage, client, text, said=rung)) == []) == right
+
+
+@pytest.mark.parametrize(("rung", "right"), [("exact", False), ("words", False), ("final", True)])
+def test_text_beside_an_answer_in_a_form_is_lost_only_by_policy(stage: Stage, rung: str, right: bool) -> None:
+    text = """
+        scenario: beside
+        tools: {answer: {input: {sum: integer}, answers: [{return: taken}]}}
+        steps: [{user: What is it?, simulate: [{text: I know., calls: [{answer: {sum: 42}}]}]}]
+    """
+
+    assert (found(play(stage, InAForm, text, said=rung)) == []) == right
 
 
 def test_white_space_is_a_choice_and_the_default_of_unprobed_clients(stage: Stage) -> None:

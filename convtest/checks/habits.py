@@ -5,7 +5,7 @@ turn that was cut short a history binds only up to its prompt, and neighbouring 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -55,7 +55,12 @@ def _has_defaults_filled_in(before: Block, found: Block) -> bool:
     if not before.kind == found.kind == "tool_use" or before.role != found.role:
         return False
     (name, given), (other, kept) = _call(before), _call(found)
-    return name == other and all(key in kept and kept[key] == value for key, value in given.items())
+    return name == other and fits(given, kept)
+
+
+def fits(given: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
+    """All arguments that the model gave are there."""
+    return all(key in kept and kept[key] == value for key, value in given.items())
 
 
 def _call(block: Block) -> tuple[str, dict[str, Any]]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from convtest.checks.habits import without_thoughts
+from convtest.checks.formed import formed
+from convtest.checks.habits import fits, without_thoughts
 from convtest.checks.result import Finding, at_step
 from convtest.checks.shown import other_results, other_thinking, shows_some_results, shows_thinking
 from convtest.checks.threads import ends_in_prompt, is_whole
@@ -52,18 +53,22 @@ def _finding(record: TurnRecord, message: str, expected: str, seen: str) -> Find
 
 def _other_uses(record: TurnRecord) -> tuple[str, str] | None:
     """(expected, seen), where they differ; a client may fill in arguments that the model left out."""
-    names = {call.name for call in record.calls}
-    asked = [
-        (str(block.get("name")).rpartition("__")[2], block.get("input") or {})
+    names, answer = {call.name for call in record.calls}, formed(record) or {}
+    uses = [
+        block
         for one in record.main()
         for block in one.reply().get("content") or []
-        # A search for tools, a patch, a shell: a client may show them as tools, or not.
-        if block.get("type") == "tool_use" and (not block.get("made_of") or block.get("name") in names)
+        if block.get("type") == "tool_use" and block.get("id") != answer.get("id")
+    ]
+    # A search for tools, a patch, a shell: a client may show them as tools, or not.
+    asked = [
+        (str(use.get("name")).rpartition("__")[2], use.get("input") or {})
+        for use in uses
+        if not use.get("made_of") or use.get("name") in names
     ]
     shown = [(call.name.rpartition("__")[2], dict(call.input)) for call in record.calls]
     same = len(asked) == len(shown) and all(
-        name == other and all(key in given and given[key] == value for key, value in wanted.items())
-        for (name, wanted), (other, given) in zip(asked, shown, strict=True)
+        name == other and fits(wanted, given) for (name, wanted), (other, given) in zip(asked, shown, strict=True)
     )
     if same:
         return None
@@ -108,6 +113,8 @@ def difference(record: TurnRecord, rung: Rung) -> tuple[str, str] | None:
     answers = [_text(one) for one in record.main()]
     if rung == "transformed":
         return (repr(answers[-1][:_PREVIEW]), "no text at all") if _is_silent(record, answers[-1]) else None
+    if formed(record) is not None:
+        return None
     streamed = answers[-1] if rung == "final" else "".join(answers)
     form: Callable[[str], str] = (lambda text: text) if rung == "exact" else _without_blanks
     wanted, yielded = form(streamed), form(record.text)
