@@ -206,3 +206,13 @@ def test_of_a_client_that_condenses_only_what_is_told_of_it_is_judged(stage: Sta
     outcome = play_condensed(stage, text, "Condenses", memory="condensed")
 
     assert checks_of(outcome) == ([("history", "wire")] if fails else [])
+
+
+def test_what_it_leaves_out_of_its_notes_is_for_other_checks(stage: Stage) -> None:
+    text = CONDENSED.replace("- ask: who", "- {ask: who, expect: {history: intact}}")
+    stage.options = {**stage.options, "bug": "loses"}
+
+    outcome = play_condensed(stage, text, "Condenses", memory="condensed")
+
+    assert [one for one, _ in checks_of(outcome)] == ["knows"]
+    assert "history" in [one.check for one in outcome.verdict.not_seen]
