@@ -537,3 +537,9 @@ def test_which_of_two_requests_is_the_conversation_is_said_not_to_be_seen(
     why = "which request of step 1 is the conversation cannot be told: several end in its prompt"
     assert {one.why for one in found} == (set() if told else {why})
     assert {"history", "said"} <= {one.check for one in found} or told
+
+
+def test_a_turn_that_crashed_is_not_said_to_need_no_request(stage: Stage) -> None:
+    text = "scenario: one\nfacts: {who: {tell: I am Ada., ask: Who am I?, answer: Ada}}\nsteps: [{ask: who}]"
+
+    assert stage.play(text, "tests.broken_clients:Crashes").verdict.not_seen == ()
