@@ -1,7 +1,11 @@
 """The policies that are shipped are what a fresh probe measures."""
 
+import os
+import subprocess
+import sys
 import tomllib
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +13,13 @@ import pytest
 
 from convtest.clients.registry import make
 from convtest.config import Config, load_config
+from convtest.play.perform import ready
+from convtest.plugin.gateway import GatewayAddress
+from convtest.probe import plays
 from convtest.probe.probing import probe
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
 KINDS = """
 [tool.convtest]
 client = "messages"
@@ -68,3 +76,33 @@ def test_the_policy_of_the_example_is_what_the_probe_measures(monkeypatch: pytes
     tables = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["convtest"]["clients"]
 
     assert dict(probe(project, "assistant").policy) == tables["assistant"]["policy"]
+
+
+@pytest.fixture
+def chatbot() -> Iterator[tuple[str, GatewayAddress]]:
+    """The address of the example's app, whose model is at the gateway's."""
+    gateway = GatewayAddress()
+    command = [sys.executable, str(EXAMPLES / "chatbot" / "app.py")]
+    environment = {**os.environ, **gateway.environment}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/chat", gateway
+        process.terminate()
+    gateway.close()
+
+
+def test_the_policy_of_the_chatbot_is_what_the_probe_measures(
+    monkeypatch: pytest.MonkeyPatch, chatbot: tuple[str, GatewayAddress]
+) -> None:
+    url, gateway = chatbot
+    # The app knows one address: what the command `probe` plays has one of its own each time.
+    monkeypatch.setattr(plays, "ready", lambda config, scenario, mode: ready(config, scenario, mode, gateway.door))
+    project = load_config(EXAMPLES / "chatbot")
+    assert project is not None
+    profile = project.profile("chatbot")
+    placed = replace(project, clients={"chatbot": replace(profile, options={**profile.options, "url": url})})
+    table = tomllib.loads((EXAMPLES / "chatbot" / "pyproject.toml").read_text())["tool"]["convtest"]["clients"]
+
+    assert dict(probe(placed, "chatbot").policy) == table["chatbot"]["policy"]
