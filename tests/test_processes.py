@@ -589,6 +589,20 @@ DEATHS = {
 }
 
 
+def test_a_program_that_takes_its_time_to_die_is_asked_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    killpg = os.killpg
+
+    def late(*given: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            killpg(*given)
+
+    monkeypatch.setattr(os, "killpg", lambda *given: threading.Timer(0.7, late, given).start())
+
+    outcome = play(stage, DEAD % DEATHS["a turn after a kill"], own())
+
+    assert outcome.verdict.passed, report(outcome)
+
+
 @pytest.mark.parametrize("step", DEATHS.values(), ids=list(DEATHS))
 def test_what_never_reached_the_model_may_be_lost(stage: Stage, step: str) -> None:
     # Whether a program that is killed has still taken the prompt is luck: a recording of one would not be of the other.

@@ -36,7 +36,8 @@ class Program:
         self._rest = b""
         self._lines = 0
         self._said_before = 0
-        self._killed = False
+        self.killed = False
+        """It was told to die, and may take its time."""
 
     async def start(self, *, client: str) -> None:
         """Raises ClientError where there is no such program."""
@@ -56,7 +57,7 @@ class Program:
     @property
     def running(self) -> bool:
         # That a killed one is dead is seen only when the event loop has taken its exit code.
-        return self._process is not None and self._process.returncode is None and not self._killed
+        return self._process is not None and self._process.returncode is None and not self.killed
 
     async def say(self, message: Mapping[str, Any]) -> None:
         """Raises ProgramError where nobody listens any more."""
@@ -112,7 +113,7 @@ class Program:
 
     def kill(self) -> None:
         """SIGKILL to its whole group."""
-        self._killed = True
+        self.killed = True
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)

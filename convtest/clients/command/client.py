@@ -89,6 +89,9 @@ class CommandClient:
     async def query(self, text: str) -> None:
         if not self._connected:
             raise SessionError("not_connected", "query() before connect()")
+        if self._program.killed:
+            # Its pipe may take a line for a while yet.
+            raise SessionError("not_connected", "the program was killed")
         late = await self._late()
         if late:
             raise ProgramError(f"the program went on after its turn had ended: {late[0]}")
