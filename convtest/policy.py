@@ -71,6 +71,9 @@ class Policy:
     """Whether pictures and documents have to stand in later requests; what stands there is never altered."""
     white_space: Literal["kept", "any"] = "any"
     """Whether the white space of what was said stands in later requests as it came: the line breaks of a program."""
+    broken_tools: Literal["not_run", "run"] = "not_run"
+    """Whether tools that came whole are run, and the model is told of them, where their answer broke off after them:
+    what else it held is lost."""
     restarted_text: Literal["once", "doubled"] = "once"
     """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
 

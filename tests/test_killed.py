@@ -277,6 +277,10 @@ def test_a_tool_of_an_answer_that_broke_off_is_not_run(
     outcome = play(stage, client, CUT.replace("HOW", how).replace("AFTER", str(stops[1])))
 
     assert failed(outcome) == ({"whole_answer"} if fails else set())
+    assert (
+        failed(play(stage, client, CUT.replace("HOW", how).replace("AFTER", str(stops[1])), broken_tools="run"))
+        == set()
+    )
     if fails:
         assert "its tools were run and it went on" in finding_of(outcome, "whole_answer").seen
 

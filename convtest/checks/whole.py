@@ -7,6 +7,8 @@ from convtest.checks.result import Finding, at_step
 from convtest.transcript import Transcript
 from convtest.wire.interaction import Interaction
 
+_ADVICE = "an answer is whole only with its stop reason: check for it before tools run or the turn ends"
+
 
 def _ended(cut: Interaction) -> str:
     if cut.ended == "complete":
@@ -23,6 +25,8 @@ def whole_answer(transcript: Transcript) -> Iterator[Finding]:
         if conduct.truncated == "taken_as_complete":
             broken = [one for one in record.main() if is_broken(one)]
             ran = next((one for one in broken if goes_on_from(one, record.main())), None)
+            if ran and record.policy.broken_tools == "run" and record.main()[-1] is not broken[-1]:
+                continue
             cut = ran or broken[-1]
             yield at_step(
                 record,
@@ -31,7 +35,7 @@ def whole_answer(transcript: Transcript) -> Iterator[Finding]:
                 "a stream that broke off was taken for a whole answer",
                 expected="an end that says so, such as connection_lost, or another try",
                 seen=f"{'its tools were run and it went on' if ran else 'complete'}, after a stream {_ended(cut)}",
-                advice="an answer is whole only with its stop reason: check for it before tools run or the turn ends",
+                advice=f"{_ADVICE}; if the client runs them on purpose: broken_tools = 'run'" if ran else _ADVICE,
                 key="user",
             )
         elif conduct.text == "doubled" and record.policy.restarted_text == "once":

@@ -22,6 +22,7 @@ _PERMITS: Mapping[tuple[str, str], str] = {
     ("killed_prompt", "dropped"): "that the prompt of a turn is lost with a kill",
     ("killed_tool_use", "dropped"): "that a tool which has run before a kill is run again",
     ("cleared", "back"): "that a cleared history is sent again after a resume",
+    ("broken_tools", "run"): "that the rest of an answer that broke off is lost",
     ("restarted_text", "doubled"): "that the beginning of an answer is shown twice",
 }
 

@@ -265,6 +265,7 @@ def policy_of(options: Mapping[str, Any]) -> Policy:
         killed_prompt=killed,
         cleared="gone",
         cleared_id="new",
+        broken_tools="run",
         restarted_text="doubled",
         said="exact",
         unsent=("/",),
