@@ -25,11 +25,6 @@ _WHERE_IT_BROKE = (
 
 SURVIVORS: tuple[Survivor, ...] = (
     Survivor(
-        mutator="adds a line break to the prompt",
-        sources=("simulated",),
-        reason="white space at the edges of a prompt is not compared: clients trim it, and a model reads the same",
-    ),
-    Survivor(
         mutator="changes the input of tool uses",
         sources=("simulated",),
         reason="a client may fill in arguments that the model left out; what the model gave is all there",
