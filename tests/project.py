@@ -87,8 +87,8 @@ class Project:
         return self._run([sys.executable, "-c", "from convtest.cli import main; main()", *arguments])
 
     def _run(self, command: list[str]) -> Result:
-        # pytest prints longer summaries where it finds one of these.
-        ours = ("PYTEST", "COV", "CI", "BUILD_NUMBER")
+        # pytest prints longer summaries, and the plugin annotations, where they find one of these.
+        ours = ("PYTEST", "COV", "CI", "BUILD_NUMBER", "GITHUB_")
         environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         environment |= {
             **self.environment,

@@ -159,6 +159,16 @@ def test_github_hears_of_it_where_it_runs(talked: Project) -> None:
     assert talked.read("step.md") == "before\n" + talked.read("mine.md")
 
 
+def test_a_summary_that_cannot_be_written_changes_no_verdict(talked: Project) -> None:
+    talked.environment |= {"GITHUB_STEP_SUMMARY": str(talked.root / "pyproject.toml" / "step.md")}
+
+    done = talked.pytest("-k", "forked")
+
+    assert (done.code, done.counts()["passed"]) == (0, 1)
+    assert "convtest: cannot write " in done.out
+    assert "INTERNALERROR" not in done.text
+
+
 def test_nothing_is_annotated_elsewhere(talked: Project) -> None:
     done = talked.pytest("-k", "interrupted")
 

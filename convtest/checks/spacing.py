@@ -12,10 +12,13 @@ from convtest.wire.interaction import Interaction
 
 def respaced(transcript: Transcript) -> Iterator[Finding]:
     """Words of the conversation whose white space is another one than it was, where the policy says that it is kept."""
+    told: dict[str, dict[str, set[str]]] = {}
     for record in transcript.turns():
         if record.policy.white_space != "kept" or record.wire != "history":
             continue
-        for was, now in _others(record, _told(transcript, record))[:1]:
+        if record.session not in told:
+            told[record.session] = _told(transcript, record)
+        for was, now in _others(record, told[record.session])[:1]:
             expected, seen = apart(was, now)
             yield at_step(
                 record,
