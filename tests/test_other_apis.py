@@ -17,7 +17,7 @@ from convtest.clients.messages.chat_completions import ChatCompletionsClient
 from convtest.config import Profile
 from convtest.play.mode import Mode
 from convtest.probe.conformance import assert_conforms, check_client
-from convtest.wire.openai_apis import ChatStream
+from convtest.wire.chat_stream import ChatStream
 from convtest.wire.sse import ServerEvent, parse
 from tests.gateways import TOKEN, serving
 from tests.models import TEXT, chat_chunks

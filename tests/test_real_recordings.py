@@ -23,7 +23,7 @@ from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
 from convtest.play.prepare import prepare
 from convtest.scenario.loader import load
-from convtest.wire.openai_apis import chat_stream
+from convtest.wire.chat_stream import chat_stream
 from convtest.wire.sse import parse
 from tests.broken_clients import EditedTransport
 from tests.playing import GOOD, checks_of

@@ -15,7 +15,8 @@ from convtest.simulator.oracle import UNKNOWN, Slot, answer
 from convtest.simulator.rendering import Reply, chunks, pieces
 from convtest.simulator.source import Simulator
 from convtest.simulator.validation import problem_of
-from convtest.wire.interaction import Interaction, Request, reply_of
+from convtest.wire.interaction import Interaction, Request
+from convtest.wire.replies import reply_of
 from convtest.wire.tap import Answer, OpenTurn, Via
 
 CITY = Slot("Which city do I live in?", (("I live in Ghent.", "Ghent"), ("I moved to Oslo.", "Oslo")))

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convtest.events import Event, ToolUse, text_of
-from convtest.wire.interaction import reply_of
 from convtest.wire.messages_api import MessageStream
+from convtest.wire.replies import reply_of
 from convtest.wire.sse import ServerEvent, SSEParser, parse
 
 STREAMS = Path(__file__).parent.parent.parent / "shared" / "streams"

@@ -152,9 +152,7 @@ class Player:
         stream = _Recorded(recorded, chunks, interaction, turn, via, self._command)
         if not recorded.chunks and recorded.ended == "closed_by_client" and recorded.first_byte is None:
             await stream.cut()
-        return Answer(
-            status=recorded.status, reason=recorded.reason, headers=_playable(recorded.headers), chunks=stream
-        )
+        return Answer(status=recorded.status, reason=recorded.reason, headers=_playable(recorded), chunks=stream)
 
     def _miss(self, interaction: Interaction, clock: Clock) -> Answer:
         interaction.missed = True
@@ -234,9 +232,16 @@ def _text_of(one: Interaction) -> str:
     return "".join(block.get("text") or "" for block in content if block.get("type") == "text").strip()
 
 
-def _playable(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+def _playable(recorded: Interaction) -> tuple[tuple[str, str], ...]:
+    """Those of the answer itself. Recordings of others may have no type: SDKs read an answer by it, so it gets the one
+    that its shape tells."""
     left_out = {"content-length", "content-encoding", "transfer-encoding"}
-    return tuple((name, value) for name, value in headers if name not in left_out)
+    kept = tuple((name, value) for name, value in recorded.headers if name not in left_out)
+    if not recorded.chunks or any(name == "content-type" for name, _ in kept):
+        return kept
+    if recorded.is_stream:
+        return (*kept, ("content-type", "text/event-stream"))
+    return (*kept, ("content-type", "application/json")) if recorded.body.lstrip()[:1] in {b"{", b"["} else kept
 
 
 def _shared(recorded: Interaction, missed: Interaction) -> int:

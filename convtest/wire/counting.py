@@ -3,14 +3,16 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from convtest.events import TextDelta, kind_of
+from convtest.wire.chat_stream import ChatStream
 from convtest.wire.interaction import TERMINAL, Interaction
 from convtest.wire.messages_api import MalformedStream, MessageStream, ReplyStream
-from convtest.wire.openai_apis import CHAT_PATH, ChatStream
+from convtest.wire.openai_apis import CHAT_PATH
 from convtest.wire.responses_api import RESPONSES_PATH
 from convtest.wire.sse import ServerEvent, SSEParser, parse
 
@@ -106,9 +108,9 @@ def is_spoilt(one: Interaction) -> bool:
     try:
         for event in parse([one.body]):
             stream.feed(event)
-    except (MalformedStream, msgspec.DecodeError):
+    except MalformedStream:
         return True
-    return getattr(stream, "error", None) is not None
+    return stream.error is not None
 
 
 def _reader(url: str) -> "ReplyStream | _Responses":
@@ -121,15 +123,27 @@ def _reader(url: str) -> "ReplyStream | _Responses":
 class _Responses:
     """Reads a stream of OpenAI's Responses API for its text."""
 
+    def __init__(self) -> None:
+        self.error: Any = None
+        """What an event said that failed."""
+
     def feed(self, event: ServerEvent) -> list[TextDelta]:
-        data = msgspec.json.decode(event.data)
-        return [TextDelta(text=data["delta"])] if data.get("type") == "response.output_text.delta" else []
+        if event.data.strip() == "[DONE]":
+            return []
+        try:
+            data = msgspec.json.decode(event.data, type=dict[str, Any])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MalformedStream(f"event {event.event!r}: {error}") from None
+        if data.get("type") in ("response.failed", "error"):
+            self.error = data
+        spoken = data.get("type") == "response.output_text.delta" and isinstance(data.get("delta"), str)
+        return [TextDelta(text=data["delta"])] if spoken else []
 
 
 def _yields(stream: "ReplyStream | _Responses", event: ServerEvent) -> list[str]:
     try:
         return [kind_of(one) for one in stream.feed(event)]
-    except (MalformedStream, msgspec.DecodeError):
+    except MalformedStream:
         return []
 
 
@@ -140,7 +154,7 @@ def _type(events: list[ServerEvent]) -> str:
             return event.event
         try:
             data = msgspec.json.decode(event.data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             continue
         return str(data.get("type", "chunk")) if isinstance(data, dict) else "chunk"
     return "chunk"

@@ -11,22 +11,14 @@ import msgspec
 from convtest.errors import ConvtestError
 from convtest.wire.canonical import Canonical, Kept, canonical, is_claude_code, named_by, plain_messages
 from convtest.wire.marks import Finds
-from convtest.wire.messages_api import MalformedStream, MessageStream
-from convtest.wire.openai_apis import CHAT_PATH, chat_reply, chat_stream
-from convtest.wire.responses_api import (
-    CONVERSATIONS_PATH,
-    RESPONSES_PATH,
-    added_messages,
-    made_id,
-    responses_reply,
-    responses_stream,
-)
-from convtest.wire.sse import parse
+from convtest.wire.replies import reply_of
+from convtest.wire.responses_api import CONVERSATIONS_PATH, added_messages, made_id
+from convtest.wire.sse import begins_stream
 
 StreamEnd = Literal["complete", "closed_by_client", "reset", "truncated", "refused", "timeout", "no_response"]
 """How the response ended; the last three had no response at all."""
 
-TERMINAL = (b'"message_stop"', b"data: [DONE]", b'"response.completed"')
+TERMINAL = (b'"message_stop"', b"data: [DONE]", b'"response.completed"', b'"response.incomplete"')
 """What stands in the last event of a whole answer, by API."""
 
 Origin = Literal["live", "simulated", "replayed"]
@@ -152,7 +144,9 @@ class Interaction:
 
     @property
     def is_stream(self) -> bool:
-        return any(k.lower() == "content-type" and "event-stream" in v for k, v in self.headers)
+        """As its header says; else by its shape: recordings leave headers out, and servers say other types."""
+        said = any(k.lower() == "content-type" and "event-stream" in v for k, v in self.headers)
+        return said or begins_stream(chunk.data for chunk in self.chunks)
 
     def reply(self) -> dict[str, Any]:
         """The message that was answered, as far as it came; empty if it was none."""
@@ -164,35 +158,3 @@ class Interaction:
 
     def _reply(self) -> dict[str, Any]:
         return reply_of(self.body, is_stream=self.is_stream, url=self.request.url)
-
-
-def reply_of(body: bytes, *, is_stream: bool, url: str = "") -> dict[str, Any]:
-    """An answer of a model's API, streamed or not, as one message in the shape of the Messages API."""
-    path = urlsplit(url).path.rstrip("/")
-    for ending, whole, streamed in _OTHER_APIS:
-        if path.endswith(ending):
-            return streamed(parse([body])) if is_stream else whole(_object(body))
-    if is_stream:
-        stream = MessageStream()
-        try:
-            for event in parse([body]):
-                stream.feed(event)
-        except MalformedStream:
-            pass
-        return stream.message
-    message = _object(body)
-    return message if isinstance(message.get("content"), list) else {}
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-_OTHER_APIS: tuple[tuple[str, Callable[..., dict[str, Any]], Callable[..., dict[str, Any]]], ...] = (
-    (CHAT_PATH, chat_reply, chat_stream),
-    (RESPONSES_PATH, responses_reply, responses_stream),
-)

@@ -24,9 +24,13 @@ class MalformedStream(ValueError):
 class ReplyStream(Protocol):
     """Reads one streamed answer, of whichever API, into a message in the shape of the Messages API."""
 
-    complete: bool
     error: dict[str, Any] | None
     """The body of an error event."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has come to its end."""
+        ...
 
     @property
     def message(self) -> dict[str, Any]:
@@ -50,6 +54,8 @@ class MessageStream:
         self.complete = False
         self.error: dict[str, Any] | None = None
         self._json: dict[int, str] = {}
+        self._blocks: dict[int, dict[str, Any]] = {}
+        """As the events number them: those that the message began with have no number."""
 
     def feed(self, event: ServerEvent) -> list[Event]:
         """What a session yields for this server event. Raises MalformedStream."""
@@ -57,22 +63,24 @@ class MessageStream:
             data = msgspec.json.decode(event.data)
             handler = getattr(self, f"_{data['type']}", None)
             return list(handler(data)) if handler else []
-        except (msgspec.DecodeError, KeyError, IndexError, TypeError) as error:
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise MalformedStream(f"event {event.event!r}: {error}: {event.data[:200]}") from None
 
     def _message_start(self, data: dict[str, Any]) -> Iterable[Event]:
-        self.message = dict(data["message"])
-        self.message["content"] = []
-        return ()
+        # An answer that goes on after tools were called from code begins with what it holds already.
+        held = [dict(block) for block in data["message"].get("content") or []]
+        self.message = {**data["message"], "content": held}
+        return [event for block in held for event in (*_pieces(block), *_use(block))]
 
     def _content_block_start(self, data: dict[str, Any]) -> Iterable[Event]:
         block = dict(data["content_block"])
         self.message["content"].append(block)
+        self._blocks[data["index"]] = block
         self._json[data["index"]] = ""
         return _pieces(block)
 
     def _content_block_delta(self, data: dict[str, Any]) -> Iterable[Event]:
-        block, delta = self.message["content"][data["index"]], data["delta"]
+        block, delta = self._blocks[data["index"]], data["delta"]
         kind = delta["type"]
         if kind in _APPENDED:
             name = _APPENDED[kind]
@@ -87,16 +95,14 @@ class MessageStream:
         return ()
 
     def _content_block_stop(self, data: dict[str, Any]) -> Iterable[Event]:
-        block = self.message["content"][data["index"]]
+        block = self._blocks[data["index"]]
         if self._json.get(data["index"]):
             try:
                 block["input"] = msgspec.json.decode(self._json[data["index"]])
             except msgspec.DecodeError:
                 # A reply that ran into max_tokens stops in the middle of a tool's arguments.
                 block["incomplete"] = self._json[data["index"]]
-        if block["type"] == "tool_use" and "incomplete" not in block:
-            return (ToolUse(id=block["id"], name=block["name"], input=block.get("input") or {}),)
-        return ()
+        return _use(block)
 
     def _message_delta(self, data: dict[str, Any]) -> Iterable[Event]:
         self.message.update({key: value for key, value in data["delta"].items() if value is not None})
@@ -114,10 +120,23 @@ class MessageStream:
 
 def _pieces(block: dict[str, Any]) -> Iterable[Event]:
     if block["type"] == "text" and block.get("text"):
-        return (TextDelta(text=block["text"]),)
+        return (TextDelta(text=_text(block["text"])),)
     if block["type"] == "thinking" and block.get("thinking"):
-        return (Thinking(text=block["thinking"]),)
+        return (Thinking(text=_text(block["thinking"])),)
     return ()
+
+
+def _use(block: dict[str, Any]) -> Iterable[Event]:
+    """The tool use that has come whole."""
+    if block["type"] != "tool_use" or "incomplete" in block:
+        return ()
+    return (ToolUse(id=_text(block["id"]), name=_text(block["name"]), input=block.get("input") or {}),)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text was expected, not {type(value).__name__}")
+    return value
 
 
 def usage_of(message: dict[str, Any]) -> Usage:

@@ -3,14 +3,12 @@
 Sources: https://platform.openai.com/docs/api-reference/chat and https://platform.openai.com/docs/api-reference/responses.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from convtest.events import Event, TextDelta, ToolUse
-from convtest.wire.messages_api import MalformedStream, text_of_content
-from convtest.wire.sse import ServerEvent
+from convtest.wire.messages_api import text_of_content
 from convtest.wire.unread import unread, unread_message
 
 PUBLIC_URL = "https://api.openai.com/v1"
@@ -71,6 +69,10 @@ def _part(part: Any) -> dict[str, Any]:
         return unread(part, "block")
     if part.get("type") in ("text", "input_text", "output_text") and isinstance(part.get("text", ""), str):
         return {"type": "text", "text": part.get("text", "")}
+    said = part.get("thinking")
+    if isinstance(said, list) and all(isinstance(one, dict) and isinstance(one.get("text"), str) for one in said):
+        # So Mistral has thinking.
+        return {**part, "thinking": "".join(one["text"] for one in said)}
     return dict(part)
 
 
@@ -89,81 +91,18 @@ def chat_reply(data: Mapping[str, Any]) -> dict[str, Any]:
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices:
         return {}
-    message = _chat_message({"role": "assistant", **(choices[0].get("message") or {})})
-    return message_of(data, message["content"], choices[0].get("finish_reason"))
+    first, *others = [_chosen(choice) for choice in sorted(choices, key=_index)]
+    return message_of(data, *first, others)
 
 
-class ChatStream:
-    """Accumulates one streamed Chat Completions answer; `message` has the shape of the Messages API."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self.error: dict[str, Any] | None = None
-        self._text = ""
-        self._last: dict[str, Any] = {}
-        self._usage: Any = None
-        self._finish: str | None = None
-        self._calls: dict[int, dict[str, Any]] = {}
-
-    @property
-    def message(self) -> dict[str, Any]:
-        if not self._last:
-            return {}
-        return message_of({**self._last, "usage": self._usage}, [*parts(self._text), *self._uses()], self._finish)
-
-    def _uses(self) -> list[dict[str, Any]]:
-        return [tool_use(call["id"], call["name"], call["arguments"]) for call in self._calls.values()]
-
-    def feed(self, event: ServerEvent) -> list[Event]:
-        """What a session yields for this server event. Raises MalformedStream."""
-        if event.data.strip() == "[DONE]":
-            # Some providers give no reason, and say that this was all.
-            return self._finished("tool_calls" if self._calls else "stop") if self._last and self.error is None else []
-        try:
-            return self._feed(msgspec.json.decode(event.data))
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-            raise MalformedStream(f"event {event.event!r}: {error}: {event.data[:200]}") from None
-
-    def _feed(self, data: dict[str, Any]) -> list[Event]:
-        if data.get("error"):
-            self.error = data["error"]
-            return []
-        self._last, self._usage = {**self._last, **data}, data.get("usage") or self._usage
-        found: list[Event] = []
-        for choice in data.get("choices") or []:
-            delta = choice.get("delta") or {}
-            if delta.get("content"):
-                self._text += delta["content"]
-                found.append(TextDelta(text=delta["content"]))
-            for call in delta.get("tool_calls") or []:
-                self._call(call)
-            if choice.get("finish_reason"):
-                found += self._finished(choice["finish_reason"])
-        return found
-
-    def _finished(self, reason: str) -> list[Event]:
-        if self._finish is not None:
-            return []
-        self._finish, self.complete = reason, True
-        return [ToolUse(id=use["id"], name=use["name"], input=use["input"]) for use in self._uses()]
-
-    def _call(self, call: dict[str, Any]) -> None:
-        known = self._calls.setdefault(call.get("index", 0), {"id": None, "name": None, "arguments": ""})
-        function = call.get("function") or {}
-        known["id"] = call.get("id") or known["id"]
-        known["name"] = function.get("name") or known["name"]
-        known["arguments"] += function.get("arguments") or ""
+def _index(choice: Mapping[str, Any]) -> int:
+    return int(choice.get("index") or 0)
 
 
-def chat_stream(events: Iterable[ServerEvent]) -> dict[str, Any]:
-    """A streamed Chat Completions answer as a message, as far as it came."""
-    stream = ChatStream()
-    for event in events:
-        try:
-            stream.feed(event)
-        except MalformedStream:
-            break
-    return stream.message
+def _chosen(choice: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Any]:
+    """What one of the answers says, and why it ended."""
+    message = _chat_message({"role": "assistant", **(choice.get("message") or {})})
+    return message["content"], choice.get("finish_reason")
 
 
 def chat_messages(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -191,8 +130,14 @@ def _chat_messages(message: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         yield {**made, "tool_calls": calls} if calls else made
 
 
-def message_of(data: Mapping[str, Any], blocks: list[dict[str, Any]], finish: Any) -> dict[str, Any]:
-    usage = data.get("usage") or {}
+def message_of(
+    data: Mapping[str, Any],
+    blocks: list[dict[str, Any]],
+    finish: Any,
+    others: Sequence[tuple[list[dict[str, Any]], Any]] = (),
+) -> dict[str, Any]:
+    """`others`: further answers to the same request (`n`), each with its end; they stand apart."""
+    usage = given if isinstance(given := data.get("usage"), dict) else {}
     counted = {
         "input_tokens": usage.get("prompt_tokens", usage.get("input_tokens")),
         "output_tokens": usage.get("completion_tokens", usage.get("output_tokens")),
@@ -204,4 +149,9 @@ def message_of(data: Mapping[str, Any], blocks: list[dict[str, Any]], finish: An
         "content": blocks,
         "stop_reason": _STOPS.get(str(finish), finish),
         "usage": {key: value for key, value in counted.items() if value is not None},
+        **({"other_choices": [_other(*one) for one in others]} if others else {}),
     }
+
+
+def _other(blocks: list[dict[str, Any]], finish: Any) -> dict[str, Any]:
+    return {"content": blocks, "stop_reason": _STOPS.get(str(finish), finish)}

@@ -3,7 +3,7 @@
 Source: https://platform.openai.com/docs/api-reference/responses.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -99,16 +99,24 @@ def responses_reply(data: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(output, list):
         return {}
     blocks = [block for item in output for block in _item({"role": "assistant", **item})["content"]]
-    calls = any(block.get("type") == "tool_use" for block in blocks)
-    return message_of(data, blocks, "tool_calls" if calls else "stop")
+    return message_of(data, blocks, _finish(data, blocks))
+
+
+def _finish(data: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]]) -> str:
+    """Why it ended, in the words of Chat Completions; what ran into its limit is `incomplete`."""
+    if data.get("status") == "incomplete":
+        details = data.get("incomplete_details") or {}
+        return "content_filter" if details.get("reason") == "content_filter" else "length"
+    return "tool_calls" if any(block.get("type") == "tool_use" for block in blocks) else "stop"
 
 
 def responses_stream(events: Iterable[ServerEvent]) -> dict[str, Any]:
     """A streamed Responses answer as a message: the completed one, else the text that came."""
     text, first, seals = "", dict[str, Any](), dict[str, list[str]]()
     for data in _decoded(events):
-        if data.get("type") in {"response.completed", "response.incomplete"}:
-            return _sealed_anew(responses_reply(data.get("response") or {}), seals)
+        if data.get("type") in ("response.completed", "response.incomplete"):
+            status = str(data["type"]).removeprefix("response.")
+            return _sealed_anew(responses_reply({"status": status, **(data.get("response") or {})}), seals)
         item = data.get("item")
         if isinstance(item, dict) and item.get("encrypted_content"):
             seals.setdefault(str(item.get("id")), []).append(str(item["encrypted_content"]))
@@ -132,7 +140,7 @@ def _decoded(events: Iterable[ServerEvent]) -> Iterable[dict[str, Any]]:
             return
         try:
             data = msgspec.json.decode(event.data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         if isinstance(data, dict):
             yield data

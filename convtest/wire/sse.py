@@ -1,7 +1,12 @@
 """Server-sent events, parsed incrementally (WHATWG HTML, section 9.2.6): the cut into chunks changes nothing."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:(?:event|data|id|retry):|:.*[\r\n])")
+_ENOUGH = 256
+"""Bytes that tell how a body begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +79,13 @@ def parse(chunks: Iterable[bytes]) -> list[ServerEvent]:
     parser = SSEParser()
     events = [event for chunk in chunks for event in parser.feed(chunk)]
     return events + parser.feed(b"\n") if parser._rest.endswith(b"\r") else events
+
+
+def begins_stream(chunks: Iterable[bytes]) -> bool:
+    """Whether a body begins as a stream of events: with a field of one, or a comment."""
+    head = b""
+    for chunk in chunks:
+        head += chunk[:_ENOUGH]
+        if len(head) >= _ENOUGH:
+            break
+    return _BEGINS.match(head) is not None

@@ -38,10 +38,11 @@ def _message(message: Any) -> dict[str, Any]:
     content = message.get("content")
     if isinstance(content, _TEXT_OR_NOTHING) or (isinstance(content, list) and all(map(_is_block, content))):
         return message
-    return {**message, "content": _blocks(content)}
+    return {**message, "content": readable_blocks(content)}
 
 
-def _blocks(content: Any) -> list[dict[str, Any]]:
+def readable_blocks(content: Any) -> list[dict[str, Any]]:
+    """Content as blocks of a kind, with texts that are texts."""
     if not isinstance(content, list):
         return [unread(content, "content")]
     return [block if _is_block(block) else unread(block, "block") for block in content]
@@ -51,6 +52,8 @@ def _is_block(block: Any) -> bool:
     if not isinstance(block, dict) or not isinstance(kind := block.get("type"), _TEXT_OR_NOTHING):
         return False
     if (kind == "text" or "type" not in block) and not isinstance(block.get("text", ""), str):
+        return False
+    if kind == "tool_use" and not isinstance(block.get("name"), _TEXT_OR_NOTHING):
         return False
     return not isinstance(block.get("id"), _NESTED) and not isinstance(block.get("tool_use_id"), _NESTED)
 

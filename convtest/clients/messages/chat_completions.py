@@ -10,8 +10,9 @@ from convtest.clients.messages.client import MessagesClient
 from convtest.clients.messages.policy import POLICY
 from convtest.clients.options import MESSAGES
 from convtest.clients.port import Kind
+from convtest.wire.chat_stream import ChatStream
 from convtest.wire.messages_api import ReplyStream
-from convtest.wire.openai_apis import CHAT_PATH, PUBLIC_URL, ChatStream, chat_messages
+from convtest.wire.openai_apis import CHAT_PATH, PUBLIC_URL, chat_messages
 
 BODY_OPTIONS = (
     "model", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "tool_choice", "user",
