@@ -60,8 +60,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin/outputs": {"results", "reporting", "plugin/results"},
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
-        "version", "config", "errors", "scenario", "gateway", "cassettes", "clients", "results", "reporting",
-        "probe", "play",
+        "version", "config", "errors", "textmatch", "scenario", "gateway", "cassettes", "clients", "results",
+        "reporting", "probe", "play",
     },
     "__init__": {"clock", "errors", "events", "version", "transcript", "results", "clients", "play", "probe", "plugin"},
 }  # fmt: skip

@@ -3,22 +3,25 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from convtest.cassettes.bindings import Bindings
-from convtest.cassettes.difference import difference
+from convtest.cassettes.difference import difference, in_short
+from convtest.cassettes.format import Recording
+from convtest.cassettes.residue import residue
 from convtest.wire.interaction import Interaction
 from convtest.wire.sse import parse
 
-Verdict = Literal["request", "answer", "wire", "missing", "new"]
+Verdict = Literal["request", "answer", "wire", "missing", "new", "rest"]
 HEADLINES: dict[Verdict, str] = {
     "request": "the request changed (your client or your scenario)",
     "answer": "the answer changed (the model)",
     "wire": "the wire shape changed (the API or its SDK)",
     "missing": "only the first has this request",
     "new": "only the second has this request",
+    "rest": "something else changed (nothing that was asked or answered)",
 }
 
 _ALWAYS = {"status", "ended", "events"}
@@ -37,6 +40,43 @@ class Change:
     number: int
     """Counts the lane's requests from 1."""
     lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All changes, and what is only anew in each recording: ids, times, signatures, limits."""
+
+    changes: tuple[Change, ...]
+    anew: tuple[str, ...] = ()
+
+
+def compared(first: Recording, second: Recording) -> Comparison:
+    """Two recordings as conversations, then all else that stands in them: where nothing is said to have changed, the
+    files differ in nothing but what each run has anew."""
+    found = list(compare(first.interactions, second.interactions))
+    known, anew = {(one.lane, one.number) for one in found}, set[str]()
+    for lane, number, one, other in _rows(first, second):
+        left = residue(one, other)
+        anew |= left.anew
+        if left.lines and (lane, number) not in known:
+            found.append(Change(verdict="rest", lane=lane, number=number, lines=tuple(left.lines)))
+    return Comparison(changes=tuple(found), anew=tuple(sorted(anew)))
+
+
+def _rows(first: Recording, second: Recording) -> Iterator[tuple[str | None, int, Any, Any]]:
+    """(lane, number, data, data) of what both have; then the whole of the files, which has no lane."""
+    lanes = [[one.lane for one in recording.interactions] for recording in (first, second)]
+    for lane in dict.fromkeys(lanes[0] + lanes[1]):
+        mine, theirs = (
+            [row for row, of in zip(recording.rows, those, strict=False) if of == lane]
+            for recording, those in zip((first, second), lanes, strict=True)
+        )
+        yield from ((lane, number, *pair) for number, pair in enumerate(zip(mine, theirs, strict=False), 1))
+    around = [{k: v for k, v in one.plain.items() if k != "interactions"} for one in (first, second)]
+    same_lanes = sorted(map(str, lanes[0])) == sorted(map(str, lanes[1]))
+    if same_lanes:
+        around = [{**more, "order of the sessions' requests": of} for more, of in zip(around, lanes, strict=True)]
+    yield None, 0, around[0], around[1]
 
 
 def compare(first: Sequence[Interaction], second: Sequence[Interaction]) -> Iterator[Change]:
@@ -58,7 +98,8 @@ def _changes(lane: str | None, number: int, one: Interaction, other: Interaction
         yield Change(verdict="request", lane=lane, number=number, lines=lines)
     before, after = _said(one), _said(other)
     if before != after:
-        lines = (f"- {before[:200]}", f"+ {after[:200]}")
+        old, new = in_short(before, after)
+        lines = (f"- {old}", f"+ {new}")
         yield Change(verdict="answer", lane=lane, number=number, lines=lines)
     if lines := tuple(_wire_changes(_shape(one), _shape(other))):
         yield Change(verdict="wire", lane=lane, number=number, lines=lines)
@@ -101,7 +142,7 @@ def _shape(one: Interaction) -> dict[str, set[str]]:
 def _gather(text: str, shape: dict[str, set[str]]) -> None:
     try:
         data = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return
     waiting = [("body", data)]
     while waiting:

@@ -37,7 +37,7 @@ def _differences(recorded: Canonical, sent: Canonical) -> Iterator[str]:
     before, after = recorded.settings(), sent.settings()
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
-            old, new = _pair(before.get(key), after.get(key))
+            old, new = in_short(before.get(key), after.get(key))
             yield f"{key}: recorded {old}"
             yield f"{' ' * len(key)}  sent     {new}"
     yield from _messages(recorded.messages, sent.messages)
@@ -71,7 +71,7 @@ def _changed(number: int, recorded: dict[str, Any], sent: dict[str, Any]) -> Ite
     yield f"message {number} ({sent.get('role')}) differs:"
     before, after = " ".join(message_texts(recorded)), " ".join(message_texts(sent))
     if before == after:
-        old, new = _pair(recorded.get("content"), sent.get("content"))
+        old, new = in_short(recorded.get("content"), sent.get("content"))
         yield f"    - {old}"
         yield f"    + {new}"
         return
@@ -95,7 +95,7 @@ def _said(message: dict[str, Any]) -> str:
     return f"{message.get('role')}: {_short(' '.join(message_texts(message)))}"
 
 
-def _pair(recorded: Any, sent: Any) -> tuple[str, str]:
+def in_short(recorded: Any, sent: Any) -> tuple[str, str]:
     """Both in short; where their beginnings are the same, around the first difference."""
     old, new = _short(recorded), _short(sent)
     return apart(_text(recorded), _text(sent)) if old == new else (old, new)

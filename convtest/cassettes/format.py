@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
@@ -17,6 +18,29 @@ from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
 KEY = "x-convtest"
 NO_RESPONSE = 599
 """The status of an interaction that had no response at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a cassette holds, in the order of sending, and the data that stands in the file."""
+
+    interactions: list[Interaction]
+    plain: Any
+
+    @property
+    def rows(self) -> list[Any]:
+        """The data of each interaction, in their order."""
+        rows = self.plain.get("interactions") if isinstance(self.plain, dict) else None
+        found = list(enumerate(rows if isinstance(rows, list) else [], 1))
+        return [row for _, row in sorted(found, key=_sent)]
+
+
+def _sent(numbered: tuple[int, Any]) -> int:
+    index, row = numbered
+    try:
+        return int((row["response"].get(KEY) or {}).get("sent", index))
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return index
 
 
 class NotACassette(ValueError):

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
-from convtest.cassettes.format import NotACassette, from_plain, to_text
+from convtest.cassettes.format import NotACassette, Recording, from_plain, to_text
 from convtest.cassettes.naming import Names
 from convtest.cassettes.reading import Refused, read
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
@@ -22,10 +22,21 @@ MAX_BYTES = 500_000_000
 
 def load(path: Path, *, shown: str, command: str = "") -> list[Interaction]:
     """The interactions of a cassette. Raises UnreadableCassette; a broken file is never an empty one."""
+    return load_recording(path, shown=shown, command=command).interactions
+
+
+def load_recording(path: Path, *, shown: str, command: str = "") -> Recording:
+    """The same, with all that stands in the file. Raises UnreadableCassette."""
     if (size := path.stat().st_size) > MAX_BYTES:
         raise UnreadableCassette(f"it has {size:,} bytes", place=Place(shown), command=command)
+    return recording(path.read_bytes(), shown=shown, command=command)
+
+
+def recording(data: bytes, *, shown: str, command: str = "") -> Recording:
+    """What a cassette's bytes hold. Raises UnreadableCassette, which names it as `shown`."""
     try:
-        return from_plain(read(path.read_bytes()))
+        plain = read(data)
+        return Recording(from_plain(plain), plain)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from convtest.cassettes.comparison import HEADLINES, Change, compare
-from convtest.cassettes.store import load
+from convtest.cassettes.comparison import HEADLINES, Change, compared
+from convtest.cassettes.store import load_recording
+from convtest.textmatch import visible
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -19,21 +20,25 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def command(first: Path, second: Path, as_json: bool) -> None:
     """Compare the cassettes FIRST and SECOND, lane by lane.
 
-    Three verdicts: the request changed, the answer changed, the wire shape changed. Exits 0 if nothing did, else 1.
+    What changed is the request, the answer, the shape of the wire, or something else that stands in them; ids, times
+    and what else each run has anew are no changes. Exits 0 if nothing changed, else 1.
     """
-    changes = list(compare(load(first, shown=str(first)), load(second, shown=str(second))))
+    found = compared(*(load_recording(path, shown=str(path)) for path in (first, second)))
+    changes = found.changes
     if as_json:
         rows = [{"verdict": c.verdict, "lane": c.lane, "request": c.number, "lines": list(c.lines)} for c in changes]
-        click.echo(json.dumps({"changes": rows}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"changes": rows, "anew": found.anew}, indent=2, ensure_ascii=False))
     else:
         for change in changes:
             _show(change)
         if not changes:
-            click.echo("the same conversation")
+            anew = f", but for {', '.join(found.anew)}" if found.anew else ""
+            click.echo(f"the same conversation{anew}")
     sys.exit(1 if changes else 0)
 
 
 def _show(change: Change) -> None:
-    click.echo(f"{change.lane or 'unknown lane'}, request {change.number}: {HEADLINES[change.verdict]}")
+    where = f"{change.lane or 'unknown lane'}, request {change.number}" if change.number else "the file"
+    click.echo(visible(f"{where}: {HEADLINES[change.verdict]}"))
     for line in change.lines:
-        click.echo(f"    {line}")
+        click.echo(visible(f"    {line}"))
