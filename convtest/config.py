@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from convtest.errors import ConfigError, did_you_mean, nearest
+from convtest.limits import DEFAULTS, Limits, limits_of
 from convtest.policy import Signature, policy_of, signature_of, signatures_of
 
 SIMULATOR = "simulator"
 _SECTION = "[tool.convtest]"
 _PRICES = "[tool.convtest.prices]"
-_KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile")
+_KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile", "limits")
 PROFILE_KEYS = (
     "kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy",
     "side", "main", "sends", "opening", "shared",
@@ -77,6 +78,7 @@ class Config:
     """Regular expressions for secrets of one's own."""
     volatile: frozenset[str] = frozenset()
     """Keys of request bodies whose values change from run to run."""
+    limits: Limits = DEFAULTS
     scenarios_by_default: bool = False
     """Nobody named the folder of scenarios: it need not be there."""
 
@@ -125,6 +127,7 @@ def load_config(root: Path) -> Config | None:
         allow_hosts=tuple(_texts(section.get("allow_hosts", []), "allow_hosts")),
         scenarios_by_default="scenarios" not in section,
         volatile=frozenset(_texts(section.get("volatile", []), "volatile")),
+        limits=limits_of(section.get("limits", {})),
         scrub=_patterns(_texts(section.get("scrub", []), "scrub")),
     )
 

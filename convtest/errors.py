@@ -15,6 +15,8 @@ ConvtestError
 │   └── RecordingEnds
 ├── NetworkBlocked      something reached for the network while replaying or simulating
 ├── CheckError          a user's own check could not be run
+├── TooLarge            something has more bytes than it may have
+├── OutOfTime           judging, reporting or collecting took too long
 └── ConversationFailed  carries a finished report; raised only to tell pytest
 """
 
@@ -203,6 +205,20 @@ class CheckError(ConvtestError):
 
     def __init__(self, what: str, *, place: Place) -> None:
         super().__init__(f"{place}: {what}")
+
+
+class TooLarge(ConvtestError):
+    """More bytes than a limit allows."""
+
+    def __init__(self, what: str, *, limit: str) -> None:
+        super().__init__(f"{what}\n    if that is meant, raise the limit: {limit}")
+
+
+class OutOfTime(ConvtestError):
+    """Work of ours, or of a user's own check, that was ended at its time limit; playing has a finding for that."""
+
+    def __init__(self, what: str, seconds: float, at: str, help: str) -> None:
+        super().__init__(f"{what} took more than {seconds:g} s" + (f", at {at}" if at else "") + f"\n    {help}")
 
 
 class ConversationFailed(Exception):

@@ -8,17 +8,19 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "convtest"
 
-GROUND = {"errors", "clock", "events", "textmatch"}
+GROUND = {"errors", "clock", "events", "textmatch", "limits", "patterns"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "events": set(),
     "textmatch": set(),
+    "limits": {"errors"},
+    "patterns": set(),
     "policy": {"errors"},
     "version": set(),
-    "config": {"errors", "policy"},
-    "scenario": {"errors", "events", "textmatch"},
-    "scenario/loading": {"errors", "config", "scenario"},
+    "config": {"errors", "limits", "policy"},
+    "scenario": {"errors", "events", "limits", "patterns", "textmatch"},
+    "scenario/loading": {"errors", "config", "limits", "scenario"},
     "wire": {*GROUND, "scenario"},
     "gateway": {"wire"},
     "cassettes": {*GROUND, "wire"},
@@ -51,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "results", "reporting", "play",
     },
     "mutate": {"config", "errors", "events", "scenario", "wire", "clients", "play"},
-    "plugin": {"config", "errors", "scenario", "cassettes", "clients", "reporting", "play"},
+    "plugin": {"config", "errors", "limits", "scenario", "cassettes", "clients", "reporting", "play"},
     "plugin/options": {"errors"},
     "plugin/sweeps": {"scenario"},
     "plugin/gateway": {"gateway"},
@@ -60,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin/outputs": {"results", "reporting", "plugin/results"},
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
-        "version", "config", "errors", "textmatch", "scenario", "gateway", "cassettes", "clients", "results",
+        "version", "config", "errors", "limits", "textmatch", "scenario", "gateway", "cassettes", "clients", "results",
         "reporting", "probe", "play",
     },
     "__init__": {"clock", "errors", "events", "version", "transcript", "results", "clients", "play", "probe", "plugin"},
@@ -102,6 +104,7 @@ ONLY_IN: dict[str, set[str]] = {
         "mutate/mutant",
         "mutate/catalogue/conduct",
     },
+    "regex": {"patterns"},
     "msgspec": {
         "plugin/results",
         "results",

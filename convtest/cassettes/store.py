@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -14,21 +14,19 @@ from convtest.cassettes.format import NotACassette, Recording, from_plain, to_te
 from convtest.cassettes.naming import Names
 from convtest.cassettes.reading import Refused, read
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
+from convtest.limits import DEFAULTS, Limits
 from convtest.wire.interaction import Interaction
 
-MAX_BYTES = 500_000_000
-"""A larger file is no recording of a conversation, and is refused before it is read."""
+
+def load(path: Path, *, shown: str, command: str = "", limits: Limits = DEFAULTS) -> list[Interaction]:
+    """The interactions of a cassette. Raises UnreadableCassette; a broken file is never an empty one. TooLarge is
+    raised before it is read."""
+    return load_recording(path, shown=shown, command=command, limits=limits).interactions
 
 
-def load(path: Path, *, shown: str, command: str = "") -> list[Interaction]:
-    """The interactions of a cassette. Raises UnreadableCassette; a broken file is never an empty one."""
-    return load_recording(path, shown=shown, command=command).interactions
-
-
-def load_recording(path: Path, *, shown: str, command: str = "") -> Recording:
-    """The same, with all that stands in the file. Raises UnreadableCassette."""
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise UnreadableCassette(f"it has {size:,} bytes", place=Place(shown), command=command)
+def load_recording(path: Path, *, shown: str, command: str = "", limits: Limits = DEFAULTS) -> Recording:
+    """The same, with all that stands in the file."""
+    limits.check("cassette", path.stat().st_size, f"the cassette {shown}")
     return recording(path.read_bytes(), shown=shown, command=command)
 
 
@@ -95,6 +93,7 @@ class Cassette:
     path: Path
     shown: str
     command: str = ""
+    limits: Limits = DEFAULTS
 
     @property
     def is_there(self) -> bool:
@@ -104,16 +103,16 @@ class Cassette:
     def partial(self) -> "Cassette":
         """Where its turns stand until it is finished."""
         shown = f"{self.shown}.partial"
-        return Cassette(partial_of(self.path), shown, self.command)
+        return replace(self, path=partial_of(self.path), shown=shown)
 
     @property
     def for_review(self) -> "Cassette":
         """Beside it: what was recorded by an item that failed."""
-        return Cassette(self.path.with_suffix(".yaml.new"), f"{self.shown}.new", self.command)
+        return replace(self, path=self.path.with_suffix(".yaml.new"), shown=f"{self.shown}.new")
 
     def load(self, volatile: frozenset[str] = frozenset()) -> list[Interaction]:
         """Its interactions, compared without what stands under `volatile` keys. Raises UnreadableCassette."""
-        found = load(self.path, shown=self.shown, command=self.command)
+        found = load(self.path, shown=self.shown, command=self.command, limits=self.limits)
         for interaction in found:
             interaction.volatile = volatile
         return found

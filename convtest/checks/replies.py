@@ -8,6 +8,8 @@ import msgspec
 
 from convtest.checks.result import Asked, Finding, at_step
 from convtest.checks.schemas import violations
+from convtest.errors import OutOfTime
+from convtest.patterns import stands_in
 
 
 def listed(value: Any) -> list[Any]:
@@ -40,8 +42,20 @@ def lacks(asked: Asked) -> Iterator[Finding]:
 def matches(asked: Asked) -> Iterator[Finding]:
     """Every regular expression is found in the reply."""
     for pattern in listed(asked.wanted):
-        if not re.search(pattern, asked.turn.text):
+        if not _is_found(pattern, asked):
             yield _reply(asked, "matches", "the reply does not match the pattern", pattern)
+
+
+def _is_found(pattern: str, asked: Asked) -> bool:
+    # Before the limit of all judging, which could not say which pattern it is.
+    seconds = asked.transcript.scenario.timeout / 2
+    try:
+        return stands_in(pattern, asked.turn.text, seconds)
+    except TimeoutError:
+        what = f"matching the pattern {pattern!r} against a reply of {len(asked.turn.text):,} characters"
+        help = "rewrite it so that what is repeated cannot match the same text in two ways"
+        place = at_step(asked.record, "matches", None, "").place
+        raise OutOfTime(f"{place.line_only}: {what}", seconds, "", help) from None
 
 
 def equals(asked: Asked) -> Iterator[Finding]:

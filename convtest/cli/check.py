@@ -68,6 +68,9 @@ def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[s
         except ScenarioError as error:
             errors += [str(problem) for problem in error.problems]
             continue
+        except ConvtestError as error:
+            errors.append(str(error))
+            continue
         loaded += scenarios
         for scenario in scenarios:
             warnings += scenario.warnings

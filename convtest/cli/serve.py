@@ -12,6 +12,7 @@ from convtest.cassettes.secrets import secret_values
 from convtest.config import find_root, load_config, upstream_of
 from convtest.errors import ConfigError
 from convtest.gateway.application import Gateway
+from convtest.limits import DEFAULTS
 from convtest.play.standalone import SIMULATOR, Plan, Served, serve
 
 
@@ -49,12 +50,13 @@ def command(
         _reserve(record)
     scrubber = Scrubber(secret_values([api_key_env])[0], config.scrub if config else ())
     volatile = config.volatile if config else frozenset[str]()
-    recorded = store.load(replay, shown=str(replay)) if replay is not None else []
+    limits = config.limits if config else DEFAULTS
+    recorded = store.load(replay, shown=str(replay), limits=limits) if replay is not None else []
     for one in recorded:
         one.volatile = volatile
     plan = Plan(
         upstream=upstream, api_key=os.environ.get(api_key_env, ""), record=record, replay=replay, port=port,
-        token=token, speed=speed, volatile=volatile,
+        token=token, speed=speed, volatile=volatile, limits=limits,
     )  # fmt: skip
     try:
         served = serve(plan, scrubber, recorded, _announce)

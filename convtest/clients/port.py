@@ -10,6 +10,7 @@ from convtest.clients.options import Wanted
 from convtest.clock import Clock, RealClock
 from convtest.config import Profile
 from convtest.events import ErrorCode, Event
+from convtest.limits import DEFAULTS, Limits
 from convtest.policy import Policy
 from convtest.wire.messages_api import PATH
 
@@ -63,6 +64,8 @@ class Opening:
     """Where a client says what it had to end by force."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What processes that the client starts are to find in theirs, complete."""
+    limits: Limits = DEFAULTS
+    """Bytes that a program may say."""
 
 
 @runtime_checkable

@@ -4,7 +4,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import anyio.abc
 import msgspec
 
 from convtest.errors import ClientError
+from convtest.limits import DEFAULTS, SECTION, Limits
 
-MAX_LINE = 64 * 1024 * 1024
-"""Bytes of one line; more is no message."""
+_TAIL = 16_384
+"""Bytes of a program's stderr of which its last words are made."""
+_LOOKS = 100
+"""Times 5 ms for what a program that has ended said last."""
 GRACE = 3.0
 """Seconds that a program has to end once it was told to."""
 
@@ -24,28 +28,66 @@ class ProgramError(Exception):
     """The program broke the protocol or ended in the middle of it; the text ends with its last words on stderr."""
 
 
+class _LastWords:
+    """A program's stderr: read as it comes, by a thread, so that it never has to wait; kept up to a limit."""
+
+    def __init__(self, log: Path, most: int) -> None:
+        self._log = log
+        self._left = most
+        self._tail = b""
+        self._reader: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def hears(self) -> Iterator[int]:
+        """The end of a pipe to hand to a program that is started within."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        read, write = os.pipe()
+        try:
+            yield write
+        finally:
+            os.close(write)
+            self._reader = threading.Thread(target=self._read, args=(read,), name="convtest-stderr", daemon=True)
+            self._reader.start()
+
+    def _read(self, pipe: int) -> None:
+        with self._log.open("ab") as log, open(pipe, "rb", buffering=0) as said:
+            while data := said.read(65_536):
+                self._tail = (self._tail + data)[-_TAIL:]
+                if self._left > 0:
+                    log.write(data[: self._left])
+                    log.flush()
+                    self._left -= len(data)
+
+    async def last(self) -> str:
+        """What was said last; waits a little for what is on its way."""
+        for _ in range(_LOOKS):
+            if self._reader is None or not self._reader.is_alive():
+                break
+            await anyio.sleep(0.005)
+        return self._tail.decode("utf-8", "replace")
+
+
 class Program:
     """Runs in a process group of its own, so that whatever it starts ends with it."""
 
-    def __init__(self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path, limits: Limits = DEFAULTS
+    ) -> None:
         self._argv = list(argv)
         self._cwd = cwd
         self._environment = dict(environment)
-        self._log = log
+        self._words = _LastWords(log, limits.stderr)
+        self._most = limits.line
         self._process: anyio.abc.Process | None = None
-        self._rest = b""
+        self._rest = bytearray()
         self._lines = 0
-        self._said_before = 0
         self.killed = False
         """It was told to die, and may take its time."""
 
     async def start(self, *, client: str) -> None:
         """Raises ClientError where there is no such program."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._log.touch()
-        self._said_before = self._log.stat().st_size
         try:
-            with self._log.open("ab") as errors:
+            with self._words.hears() as errors:
                 self._process = await anyio.open_process(
                     self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
                     cwd=self._cwd, env=self._environment, start_new_session=True,
@@ -87,14 +129,18 @@ class Program:
     async def _line(self) -> bytes:
         assert self._process is not None
         assert self._process.stdout is not None
-        while b"\n" not in self._rest:
+        looked = 0
+        while (end := self._rest.find(b"\n", looked)) < 0:
+            looked = len(self._rest)
             try:
                 self._rest += await self._process.stdout.receive()
             except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
                 raise ProgramError(await self._epitaph()) from None
-            if len(self._rest) > MAX_LINE:
-                raise ProgramError(f"the program wrote more than {MAX_LINE:,} bytes without a line's end")
-        line, _, self._rest = self._rest.partition(b"\n")
+            if len(self._rest) > self._most:
+                more = f"more than {self._most:,} bytes without a line's end"
+                raise ProgramError(f"the program wrote {more}; if that is meant, raise the limit: line, {SECTION}")
+        line = bytes(self._rest[:end])
+        del self._rest[: end + 1]
         return line
 
     async def _epitaph(self) -> str:
@@ -107,8 +153,7 @@ class Program:
             if code is None
             else f"ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
         )
-        said = self._log.read_bytes()[self._said_before :].decode("utf-8", "replace")
-        last = said.strip().splitlines()[-5:]
+        last = (await self._words.last()).strip().splitlines()[-5:]
         return f"the program {how}" + (f"; its last words: {' | '.join(last)}" if last else "")
 
     def kill(self) -> None:

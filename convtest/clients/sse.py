@@ -1,7 +1,7 @@
 """`sse`: any HTTP chat endpoint, described by a request template and where the text stands in what it answers."""
 
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -52,6 +52,7 @@ class SSEClient:
         self._interrupted = False
         self._dead = False
         self._queued: list[str] = []
+        self._size = 0
         self._waiting: anyio.CancelScope | None = None
 
     @property
@@ -132,17 +133,20 @@ class SSEClient:
         return value
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
+        self._size, pieces = 0, response.aiter_bytes()
         if response.status_code >= 400:
-            yield _refused(response.status_code, await response.aread())
+            yield _refused(response.status_code, await self._piece(pieces) or b"")
             return
         if "event-stream" not in response.headers.get("content-type", ""):
-            body = await self._unless_stopped(response.aread())
-            for event in self._read(ServerEvent("message", (body or b"").decode("utf-8", "replace"))):
+            body = bytearray()
+            while data := await self._piece(pieces):
+                body += data
+            for event in self._read(ServerEvent("message", body.decode("utf-8", "replace"))):
                 yield event
             yield TurnEnd()
             return
-        parser, pieces = SSEParser(), response.aiter_bytes()
-        while (data := await self._unless_stopped(anext(pieces, b""))) is not None:
+        parser = SSEParser()
+        while (data := await self._piece(pieces)) is not None:
             for server_event in parser.feed(data):
                 if server_event.data.strip() == self._options.get("done"):
                     yield TurnEnd()
@@ -153,6 +157,13 @@ class SSEClient:
                 done = "done" not in self._options
                 yield TurnEnd() if done else TurnEnd(ended="connection_lost", message="the stream ended early")
                 return
+
+    async def _piece(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        """The next bytes, none at the end; None where the turn is stopped. Raises TooLarge."""
+        data: bytes | None = await self._unless_stopped(anext(pieces, b""))
+        self._size += len(data or b"")
+        self._opening.limits.check("body", self._size, "the application's answer")
+        return data
 
     def _read(self, event: ServerEvent) -> list[Event]:
         wanted = self._options.get("event")

@@ -29,8 +29,6 @@ from convtest.wire.transports import Outward
 
 SHARED = "app"
 """Stands for the item in the addresses of an application that serves many items."""
-MAX_BODY = 64 * 1024 * 1024
-"""Bytes of one request; the largest that a model's API takes is half of it."""
 STALLED_BODY = 30.0
 """Seconds without a byte of a request's body after which it is given up."""
 BEFORE_RESET = 0.1
@@ -140,7 +138,7 @@ class Gateway:
             await _error(404, "not_found_error", f"the gateway speaks no {path!r}")(scope, receive, send)
             return
         try:
-            body = await _body(asked)
+            body = await _body(asked, self._tap.limits.body)
         except _TooMuch as problem:
             await _error(problem.status, "request_too_large", str(problem))(scope, receive, send)
             return
@@ -218,10 +216,10 @@ class _TooMuch(Exception):
         super().__init__(what)
 
 
-async def _body(asked: Asked) -> bytes:
+async def _body(asked: Asked, most: int) -> bytes:
     """The request's body. Raises _TooMuch at its limit or when it stops coming, starlette's ClientDisconnect."""
-    if int(asked.headers.get("content-length") or 0) > MAX_BODY:
-        raise _TooMuch(413, f"more than {MAX_BODY:,} bytes")
+    if int(asked.headers.get("content-length") or 0) > most:
+        raise _TooMuch(413, f"more than {most:,} bytes")
     parts: list[bytes] = []
     size = 0
     stream = asked.stream()
@@ -234,8 +232,8 @@ async def _body(asked: Asked) -> bytes:
             return b"".join(parts)
         parts.append(part)
         size += len(part)
-        if size > MAX_BODY:
-            raise _TooMuch(413, f"more than {MAX_BODY:,} bytes")
+        if size > most:
+            raise _TooMuch(413, f"more than {most:,} bytes")
 
 
 async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:

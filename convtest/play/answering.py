@@ -47,7 +47,8 @@ def arranged(prepared: Prepared, folder: Path) -> Arrangement:
     answers = _answering(prepared, cast)
     if answers.player is not None:
         answers.player.bindings.stands_for(ITEM, str(folder))
-    tap = Tap(answers.source, answers.clock, prepared.scrubber, prepared.config.volatile)
+    config = prepared.config
+    tap = Tap(answers.source, answers.clock, prepared.scrubber, config.volatile, limits=config.limits)
     attempts: list[NetworkBlocked] = []
     gateway = _gateway(prepared, cast, tap, attempts) if prepared.needs_gateway else None
     surroundings = Surroundings(cast=cast, tap=tap, folder=folder)

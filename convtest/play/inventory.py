@@ -46,7 +46,7 @@ def leaked(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
 def _headers_kept(config: Config, path: Path) -> Iterator[str]:
     """What other recorders leave in the headers that are never kept: of any shape, so only their names tell."""
     try:
-        recorded = store.load(path, shown=config.shown(path)) if path.suffix == ".yaml" else []
+        recorded = store.load(path, shown=config.shown(path), limits=config.limits) if path.suffix == ".yaml" else []
     except CassetteError:
         return  # whoever plays it says so
     for number, one in enumerate(recorded, 1):
@@ -74,7 +74,7 @@ def stale(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
         if scenario.cassette is not None or not path.is_file():
             continue
         try:
-            recorded = store.load(path, shown=config.shown(path))
+            recorded = store.load(path, shown=config.shown(path), limits=config.limits)
         except CassetteError as error:
             yield str(error)
             continue

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
+from convtest.limits import DEFAULTS, Limits
 from convtest.wire.spending import Purse
 
 RecordMode = Literal["none", "once", "new_episodes", "all"]
@@ -29,3 +30,4 @@ class Rules:
     allow_hosts: tuple[str, ...] = ()
     scrubber: Scrubber = NOTHING_KNOWN
     volatile: frozenset[str] = frozenset()
+    limits: Limits = DEFAULTS

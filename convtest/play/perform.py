@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from convtest.clock import Clock
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError, ScenarioChanged, unwrapped
 from convtest.gateway.server import Door
+from convtest.limits import within
 from convtest.play.answering import Arrangement, arranged, names_of
 from convtest.play.children import end_leftovers
 from convtest.play.loops import WORKERS, Job, says_another_loop
@@ -120,7 +121,8 @@ def perform(prepared: Prepared, folder: Path, openings: Openings = OPENINGS) -> 
 
 def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -> Played:
     transcript = _played(prepared, arrangement)
-    _after_play(prepared, transcript, arrangement.player)
+    with in_time(prepared.scenario, "judging"):
+        _after_play(prepared, transcript, arrangement.player)
     if transcript.trouble is not None:
         raise transcript.trouble
     transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in arrangement.attempts))
@@ -128,7 +130,8 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
     profiles = prepared.config.clients
     declared = {name: one.opening for name, one in profiles.items() if one.opening is not None}
     openings.tell(transcript, project, declared)
-    verdict = judge(transcript)
+    with in_time(prepared.scenario, "judging"):
+        verdict = judge(transcript)
     if arrangement.attempts and verdict.passed:
         raise arrangement.attempts[0]
     openings.learn(transcript, project, prepared.node)
@@ -140,10 +143,17 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
 
     def result() -> Result:
         shown = prepared.config.shown(written) if written is not None else None
-        names = names_of(prepared, arrangement.player, transcript.interactions)
-        return without_secrets(result_of(about, transcript, verdict, shown), names)
+        with in_time(prepared.scenario, "reporting"):
+            names = names_of(prepared, arrangement.player, transcript.interactions)
+            return without_secrets(result_of(about, transcript, verdict, shown), names)
 
     return Played(transcript=transcript, verdict=verdict, written=written, result=cache(result))
+
+
+def in_time(scenario: Scenario, what: str) -> AbstractContextManager[None]:
+    """Judging and reporting take as long as a step may. Raises OutOfTime."""
+    where = f"{scenario.place.line_only}: {scenario.title}: {what}"
+    return within(scenario.timeout, where, "make it quicker, or raise timeout: in the scenario")
 
 
 def _has_to_be_seen(prepared: Prepared, transcript: Transcript) -> None:

@@ -72,7 +72,7 @@ def cassette_of(config: Config, scenario: Scenario) -> Cassette:
     """The scenario's cassette, or that of the one it is a point of."""
     path = cassette_path(config, scenario)
     anew = record_command(config, scenario).replace("convtest record", "convtest record --mode all", 1)
-    return Cassette(path, config.shown(path), anew)
+    return Cassette(path, config.shown(path), anew, config.limits)
 
 
 def record_command(config: Config, scenario: Scenario) -> str:

@@ -56,7 +56,8 @@ def recording(cassette: Cassette, mode: Mode, rules: Rules, *, node: str) -> Ite
         recorded = _recorded(cassette, mode, source_name, rules.volatile)
         replays = source_name == "replayed"
         answers = source_of(mode, Upstream(), recorded, replays=replays, simulated=False, command=cassette.command)
-        made = Recording(tap=Tap(answers.source, answers.clock, rules.scrubber, rules.volatile), source=source_name)
+        tap = Tap(answers.source, answers.clock, rules.scrubber, rules.volatile, limits=rules.limits)
+        made = Recording(tap=tap, source=source_name)
         made.verify = lambda: _verify(made, answers.player, rules, node, cassette.command)
         with _played(made, answers, rules.allow_hosts, node):
             yield made

@@ -56,6 +56,7 @@ class Sessions:
             store=around.store,
             tools=tuple(self._counted(tool, session) for tool in self._tools),
             leftovers=self._transcript.leftovers,
+            limits=self._tap.limits,
             **self._way(made, session),
             **how,
         )

@@ -14,6 +14,7 @@ from convtest.cassettes.scrubbing import Scrubber
 from convtest.clock import RealClock
 from convtest.gateway.application import Gateway, Outlet, public_url
 from convtest.gateway.server import Door, listening_socket
+from convtest.limits import DEFAULTS, Limits
 from convtest.play.sources import as_recorded
 from convtest.simulator.source import Simulator
 from convtest.wire.interaction import Interaction
@@ -37,6 +38,7 @@ class Plan:
     token: str = ""
     speed: float = 1.0
     volatile: frozenset[str] = frozenset()
+    limits: Limits = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ def serve(plan: Plan, scrubber: Scrubber, recorded: list[Interaction], ready: Ca
     player = Player(recorded, command="convtest serve --record", explains=True) if plan.replay is not None else None
     source: Source = player or (_Simulated() if plan.upstream == SIMULATOR else Upstream())
     keeps = plan.record is not None or player is not None
-    tap = Tap(source, RealClock(plan.speed), scrubber, plan.volatile, keeps=keeps)
+    tap = Tap(source, RealClock(plan.speed), scrubber, plan.volatile, keeps=keeps, limits=plan.limits)
     listening = listening_socket(plan.port)
     door = Door(token=plan.token, listening=lambda: listening)
     gateway = Gateway(tap, _outlet(plan, recorded), item=ITEM, door=door)

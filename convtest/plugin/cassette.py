@@ -25,7 +25,12 @@ def recording_of(request: pytest.FixtureRequest) -> Iterator[Recording]:
     below = file.relative_to(config.root) if file.is_relative_to(config.root) else file.relative_to(file.anchor)
     path = config.cassettes / below.with_suffix("") / f"{safe_name(node.nodeid.split('::', 1)[-1])}.yaml"
     command = f"pytest --convtest-record=all {shlex.quote(node.nodeid)}"
-    cassette = Cassette(path, config.shown(path), command)
-    rules = Rules(allow_hosts=config.allow_hosts, scrubber=scrubber_of(config), volatile=config.volatile)
+    cassette = Cassette(path, config.shown(path), command, config.limits)
+    rules = Rules(
+        allow_hosts=config.allow_hosts,
+        scrubber=scrubber_of(config),
+        volatile=config.volatile,
+        limits=config.limits,
+    )
     with recording(cassette, mode_of(request.config), rules, node=node.nodeid) as made:
         yield made

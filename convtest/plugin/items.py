@@ -15,7 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from convtest.config import Config
-from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette, ScenarioError
+from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette
 from convtest.plugin.properties import properties_of
 from convtest.plugin.results import hand_out, results_file
 from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of, register_tags
@@ -39,7 +39,7 @@ class ScenarioFile(pytest.File):
         try:
             client, asked = self.config.getoption("--convtest-client"), asked_sweep(self.config)
             scenarios = load_file(self.path, state.config, client, asked)
-        except ScenarioError as error:
+        except ConvtestError as error:
             raise self.CollectError(str(error)) from None
         for scenario in scenarios:
             register_tags(self.config, scenario.tags)
@@ -155,6 +155,7 @@ class ScenarioItem(pytest.Function):
     def play(self, snapshot: SnapshotAssertion | None) -> None:
         """Play, judge, compare. Raises ConversationFailed with the report, or the ConvtestError that stopped it."""
         __tracebackhide__ = True
+        from convtest.play.perform import in_time
         from convtest.reporting.failure import failure_text
 
         with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
@@ -163,7 +164,8 @@ class ScenarioItem(pytest.Function):
         self.user_properties += properties_of(outcome)
         if not outcome.verdict.passed:
             result = outcome.result()
-            text = failure_text(result, whole=self.config.get_verbosity() > 0)
+            with in_time(self.scenario, "reporting"):
+                text = failure_text(result, whole=self.config.get_verbosity() > 0)
             if self.scenario.point is not None:
                 self.user_properties.append((CAUSES, json.dumps(result.causes)))
             if result.written is not None:
@@ -172,7 +174,8 @@ class ScenarioItem(pytest.Function):
                 text += "\n  nothing of this run became a cassette"
             raise ConversationFailed(text, headline=result.headline)
         if snapshot is not None:
-            self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
+            with in_time(self.scenario, "comparing the snapshot"):
+                self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
 
     def _shown(self, path: Path) -> str:
         return self.config.stash[STATE].config.shown(path)

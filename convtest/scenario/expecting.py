@@ -1,6 +1,5 @@
 """Expectations that could never fail, or never hold: found before anything is played."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -8,6 +7,7 @@ import msgspec
 
 from convtest.errors import Problem, did_you_mean
 from convtest.events import Ended, ErrorCode
+from convtest.patterns import PatternError, compiled
 from convtest.scenario.durations import seconds
 from convtest.scenario.expectations import ExpectShape, RangeShape
 from convtest.scenario.grammar import StepShape
@@ -66,9 +66,9 @@ def _numbers(key: str, value: Any) -> Iterator[str]:
 def _words(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
     for pattern in listed(expect.matches):
         try:
-            re.compile(pattern)
-        except re.error as error:
-            yield Problem(f"not a regular expression: {error}", node.keys["matches"])
+            compiled(pattern)
+        except PatternError as error:
+            yield Problem(str(error), node.keys["matches"])
     for name in ("first_event", "total") if expect.budget else ():
         try:
             seconds(getattr(expect.budget, name) or 0)
@@ -110,8 +110,16 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def simulated_knowledge(shape: StepShape, expect: ExpectShape | None, node: Mapping) -> Iterator[Problem]:
-    """A script that would answer what the client has to know."""
+MAX_WORDS = 50_000
+"""Words of one simulated answer: more than any model says in one."""
+
+
+def bad_script(shape: StepShape, expect: ExpectShape | None, node: Mapping) -> Iterator[Problem]:
+    """A script that would answer what the client has to know, or that says too much."""
+    for script in listed(shape.simulate):
+        if not 0 <= (script.words or 0) <= MAX_WORDS:
+            what = f"simulate: words is 0 to {MAX_WORDS:,}, and not {script.words:,}"
+            yield Problem(what, node.keys["simulate"], "no model says more in one answer")
     if shape.simulate and expect and expect.knows:
         yield Problem(
             "simulate on a turn that knows something would answer for the client",

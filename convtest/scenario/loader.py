@@ -1,5 +1,6 @@
 """A scenario file becomes Scenarios: one for each document, row of params and client."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from convtest.scenario.names import product, row_names, safe_name, slug
 from convtest.scenario.nodes import Mapping, Node, Scalar, Sequence, documents, is_null, plain_value, read_text
 from convtest.scenario.sweeping import Asked
 from convtest.scenario.templates import fill
+
+MAX_ROWS = 20_000
+"""Rows of one scenario's params; each is an item, with each client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,12 @@ def _document(node: Node, path: Path, clients: _Clients) -> Iterator[Scenario]:
         raise ScenarioError([Problem("a scenario is a mapping with scenario: and steps:", node.place)])
     rows = _rows(node)
     names = row_names([label for label, _ in rows])
+    first = True
     for (_, values), row in zip(rows, names, strict=True):
-        entries = {key: child if key == "params" else fill(child, values) for key, child in node.entries.items()}
+        # The table itself is decoded once, not with each of its rows.
+        kept = {key: child for key, child in node.entries.items() if first or key != "params"}
+        entries = {key: child if key == "params" else fill(child, values) for key, child in kept.items()}
+        first = False
         filled = Mapping(entries, node.keys, node.flow, node.place)
         shape, problems = decode(filled, ScenarioShape)
         if problems:
@@ -130,6 +138,7 @@ def _mappings(params: Node) -> list[dict[str, Node]]:
         lists: dict[str, list[object]] = {
             k: list(v.items) for k, v in params.entries.items() if isinstance(v, Sequence)
         }
+        _bounded(math.prod(map(len, lists.values())), params)
         rows = product(lists)
     elif isinstance(params, Sequence) and all(isinstance(item, Mapping) for item in params.items):
         rows = [dict(item.entries) for item in params.items if isinstance(item, Mapping)]
@@ -138,6 +147,12 @@ def _mappings(params: Node) -> list[dict[str, Node]]:
             [Problem("params is a mapping of lists (their product) or a list of mappings (its rows)", params.place)]
         )
     return rows
+
+
+def _bounded(rows: int, params: Node) -> None:
+    if rows > MAX_ROWS:
+        what = f"params make {rows:,} rows, more than the {MAX_ROWS:,} that a scenario may have"
+        raise ScenarioError([Problem(what, params.place, "list the rows that matter, or make several scenarios")])
 
 
 def _label(value: Node) -> str:

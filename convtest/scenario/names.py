@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 MAX_NAME_BYTES = 80
@@ -29,11 +30,8 @@ def safe_name(text: str) -> str:
 def row_names(rows: Sequence[str]) -> list[str]:
     """File names for rows, distinct even where a file system ignores case."""
     names = [safe_name(row) if row else "" for row in rows]
-    folded = [name.casefold() for name in names]
-    return [
-        _hashed(name, row) if folded.count(fold) > 1 else name
-        for name, fold, row in zip(names, folded, rows, strict=True)
-    ]
+    folded = Counter(name.casefold() for name in names)
+    return [_hashed(name, row) if folded[name.casefold()] > 1 else name for name, row in zip(names, rows, strict=True)]
 
 
 def _hashed(name: str, text: str) -> str:

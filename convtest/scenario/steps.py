@@ -6,7 +6,7 @@ from typing import Any
 from convtest.errors import Problem, did_you_mean
 from convtest.scenario.disturbing import disturbances, during_point
 from convtest.scenario.expectations import ExpectShape
-from convtest.scenario.expecting import asked, bad_denials, bad_values, listed, simulated_knowledge
+from convtest.scenario.expecting import asked, bad_denials, bad_script, bad_values, listed
 from convtest.scenario.grammar import STEP_KEYS, TURN_KEYS, DuringShape, ScenarioShape, StepShape
 from convtest.scenario.model import Act, ActKind, Disturbance, Fact, SessionSpec, Step, Turn
 from convtest.scenario.nodes import Mapping, Sequence
@@ -143,7 +143,7 @@ class _Steps:
             prompt, expect = self._facts[name].ask, asked(expect, name)
         if not prompt.strip():
             self._problems.append(Problem("the message is blank", node.keys[key]))
-        self._problems += simulated_knowledge(shape, expect, node)
+        self._problems += bad_script(shape, expect, node)
         self._turns.setdefault(session, []).append(shape.id)
         self._used.add(session)
         found = disturbances(shape, node, self._problems)

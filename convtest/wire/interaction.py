@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from convtest.errors import ConvtestError
+from convtest.errors import ConvtestError, TooLarge
+from convtest.limits import Limits
 from convtest.wire.canonical import Canonical, Kept, canonical, is_claude_code, named_by, plain_messages
 from convtest.wire.marks import Finds
 from convtest.wire.replies import reply_of
@@ -84,6 +85,15 @@ class Interaction:
     """Keys whose values count as volatile beside those that always do."""
     trouble: ConvtestError | None = None
     """Why the item cannot go on after it."""
+
+    def outgrows(self, limits: Limits, size: int, what: str) -> str:
+        """Why the item cannot go on, where its request or answer has more bytes than a body may have."""
+        try:
+            limits.check("body", size, f"the {what} {self.number}, {self.request.method} {self.request.url},")
+        except TooLarge as error:
+            self.trouble = error
+            return str(error)
+        return ""
 
     @cached_property
     def canonical(self) -> Canonical:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import anyio
 
 from convtest.clock import Clock
+from convtest.limits import DEFAULTS, Limits
 from convtest.wire.encoding import Decoder, decoder_for
 from convtest.wire.interaction import TERMINAL, Chunk, Interaction, Request, StreamEnd
 from convtest.wire.marks import Finds
@@ -131,9 +132,11 @@ class Tap:
         volatile: frozenset[str] = frozenset(),
         *,
         keeps: bool = True,
+        limits: Limits = DEFAULTS,
     ) -> None:
         """Without `keeps` what has passed is forgotten: nobody will read it."""
         self._keeps = keeps
+        self.limits = limits
         self._secrets = secrets
         self._volatile = volatile
         self.interactions: list[Interaction] = []
@@ -220,6 +223,8 @@ class Tap:
         if turn:
             turn.request_out.set()
         try:
+            if why := interaction.outgrows(self.limits, len(request.body), "request"):
+                raise WireFailure("reset", why)
             answer = await self._source.answer(interaction, turn, via)
         except WireFailure as failure:
             interaction.ended = failure.ended
@@ -232,7 +237,7 @@ class Tap:
         interaction.first_byte = self.clock.now() - started
         if self._keeps and interaction.is_stream:
             self._streaming[interaction.number] = interaction
-        return TappedAnswer(answer, interaction, self.clock, started, keeps=self._keeps)
+        return TappedAnswer(answer, interaction, self.clock, started, self.limits if self._keeps else None)
 
 
 class TappedAnswer:
@@ -242,10 +247,12 @@ class TappedAnswer:
     """
 
     def __init__(
-        self, answer: Answer, interaction: Interaction, clock: Clock, started: float, *, keeps: bool = True
+        self, answer: Answer, interaction: Interaction, clock: Clock, started: float, limits: Limits | None
     ) -> None:
+        """Without limits nothing is noted."""
         self.answer = answer
-        self._keeps = keeps
+        self._limits = limits
+        self._size = 0
         self.interaction = interaction
         self._now = clock.now
         self._next = answer.chunks.__anext__
@@ -265,10 +272,14 @@ class TappedAnswer:
         except WireFailure as failure:
             self.interaction.ended = failure.ended
             raise
-        if not self._keeps:
+        if self._limits is None:
             return data
         plain = data if self._decoder is None else self._decoder(data)
         if plain:
+            self._size += len(plain)
+            if why := self.interaction.outgrows(self._limits, self._size, "answer to request"):
+                self.interaction.ended = "reset"
+                raise WireFailure("reset", why)
             self.interaction.chunks.append(Chunk(self._now() - self._started, plain))
         return data
 

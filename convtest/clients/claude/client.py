@@ -4,6 +4,7 @@ import asyncio
 import re
 import uuid
 import warnings
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -51,7 +52,7 @@ class ClaudeClient:
         self._sdk: Any = None
         self._reader: asyncio.Task[None] | None = None
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
-        self._stderr: list[str] = []
+        self._stderr: deque[str] = deque(maxlen=5)
         self._asked: list[str] = []
         self._said: list[str] = []
         """The ids of the messages of the turn so far."""
@@ -97,13 +98,11 @@ class ClaudeClient:
 
     def _refusal(self, error: Exception) -> Exception:
         """The SDK's several ways of saying no, by the words of its error and of the CLI's stderr."""
-        said = f"{error} {' '.join(self._stderr[-5:])}"
+        said = f"{error} {' '.join(self._stderr)}"
         code = next((code for pattern, code in _REFUSALS if re.search(pattern, said)), None)
         if code is not None:
             return SessionError(code, said.strip())
-        return ProgramError(
-            f"{type(error).__name__}: {error}; its last words: {' | '.join(self._stderr[-5:]) or 'none'}"
-        )
+        return ProgramError(f"{type(error).__name__}: {error}; its last words: {' | '.join(self._stderr) or 'none'}")
 
     async def _read(self) -> None:
         try:
@@ -171,7 +170,7 @@ class ClaudeClient:
             if message is _LOST or isinstance(message, Exception):
                 self._asked.clear()
                 said = f"{type(message).__name__}: {message}" if isinstance(message, Exception) else "the CLI ended"
-                yield TurnEnd(ended="connection_lost", message=" ".join([said, *self._stderr[-3:]]))
+                yield TurnEnd(ended="connection_lost", message=" ".join([said, *self._stderr]))
                 return
             self._last = type(message).__name__
             self._said += message_id(message)

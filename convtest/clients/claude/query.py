@@ -1,6 +1,7 @@
 """`mode: query`: each turn is one call of the SDK's one-shot `query()`, as stateless applications make them."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -62,7 +63,7 @@ class OneShots:
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         from claude_agent_sdk import ClaudeAgentOptions, query
 
-        stderr: list[str] = []
+        stderr: deque[str] = deque(maxlen=5)
         opening = replace(self._opening, resume=self._id) if self._id else self._opening
         options = ClaudeAgentOptions(**sdk_fields(opening, self._options), stderr=stderr.append)
         turn, end = Turn(), None
@@ -82,7 +83,7 @@ class OneShots:
             if end is None and "No conversation found" in f"{error} {stderr}":
                 raise SessionError("session_not_found", str(error)) from error
             end = end or TurnEnd(
-                ended="connection_lost", message=" ".join([f"{type(error).__name__}: {error}", *stderr[-3:]])
+                ended="connection_lost", message=" ".join([f"{type(error).__name__}: {error}", *stderr])
             )
         self._prompt = None
         yield TurnEnd(ended="interrupted") if self._interrupted else end or TurnEnd(ended="connection_lost")

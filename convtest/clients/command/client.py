@@ -30,7 +30,8 @@ class CommandClient:
         self._opening = opening
         self._tools = {tool.name: tool for tool in opening.tools}
         log = opening.store.parent / f"{opening.session}.stderr"
-        self._program = Program(argv, cwd=cwd, environment={**opening.environment, **(environment or {})}, log=log)
+        whole = {**opening.environment, **(environment or {})}
+        self._program = Program(argv, cwd=cwd, environment=whole, log=log, limits=opening.limits)
         self._id: str | None = None
         self._connected = False
         self._asked = 0
