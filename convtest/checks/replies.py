@@ -9,6 +9,7 @@ import msgspec
 from convtest.checks.result import Asked, Finding, at_step
 from convtest.checks.schemas import violations
 from convtest.errors import OutOfTime
+from convtest.limits import within
 from convtest.patterns import stands_in
 
 
@@ -49,13 +50,14 @@ def matches(asked: Asked) -> Iterator[Finding]:
 def _is_found(pattern: str, asked: Asked) -> bool:
     # Before the limit of all judging, which could not say which pattern it is.
     seconds = asked.transcript.scenario.timeout / 2
-    try:
-        return stands_in(pattern, asked.turn.text, seconds)
-    except TimeoutError:
-        what = f"matching the pattern {pattern!r} against a reply of {len(asked.turn.text):,} characters"
-        help = "rewrite it so that what is repeated cannot match the same text in two ways"
-        place = at_step(asked.record, "matches", None, "").place
-        raise OutOfTime(f"{place.line_only}: {what}", seconds, "", help) from None
+    place = at_step(asked.record, "matches", None, "").place
+    what = f"{place.line_only}: matching the pattern {pattern!r} against a reply of {len(asked.turn.text):,} characters"
+    help = "rewrite it so that what is repeated cannot match the same text in two ways"
+    with within(seconds, what, help):
+        try:
+            return stands_in(pattern, asked.turn.text, seconds)
+        except TimeoutError:
+            raise OutOfTime(what, seconds, "", help) from None
 
 
 def equals(asked: Asked) -> Iterator[Finding]:
