@@ -1,40 +1,16 @@
-"""What is a secret: keys and tokens by their shape, accounts, organisations, projects, home folders."""
+"""What is a secret: values that are known, keys by their shape, home folders; what is only the beginning of one."""
 
+import base64
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus, unquote
 
 import msgspec
 
+from convtest.cassettes.rules import Finds, InWords, Rule
+from convtest.cassettes.shapes import beginnings
 from convtest.wire.marks import HOME, ITEM, PLACEHOLDER, SESSION_FILE
-
-_MIXED = r"(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Z])"
-"""A digit and a capital: names that people give have seldom both, `sk-fading-circle` has neither."""
-SHAPES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "KEY": (
-        rf"\bsk-{_MIXED}[A-Za-z0-9_-]{{16,}}|\bsk-(?:[a-z0-9]+-)*[0-9a-f]{{24,}}"  # noqa: ISC004  one pattern on three lines
-        r"|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}"
-        r"|\bxox[abposr]-(?=[A-Za-z-]*\d)[A-Za-z0-9-]{16,}|\bAIza[0-9A-Za-z_-]{30,}|\bhf_[A-Za-z0-9]{30,}",
-        ("sk-", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "AIza", "hf_"),
-    ),
-    "TOKEN": (
-        r"(?<=Bearer )(?=[A-Za-z._~+/-]*\d)[A-Za-z0-9._~+/-]{16,}=*"  # noqa: ISC004
-        r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-        ("Bearer ", "eyJ"),
-    ),
-    "ORGANISATION": (
-        rf"\borg-{_MIXED}[A-Za-z0-9]{{16,}}|(?<=\"organization_uuid\":\")[0-9a-f-]{{36}}",
-        ("org-", "organization_uuid"),
-    ),
-    "PROJECT": (rf"\bproj_{_MIXED}[A-Za-z0-9]{{16,}}", ("proj_",)),
-    "ACCOUNT": (
-        rf"\b(?:acct|user)_{_MIXED}[A-Za-z0-9]{{16,}}|(?<=account_)[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}",
-        ("acct_", "user_", "account_"),
-    ),
-}
-"""Secrets known by their shape, each with the letters one of which it must hold: looking for those is far cheaper."""
 
 _ENDS = r"(?=[/\\\"'\s:,;.)%&]|$)"
 _OWNER = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
@@ -49,57 +25,77 @@ _HOMES = "|".join(
     ]
 )
 _HOME_LETTERS = ("/home/", "/Users/", "%2Fhome", "%2fhome", "%2FUsers", "%2fUsers", ":\\Users", ":\\\\Users")
-BEGUN = re.compile(
-    r"(?:\bsk-[\w-]*|\bAKIA[0-9A-Z]*|\bgh[pousr]_\w*|\bgithub_pat_\w*|\bxox[abposr]-[\w-]*|\bAIza[\w-]*|\bhf_\w*"
-    r"|(?<=Bearer )[\w.~+/-]+=*|\beyJ[\w.-]*|\borg-\w*|\bproj_\w*|\b(?:acct|user)_\w*|(?<=account_)[0-9a-f-]+"
-    r"|(?<![\w./-])(?:/home/|/Users/|[A-Z]:\\\\?Users\\\\?)[\w.-]*)\Z"
-)
-"""What may be the beginning of one of them, at the end of a text that broke off."""
+
+_BLANK = r"(?:\s|\\{1,3}[nr])"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What to look for, and of which kind it is."""
+@cache
+def begun() -> "re.Pattern[str]":
+    """What may be the beginning of a secret, at the end of a text that broke off."""
+    starts = "|".join(map(re.escape, beginnings()))
+    return re.compile(
+        rf"(?:(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))(?:{starts})[\w.~+/%=-]*"
+        r"|(?<=[Bb]earer )[\w.~+/-]+=*|(?<=account_)[0-9a-f-]+"
+        r"|-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-{0,5}"
+        rf"(?:{_BLANK}{{1,8}}(?:[\w-]{{1,20}}: [^\n]{{1,100}}|[A-Za-z0-9+/=]{{16,100}}))*+"
+        rf"{_BLANK}*[A-Za-z0-9+/=-]{{0,100}}"
+        r"|://[\w.%+-]{1,80}:(?!\d{1,5}\Z)[^\s/@\"'<>]+"
+        r"|(?<![\w./-])(?:/home/|/Users/|[A-Z]:\\\\?Users\\\\?)[\w.-]*)\Z"
+    )
 
-    pattern: "re.Pattern[str]"
-    kind: str
-    letters: tuple[str, ...] = ()
-    """Where none of these stand, neither does the pattern; empty where that is not known."""
-    value: str | None = None
-    """What it finds, however it is spelled there; None where each spelling is a value of its own."""
 
-    def may_be_in(self, text: str) -> bool:
-        return not self.letters or any(letters in text for letters in self.letters)
-
-
-def by_value(name: str, value: str) -> Rule:
-    """A value that is known, as it is, in a URL, and in JSON."""
+def by_value(name: str, value: str) -> list[Finds]:
+    """A value that is known, as it is, in a URL, and in JSON; and in base64 and hex, alone or within more of it."""
     forms = spellings(value)
-    return Rule(re.compile("|".join(map(re.escape, forms))), f"{PLACEHOLDER}_{name}", forms, value)
+    kind = f"{PLACEHOLDER}_{name}"
+    encoded = (("BASE64", in_base64(value)), ("HEX", in_hex(value)))
+    return [
+        Rule("|".join(map(re.escape, forms)), kind, forms, value),
+        *(InWords(Rule("|".join(map(re.escape, made)), f"{kind}_{name}", made)) for name, made in encoded),
+    ]
 
 
-def by_shape() -> list[Rule]:
-    return [Rule(re.compile(shape), f"{PLACEHOLDER}_{kind}", has) for kind, (shape, has) in SHAPES.items()]
-
-
-def homes() -> list[Rule]:
+def homes() -> list[Finds]:
     """Home folders: this user's, and what looks like somebody's."""
     mine = str(Path.home())
-    own = Rule(re.compile(rf"{_BEFORE}{re.escape(mine)}{_ENDS}"), HOME, (mine,))
-    return [own, Rule(re.compile(_HOMES), HOME, _HOME_LETTERS)]
+    own = Rule(rf"{_BEFORE}{re.escape(mine)}{_ENDS}", HOME, (mine,), plain=_plain)
+    return [own, Rule(_HOMES, HOME, _HOME_LETTERS, plain=_plain)]
 
 
-def of_the_item(folder: Path) -> list[Rule]:
+def _plain(text: str) -> str:
+    """A home folder as it is, where it stands in a URL or in JSON."""
+    return unquote(text).replace("\\\\", "\\")
+
+
+def of_the_item(folder: Path) -> list[Finds]:
     """The item's own folder, and the files of its sessions that Claude Code keeps in it."""
     spelled = str(folder)
     sessions = rf"{re.escape(spelled)}/home/\.claude/projects/[\w./-]+\.jsonl"
     return [
-        Rule(re.compile(sessions), SESSION_FILE, (spelled,)),
-        Rule(re.compile(re.escape(spelled)), ITEM, (spelled,), spelled),
+        Rule(sessions, SESSION_FILE, (spelled,)),
+        Rule(re.escape(spelled), ITEM, (spelled,), spelled),
     ]
 
 
 def spellings(value: str) -> tuple[str, ...]:
     """The value as it is, in a URL, and in JSON; the longest first."""
-    forms = {value, quote(value, safe=""), msgspec.json.encode(value).decode()[1:-1]}
-    return tuple(sorted(forms, key=len, reverse=True))
+    quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
+    lowered = {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in quoted}
+    forms = {value, *quoted, *lowered, msgspec.json.encode(value).decode()[1:-1]}
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+
+def in_base64(value: str) -> tuple[str, ...]:
+    """What base64 of the value has in common wherever the value stands in what was encoded."""
+    data = value.encode("utf-8", "surrogatepass")
+    found = set()
+    for before in range(3):
+        made = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        whole = made[(8 * before + 5) // 6 : (8 * (before + len(data))) // 6]
+        found |= {whole, whole.replace("+", "-").replace("/", "_")}
+    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+
+
+def in_hex(value: str) -> tuple[str, ...]:
+    data = value.encode("utf-8", "surrogatepass").hex()
+    return tuple(sorted({data, data.upper()}))

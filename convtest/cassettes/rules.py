@@ -1,0 +1,78 @@
+"""How one kind of secret is found in a text."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from convtest.cassettes.words import Words
+from convtest.wire.marks import Found, Mark
+
+
+class Finds(Protocol):
+    """Finds what is secret in a text; `words` are the long ones of it."""
+
+    def found(self, text: str, words: Words) -> Iterator[Found]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What may stand anywhere in a text."""
+
+    pattern: str
+    kind: str
+    letters: tuple[str, ...] = ()
+    """Where none of these stand, neither does the pattern; empty where that is not known."""
+    value: str | None = None
+    """What it finds, however it is spelled there; None where each spelling is a value of its own."""
+    accepts: Callable[[str], bool] | None = None
+    """Whether what it found is one."""
+    group: int = 0
+    """Of the pattern: that alone is the secret."""
+    plain: Callable[[str], str] = str
+    """What was found as it is, where it may be spelled in several ways."""
+
+    def found(self, text: str, words: Words) -> Iterator[Found]:
+        for letters in self.letters:
+            if letters in text:
+                break
+        else:
+            if self.letters:
+                return
+        yield from self.between(text, 0, len(text))
+
+    def between(self, text: str, start: int, end: int) -> Iterator[Found]:
+        for one in compiled(self.pattern).finditer(text, start, end):
+            secret = one[self.group]
+            if secret and (self.accepts is None or self.accepts(secret)):
+                yield Found(*one.span(self.group), Mark(self.kind, self.value or self.plain(secret)))
+
+
+@dataclass(frozen=True, slots=True)
+class InWords:
+    """What stands in one long word with certain letters in it."""
+
+    rule: Rule
+
+    def found(self, text: str, words: Words) -> Iterator[Found]:
+        for start, end in words.having(self.rule.letters):
+            yield from self.rule.between(text, start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A word with digits in it, told by what stands up to `before` letters before it."""
+
+    rule: Rule
+    before: int
+
+    def found(self, text: str, words: Words) -> Iterator[Found]:
+        for start, end in words.with_digits():
+            yield from self.rule.between(text, max(0, start - self.before), end)
+
+
+@lru_cache(maxsize=512)
+def compiled(pattern: str) -> "re.Pattern[str]":
+    """Most are never looked for: compiling all of them would take longer than an item."""
+    return re.compile(pattern)
