@@ -169,6 +169,15 @@ class UnreadableCassette(CassetteError):
         super().__init__(f"unreadable cassette — {place}\n    {what}{help}")
 
 
+class MissingDecoder(CassetteError):
+    """A body is encoded in a way that the packages which are installed cannot undo."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            f"a body is encoded as {encoding}\n    install what reads it: pip install 'convtest[encodings]'"
+        )
+
+
 class ScenarioChanged(CassetteError):
     """A request was not recorded because the scenario now asks for something else."""
 

@@ -186,17 +186,31 @@ interactions:
     body: {string: "a"}
 version: 1
 """
+OURS = to_text(
+    [
+        Interaction(
+            number=1,
+            lane="main",
+            turn=1,
+            request=Request(method="POST", url="https://x.example", headers=(), body=b"{}"),
+            status=200,
+            chunks=[Chunk(1.0, b"data: a\n\n")],
+            ended="complete",
+        )
+    ]
+)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD.replace("version: 1\n", ""), "the file was cut off"),
+        (OURS.replace("version: 1\n", ""), "the file was cut off"),
+        (OURS[: OURS.index("    x-convtest")], "the file was cut off"),
         (GOOD[:120], "expected ',' or '}'|did not find expected node content"),
         ("", "it has no list of interactions"),
-        ("interactions: 3\nversion: 1\n", "it has no list of interactions"),
-        (GOOD.replace("code: 200", "code: many"), "interaction 1: ValueError"),
-        (GOOD.replace("method: POST, ", ""), "interaction 1: KeyError: 'method'"),
+        ("interactions: 3\nversion: 1\n", "interactions: a list was expected, not a number"),
+        (GOOD.replace("code: 200", "code: many"), "interaction 1: response.status.code: a whole number"),
+        (GOOD.replace("method: POST, ", ""), "interaction 1: request.method: a text was expected, not nothing"),
         (GOOD.replace('string: "a"', "string: !!python/object/apply:os.getcwd []"), "c.yaml:6"),
         (GOOD.encode() + b"\xff\xfe", "c.yaml"),
         ("a: *x\n", "c.yaml:1"),

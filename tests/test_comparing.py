@@ -174,7 +174,7 @@ REST = [
     ("response/x-convtest/chunks", "10:60 20:90"),
     ("response/x-convtest/digest", "abc"),
     ("response/x-convtest/turn", 2),
-    ("response/parsed_body", {"a": 1}),
+    ("response/parsed", {"a": 1}),
     ("recorded_by", "somebody"),
 ]
 

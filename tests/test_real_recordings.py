@@ -33,17 +33,16 @@ needs_streams = pytest.mark.skipif(
     not STREAMS.is_dir(), reason="the folder of recorded streams (shared/streams) is not here"
 )
 STEVE = "chatlas__test_provider_anthropic__test_anthropic_respects_turns_interface.yaml"
-PARSED = "it keeps bodies under parsed_body, a form of its project's own serializer, not of vcrpy"
 NO_OBJECT = "its one message is no object: no client could send it"
 BLANK = "its client put blank text back into the history"
 BETA = "the beta address"
 EMPTY = "its client sends an empty assistant message"
 WHY_NOT = {
     "dd-trace-py__cassettes__anthropic_completion_error.yaml": NO_OBJECT,
-    "pydantic-ai__test_anthropic__test_anthropic_compaction_round_trip.yaml": PARSED,
-    "pydantic-ai__test_anthropic__test_anthropic_model_thinking_part_redacted_stream.yaml": PARSED,
     "llm-anthropic__test_anthropic__test_tools.yaml": BLANK,
-    "pydantic-ai__test_anthropic__test_anthropic_mcp_servers_stream.yaml": PARSED,
+    "pydantic-ai__test_anthropic__test_anthropic_compaction_round_trip.yaml": BETA,
+    "pydantic-ai__test_anthropic__test_anthropic_model_thinking_part_redacted_stream.yaml": BETA,
+    "pydantic-ai__test_anthropic__test_anthropic_mcp_servers_stream.yaml": BETA,
     "mirascope__test_structured_output_resume_stream__strict__anthropic_claude_sonnet_4_5.yaml": BETA,
     "llm__test_tools_streaming__test_tools_streaming_variant_b.yaml": EMPTY,
 }
@@ -109,7 +108,8 @@ def candidates(provider: str) -> list[str]:
 
 def bodies(name: str) -> list[tuple[str, dict[str, Any]]]:
     found = yaml.safe_load((STREAMS / name).read_text())["interactions"]
-    return [(one["request"]["uri"], json.loads(one["request"]["body"])) for one in found]
+    asked = [one["request"] for one in found]
+    return [(one["uri"], one["parsed_body"] if "parsed_body" in one else json.loads(one["body"])) for one in asked]
 
 
 def is_answer_to_tools(message: Mapping[str, Any]) -> bool:
@@ -199,7 +199,6 @@ def blank_blocks(name: str) -> list[Any]:
 
 
 REASONS: dict[str, Callable[[str], Any]] = {
-    PARSED: lambda name: all("parsed_body" in request and "body" not in request for request in raw_requests(name)),
     NO_OBJECT: lambda name: not any(isinstance(message, dict) for message in messages_of(name)),
     BLANK: blank_blocks,
     BETA: lambda name: all("beta=true" in request["uri"] for request in raw_requests(name)),
@@ -339,8 +338,6 @@ def split_system(body: dict[str, Any]) -> dict[str, Any]:
 @needs_streams
 @pytest.mark.parametrize("name", [*candidates("anthropic"), *candidates("openai")])
 def test_every_recording_loads_and_its_answers_are_read(name: str) -> None:
-    if WHY_NOT.get(name) == PARSED:
-        pytest.skip(PARSED)
     for one in store.load(STREAMS / name, shown=name):
         assert one.body
         assert one.lane is None

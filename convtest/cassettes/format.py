@@ -4,20 +4,31 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, get_args
+from itertools import accumulate
+from typing import Any, Literal, get_args
 
 import msgspec
 
+from convtest.cassettes.foreign import foreign
+from convtest.cassettes.forms import Fields, NotACassette, interactions_of, shortened, status_of
 from convtest.cassettes.naming import Names
 from convtest.cassettes.scrubbing import NOTHING_KNOWN
 from convtest.cassettes.yaml_text import dump
+from convtest.errors import MissingDecoder
 from convtest.events import kinds_of_runs, runs_of_kinds
-from convtest.wire.encoding import decoder_for
+from convtest.limits import DEFAULTS, Limits
+from convtest.wire.encoding import TooMuch, Undecodable, claimed, decoded_body
 from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
 
 KEY = "x-convtest"
 NO_RESPONSE = 599
 """The status of an interaction that had no response at all."""
+_ROLES: Mapping[str, Literal["main", "side"]] = {"main": "main", "side": "side"}
+_CUT = re.compile(r"\s*(?:\d{1,15}(?:\.\d{1,9})?(?:e[+-]?\d\d?)?:\d{1,15}(?:\s+|$))*")
+_REQUEST, _RESPONSE = ["method", "uri", "body", "headers"], ["status", "headers", "body"]
+"""The keys as they are written, in their order."""
+_MOST_EVENTS = 1_000_000
+_RUNS = re.compile(r"\s*(?:[^\s*]+(?:\*\d{1,6})?(?:\s+|$))*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +41,7 @@ class Recording:
     @property
     def rows(self) -> list[Any]:
         """The data of each interaction, in their order."""
-        rows = self.plain.get("interactions") if isinstance(self.plain, dict) else None
-        found = list(enumerate(rows if isinstance(rows, list) else [], 1))
+        found = list(enumerate(interactions_of(self.plain) or [], 1))
         return [row for _, row in sorted(found, key=_sent)]
 
 
@@ -43,10 +53,6 @@ def _sent(numbered: tuple[int, Any]) -> int:
         return index
 
 
-class NotACassette(ValueError):
-    """The data is YAML, and not a cassette."""
-
-
 def to_text(interactions: Iterable[Interaction], names: Names | None = None) -> str:
     """The cassette's text; what must not be stored is scrubbed, before the lengths of chunks are computed."""
     kept = list(interactions)
@@ -54,24 +60,45 @@ def to_text(interactions: Iterable[Interaction], names: Names | None = None) -> 
     return dump({"interactions": [_to_plain(one, names) for one in kept], "version": 1})
 
 
-def from_plain(data: Any) -> list[Interaction]:
-    """Interactions in the order of sending. Raises NotACassette."""
-    if not isinstance(data, dict) or not isinstance(data.get("interactions"), list):
+def from_plain(data: Any, *, may_be_cut: bool = True, limits: Limits = DEFAULTS) -> list[Interaction]:
+    """Interactions in the order of sending. `may_be_cut`: a beginning of its text would have been read, too.
+
+    Raises NotACassette.
+    """
+    if problem := foreign(data):
+        raise NotACassette(problem)
+    given = interactions_of(data)
+    if given is None:
         raise NotACassette("it has no list of interactions")
-    if "version" not in data:
-        raise NotACassette("its last line, version, is missing: the file was cut off")
-    if data["version"] != 1:
-        raise NotACassette(f"version {data['version']!r} is not known, only 1 is")
+    _check_version(data, given, may_be_cut)
     found = []
-    for index, one in enumerate(data["interactions"], 1):
+    for index, one in enumerate(given, 1):
         try:
-            found.append(_from_plain(one, index))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise NotACassette(f"interaction {index}: {type(error).__name__}: {error}") from None
+            found.append(_from_plain(Fields(one), index, limits.body))
+        except NotACassette as error:
+            raise NotACassette(f"interaction {index}: {error}") from None
     found.sort(key=lambda one: one.number)
     for position, interaction in enumerate(found):
         interaction.before = partial(_first, found, position)
     return found
+
+
+def _check_version(data: Mapping[str, Any], given: Sequence[Any], may_be_cut: bool) -> None:
+    version = data.get("version")
+    if version is None:
+        # Serializers of others leave it out. We write it last, so that a file of ours that was cut off is known.
+        if may_be_cut and any(map(_is_ours, given)):
+            raise NotACassette("its last line, version, is missing: the file was cut off")
+    elif str(version) not in {"1", "1.0"}:
+        raise NotACassette(f"version {shortened(version)} is not known, only 1 is")
+
+
+def _is_ours(one: Any) -> bool:
+    """By the key that only we write; it is the last of an interaction, so by the order of those before it too."""
+    request, response = (one.get(key) if isinstance(one, Mapping) else None for key in ("request", "response"))
+    if not isinstance(request, Mapping) or not isinstance(response, Mapping):
+        return False
+    return KEY in response or (list(request) == _REQUEST and list(response) == _RESPONSE[: len(response)])
 
 
 def _first(found: Sequence[Interaction], count: int) -> Sequence[Interaction]:
@@ -144,71 +171,69 @@ def _grouped(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return grouped
 
 
-def _from_plain(one: Mapping[str, Any], index: int) -> Interaction:
-    request, response = one["request"], one["response"]
-    extra: Mapping[str, Any] = response.get(KEY) or {}
-    headers = _flat(response.get("headers"))
-    body = _decoded(_bytes((response.get("body") or {}).get("string")), headers)
-    ended = str(extra.get("ended", "complete"))
-    if ended not in get_args(StreamEnd):
-        raise ValueError(f"unknown end {ended!r}")
+def _from_plain(one: Fields, index: int, most: int) -> Interaction:
+    request, response = one.at("request"), one.at("response")
+    extra = response.at(KEY) if response.has(KEY) else Fields({})
+    headers, sent_headers = response.headers(), request.headers()
+    body = _body(response, headers, most, by_shape=not response.has(KEY))
+    status, reason = status_of(response)
+    cut, edited = _chunks(body, extra.text("chunks", ""), extra)
     return Interaction(
-        number=int(extra.get("sent", index)),
-        lane=extra.get("lane"),
-        turn=extra.get("turn"),
+        number=extra.number("sent", 0, 10**9) if extra.has("sent") else index,
+        lane=extra.text("lane") if extra.has("lane") else None,
+        turn=extra.number("turn", 0, 10**9) if extra.has("turn") else None,
         request=Request(
-            method=request["method"],
-            url=request["uri"],
-            headers=_flat(request.get("headers")),
-            body=_bytes(request.get("body")),
+            method=request.text("method"),
+            url=request.text("uri", request.text("url", "")) or request.text("uri"),
+            headers=sent_headers,
+            body=_body(request, sent_headers, most, by_shape=not response.has(KEY)),
         ),
-        status=int(response["status"]["code"]),
-        reason=str(response["status"].get("message") or ""),
+        status=status,
+        reason=reason,
         headers=headers,
-        first_byte=float(extra["first_byte"]) if "first_byte" in extra else None,
-        chunks=_chunks(body, str(extra.get("chunks", ""))),
-        ended=ended,  # type: ignore[arg-type]
-        yielded=kinds_of_runs(str(extra.get("events", ""))),
-        digest=str(extra.get("digest", "")),
-        role=extra["role"] if extra.get("role") in {"main", "side"} else "",
+        first_byte=extra.milliseconds("first_byte"),
+        chunks=cut,
+        ended=_ended(extra),
+        yielded=_kinds(extra),
+        digest=extra.text("digest", ""),
+        role=_ROLES.get(extra.text("role", ""), ""),
         origin="replayed",
-        edited=bool(extra.get("chunks")) and not _adds_up(str(extra["chunks"]), body),
+        edited=edited,
     )
 
 
-def _adds_up(spelled: str, body: bytes) -> bool:
-    return sum(int(part.partition(":")[2]) for part in spelled.split()) == len(body)
-
-
-def _decoded(body: bytes, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """Plain vcrpy stores bodies as they came over the wire; one that is plain already is left alone."""
-    encoding = next((value for name, value in headers if name == "content-encoding"), "")
+def _body(one: Fields, headers: tuple[tuple[str, str], ...], most: int, *, by_shape: bool) -> bytes:
+    """Decoded: vcrpy keeps bodies as they came over the wire."""
     try:
-        return decoder_for(encoding)(body) if encoding else body
-    except Exception:  # each decoder has its own exception, and all of them mean that it is not encoded
-        return body
+        return decoded_body(one.body(), claimed(headers), by_shape=by_shape, limit=most)
+    except (Undecodable, TooMuch, MissingDecoder) as error:
+        raise NotACassette(f"{one.where}.body: {error}") from None
 
 
-def _bytes(value: Any) -> bytes:
-    if value is None:
-        return b""
-    return value if isinstance(value, bytes) else str(value).encode()
+def _ended(extra: Fields) -> StreamEnd:
+    ended = extra.text("ended", "complete")
+    for known in get_args(StreamEnd):
+        if ended == known:
+            return known  # type: ignore[no-any-return]
+    raise NotACassette(f"response.{KEY}.ended: unknown end {shortened(ended)!r}")
 
 
-def _flat(headers: Any) -> tuple[tuple[str, str], ...]:
-    found: list[tuple[str, str]] = []
-    for name, values in (headers or {}).items():
-        found += [(name.lower(), str(value)) for value in (values if isinstance(values, list) else [values])]
-    return tuple(found)
+def _kinds(extra: Fields) -> list[str]:
+    text = extra.text("events", "")
+    if not _RUNS.fullmatch(text) or sum(map(int, re.findall(r"\*(\d+)", text))) > _MOST_EVENTS:
+        raise NotACassette(f"response.{KEY}.events: kinds with counts were expected, not {shortened(text)!r}")
+    return kinds_of_runs(text)
 
 
-def _chunks(body: bytes, spelled: str) -> list[Chunk]:
-    """The recorded cut; at event boundaries and without times where there is none, or where it does not add up."""
-    pairs = [part.partition(":") for part in spelled.split()]
-    if pairs and _adds_up(spelled, body):
-        chunks, start = [], 0
-        for ms, _, size in pairs:
-            chunks.append(Chunk(float(ms), body[start : start + int(size)]))
-            start += int(size)
-        return chunks
-    return [Chunk(0.0, part) for part in re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", body) if part]
+def _chunks(body: bytes, spelled: str, extra: Fields) -> tuple[list[Chunk], bool]:
+    """The recorded cut; at event boundaries and without times where there is none, or where somebody edited the body
+    so that it does not add up, which is said."""
+    if not _CUT.fullmatch(spelled):
+        raise NotACassette(f"response.{KEY}.chunks: ms:bytes were expected, not {shortened(spelled)!r}")
+    pairs = [(float(ms), int(size)) for ms, _, size in (part.partition(":") for part in spelled.split())]
+    if pairs and sum(size for _, size in pairs) == len(body):
+        ends = list(accumulate(size for _, size in pairs))
+        starts = [0, *ends[:-1]]
+        return [Chunk(ms, body[a:b]) for (ms, _), a, b in zip(pairs, starts, ends, strict=True)], False
+    cut = [Chunk(0.0, part) for part in re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", body) if part]
+    return cut, bool(pairs)

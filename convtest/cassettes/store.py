@@ -10,9 +10,10 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
-from convtest.cassettes.format import NotACassette, Recording, from_plain, to_text
+from convtest.cassettes.format import Recording, from_plain, to_text
+from convtest.cassettes.forms import NotACassette
 from convtest.cassettes.naming import Names
-from convtest.cassettes.reading import Refused, read
+from convtest.cassettes.reading import Refused, is_braced, read
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
 from convtest.limits import DEFAULTS, Limits
 from convtest.wire.interaction import Interaction
@@ -27,14 +28,14 @@ def load(path: Path, *, shown: str, command: str = "", limits: Limits = DEFAULTS
 def load_recording(path: Path, *, shown: str, command: str = "", limits: Limits = DEFAULTS) -> Recording:
     """The same, with all that stands in the file."""
     limits.check("cassette", path.stat().st_size, f"the cassette {shown}")
-    return recording(path.read_bytes(), shown=shown, command=command)
+    return recording(path.read_bytes(), shown=shown, command=command, limits=limits)
 
 
-def recording(data: bytes, *, shown: str, command: str = "") -> Recording:
+def recording(data: bytes, *, shown: str, command: str = "", limits: Limits = DEFAULTS) -> Recording:
     """What a cassette's bytes hold. Raises UnreadableCassette, which names it as `shown`."""
     try:
-        plain = read(data)
-        return Recording(from_plain(plain), plain)
+        plain = read(data, limits)
+        return Recording(from_plain(plain, may_be_cut=not is_braced(data), limits=limits), plain)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)

@@ -41,6 +41,13 @@ class Request:
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    """In plain."""
+    encoded: bytes | None = None
+    """As it goes over the wire, where it is not sent in plain."""
+
+    @property
+    def on_wire(self) -> bytes:
+        return self.body if self.encoded is None else self.encoded
 
 
 @dataclass(kw_only=True)

@@ -1,5 +1,6 @@
 """Answers of the models' APIs, streamed or not, as one message in the shape of the Messages API."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,12 +8,19 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convtest.wire.chat_stream import chat_stream
-from convtest.wire.messages_api import MalformedStream, MessageStream
+from convtest.wire.messages_api import PATH, MalformedStream, MessageStream
 from convtest.wire.openai_apis import CHAT_PATH, chat_reply
 from convtest.wire.responses_api import RESPONSES_PATH, responses_reply, responses_stream
 from convtest.wire.sse import parse
 from convtest.wire.unread import readable_blocks
 
+_NAMED = (
+    (re.compile(rb'"object": ?"chat\.completion'), CHAT_PATH),
+    (re.compile(rb'"object": ?"response"'), RESPONSES_PATH),
+)
+"""What an answer says of itself: recordings leave addresses out, and proxies have their own."""
+_FIRST = 4096
+"""Bytes in which it says so."""
 _WORDS = ("id", "model", "role", "stop_reason", "stop_sequence")
 
 
@@ -27,8 +35,9 @@ def reply_of(body: bytes, *, is_stream: bool, url: str = "") -> dict[str, Any]:
 
 
 def _reply(body: bytes, *, is_stream: bool, path: str) -> dict[str, Any]:
+    named = (*(ending for says, ending in _NAMED if says.search(body[:_FIRST])), "")[0]
     for ending, whole, streamed in _OTHER_APIS:
-        if path.endswith(ending):
+        if path.endswith(ending) or (ending == named and not path.endswith(_KNOWN)):
             return streamed(parse([body])) if is_stream else whole(_object(body))
     if is_stream:
         stream = MessageStream()
@@ -65,6 +74,7 @@ def _counts(usage: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in usage.items() if not key.endswith("_tokens") or isinstance(value, int | None)}
 
 
+_KNOWN = (PATH, CHAT_PATH, RESPONSES_PATH)
 _OTHER_APIS: tuple[tuple[str, Callable[..., dict[str, Any]], Callable[..., dict[str, Any]]], ...] = (
     (CHAT_PATH, chat_reply, chat_stream),
     (RESPONSES_PATH, responses_reply, responses_stream),

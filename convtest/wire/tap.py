@@ -9,9 +9,9 @@ import anyio
 
 from convtest.clock import Clock
 from convtest.limits import DEFAULTS, Limits
-from convtest.wire.encoding import Decoder, decoder_for
-from convtest.wire.interaction import TERMINAL, Chunk, Interaction, Request, StreamEnd
+from convtest.wire.interaction import TERMINAL, Interaction, Request, StreamEnd
 from convtest.wire.marks import Finds
+from convtest.wire.notes import Notes, unpacked
 
 
 class WireFailure(Exception):
@@ -70,9 +70,6 @@ class Answer:
     headers: tuple[tuple[str, str], ...]
     chunks: AsyncIterator[bytes]
     close: Callable[[], Awaitable[None]] = _nothing
-
-    def header(self, name: str) -> str:
-        return next((value for key, value in self.headers if key.lower() == name), "")
 
 
 class Whole:
@@ -217,13 +214,14 @@ class Tap:
                 secrets=self._secrets,
                 volatile=self._volatile,
             )
+            why = unpacked(interaction, self.limits)
             if self._keeps:
                 self.interactions.append(interaction)
         started = interaction.sent_at = self.clock.now()
         if turn:
             turn.request_out.set()
         try:
-            if why := interaction.outgrows(self.limits, len(request.body), "request"):
+            if why:
                 raise WireFailure("reset", why)
             answer = await self._source.answer(interaction, turn, via)
         except WireFailure as failure:
@@ -237,7 +235,8 @@ class Tap:
         interaction.first_byte = self.clock.now() - started
         if self._keeps and interaction.is_stream:
             self._streaming[interaction.number] = interaction
-        return TappedAnswer(answer, interaction, self.clock, started, self.limits if self._keeps else None)
+        notes = Notes(interaction, self.limits) if self._keeps else None
+        return TappedAnswer(answer, interaction, self.clock, started, notes)
 
 
 class TappedAnswer:
@@ -247,18 +246,15 @@ class TappedAnswer:
     """
 
     def __init__(
-        self, answer: Answer, interaction: Interaction, clock: Clock, started: float, limits: Limits | None
+        self, answer: Answer, interaction: Interaction, clock: Clock, started: float, notes: Notes | None
     ) -> None:
-        """Without limits nothing is noted."""
+        """Without notes it only passes."""
         self.answer = answer
-        self._limits = limits
-        self._size = 0
+        self._notes = notes
         self.interaction = interaction
         self._now = clock.now
         self._next = answer.chunks.__anext__
         self._started = started
-        encoding = answer.header("content-encoding")
-        self._decoder: Decoder | None = decoder_for(encoding) if encoding else None
 
     def __aiter__(self) -> "TappedAnswer":
         return self
@@ -272,15 +268,9 @@ class TappedAnswer:
         except WireFailure as failure:
             self.interaction.ended = failure.ended
             raise
-        if self._limits is None:
-            return data
-        plain = data if self._decoder is None else self._decoder(data)
-        if plain:
-            self._size += len(plain)
-            if why := self.interaction.outgrows(self._limits, self._size, "answer to request"):
-                self.interaction.ended = "reset"
-                raise WireFailure("reset", why)
-            self.interaction.chunks.append(Chunk(self._now() - self._started, plain))
+        if self._notes is not None and (why := self._notes.note(self._now() - self._started, data)):
+            self.interaction.ended = "reset"
+            raise WireFailure("reset", why)
         return data
 
     async def aclose(self) -> None:

@@ -52,7 +52,7 @@ class Binding:
     def real_request(self, sent: Request, original: Any) -> Any:
         """The request to send on, with the original's timeouts."""
         return self.module.Request(
-            sent.method, sent.url, headers=list(sent.headers), content=sent.body, extensions=original.extensions
+            sent.method, sent.url, headers=list(sent.headers), content=sent.on_wire, extensions=original.extensions
         )
 
     def answer(self, response: Any, chunks: AsyncIterator[bytes], close: Callable[[], Awaitable[None]]) -> Answer:
@@ -80,7 +80,7 @@ class Outward:
         # Made once and on first use: building a TLS context takes some 20 ms.
         self._transport = self._transport or bound.module.AsyncHTTPTransport(limits=bound.module.Limits())
         request = bound.module.Request(
-            sent.method, sent.url, headers=list(sent.headers), content=sent.body, extensions=self._extensions
+            sent.method, sent.url, headers=list(sent.headers), content=sent.on_wire, extensions=self._extensions
         )
         try:
             response = await bound.original_async(self._transport, request)
