@@ -20,12 +20,15 @@ _QUERY = (
     r"[?&;](?:[\w-]{0,20}(?:key|token|secret|password|passwd)|auth|sig|X-(?:Amz|Goog)-(?:Signature|Credential))"
     r"=([^&\s\"'<>#;]{12,})"
 )
-_SET = r"[\"'`]?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'`]?"
-_PASSWORD = rf"(?i:password|passwd|passphrase){_SET}([^\s\"'`,;<>(){{}}\[\]]{{6,120}})"
-_NAMED = (
+SET = r"[\"'`]?\s{0,3}(?::=|=>|[:=])\s{0,3}[\"'`]?"
+"""What stands between a name and its value."""
+PASSWORDS = r"(?i:password|passwd|passphrase)"
+NAMES = (
     r"(?i:api[_-]?key|apikey|access[_-]?key|private[_-]?key|auth[_-]?key|secret(?:[_-]?(?:access[_-]?)?key)?"
-    r"|token|credentials?)[\"'`]?\s{0,3}(?::=|=>|[:=]|\bis\b)\s{0,3}[\"'`]?([A-Za-z0-9_+/=.~-]{16,})"
+    r"|token|credentials?)"
 )
+_PASSWORD = rf"{PASSWORDS}{SET}([^\s\"'`,;<>(){{}}\[\]]{{6,120}})"
+_NAMED = rf"{NAMES}(?:{SET}|[\"'`]?\s{{1,3}}is\s{{1,3}}[\"'`]?)([A-Za-z0-9_+/=.~-]{{16,}})"
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 """Of attributes: `settings.db2.password`."""

@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 import msgspec
 
+from convtest.cassettes.contexts import NAMES, PASSWORDS, SET
 from convtest.cassettes.rules import Finds, InWords, Rule
 from convtest.cassettes.shapes import beginnings
 from convtest.wire.marks import HOME, ITEM, PLACEHOLDER, SESSION_FILE
@@ -29,17 +30,32 @@ _HOME_LETTERS = ("/home/", "/Users/", "%2Fhome", "%2fhome", "%2FUsers", "%2fUser
 _BLANK = r"(?:\s|\\{1,3}[nr])"
 
 
+_WILD = r"(?=\S{0,60}(?:\d|[a-z][A-Z]))"
+"""No word that people write."""
+_LAST = 8000
+"""Letters at the end of a text that are looked at."""
+
+
+def begins(text: str) -> int | None:
+    """Where, at the end of a text that broke off, what may be the beginning of a secret begins."""
+    start = max(0, len(text) - _LAST)
+    found = _begun().search(text, start)
+    return None if found is None else max(found.start(), *(found.start(name) for name in ("named", "password")))
+
+
 @cache
-def begun() -> "re.Pattern[str]":
-    """What may be the beginning of a secret, at the end of a text that broke off."""
-    starts = "|".join(map(re.escape, beginnings()))
+def _begun() -> "re.Pattern[str]":
+    starts, plain = ("|".join(map(re.escape, beginnings(plain=which))) for which in (False, True))
     return re.compile(
-        rf"(?:(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))(?:{starts})[\w.~+/%=-]*"
+        rf"(?:(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))(?:(?:{starts})|(?:{plain}){_WILD})[\w.~+/%=-]*"
         r"|(?<=[Bb]earer )[\w.~+/-]+=*|(?<=account_)[0-9a-f-]+"
+        rf"|(?<=[Bb]asic ){_WILD}[\w+/-]+=*|\b\d{{8,10}}:AA[\w-]*"
+        r"|\b[A-Za-z0-9]{14}\.atlasv1\.[\w=-]*|(?<![\w.~-])[\w.~-]{3}\dQ~[\w.~-]*"
         r"|-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-{0,5}"
         rf"(?:{_BLANK}{{1,8}}(?:[\w-]{{1,20}}: [^\n]{{1,100}}|[A-Za-z0-9+/=]{{16,100}}))*+"
         rf"{_BLANK}*[A-Za-z0-9+/=-]{{0,100}}"
         r"|://[\w.%+-]{1,80}:(?!\d{1,5}\Z)[^\s/@\"'<>]+"
+        rf"|{NAMES}{SET}{_WILD}(?P<named>[\w+/=.~-]+)|{PASSWORDS}{SET}{_WILD}(?P<password>[^\s\"'`,;<>]+)"
         r"|(?<![\w./-])(?:/home/|/Users/|[A-Z]:\\\\?Users\\\\?)[\w.-]*)\Z"
     )
 

@@ -29,6 +29,8 @@ SECRET_HEADERS = frozenset(
     }
 )
 _TRANSPORT_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection", "host"})
+_LIMITED = (b"max_tokens", b'"length"', b'"incomplete"')
+"""One of them stands in an answer that ended at the limit of its tokens."""
 _BEFORE = 24
 """Letters before the beginning of a secret that tell the place where an answer broke off."""
 _FRAGMENT, _WORDS = 8, 12
@@ -65,7 +67,7 @@ class Names:
 
     def _learn_cut(self, one: Interaction) -> None:
         """Where an answer broke off inside a secret: what is left of it there stands in later requests too."""
-        text = last_text(one.body) if is_cut(one) else ""
+        text = last_text(one.body) if breaks_off(one) else ""
         kept = self._kept(text)
         begun = text[kept:]
         if begun:
@@ -129,7 +131,13 @@ class Names:
 
     def chunks(self, one: Interaction) -> list[Chunk]:
         """An answer's chunks; one that broke off inside a secret ends before it."""
-        return rewritten(one.chunks, self._scrubber, self.name, self._kept if is_cut(one) else None)
+        return rewritten(one.chunks, self._scrubber, self.name, self._kept if breaks_off(one) else None)
+
+
+def breaks_off(one: Interaction) -> bool:
+    """Whether an answer may end in the middle of a word: on the way, or at the limit of its tokens."""
+    limited = any(mark in one.body for mark in _LIMITED) and one.reply().get("stop_reason") == "max_tokens"
+    return limited or is_cut(one)
 
 
 def is_cut(one: Interaction) -> bool:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from convtest.cassettes.contexts import by_context, by_name
-from convtest.cassettes.kinds import begun, by_value, homes, of_the_item
+from convtest.cassettes.kinds import begins, by_value, homes, of_the_item
 from convtest.cassettes.rules import Finds, Rule
 from convtest.cassettes.shapes import Shapes
 from convtest.cassettes.unescaped import views
@@ -82,8 +82,8 @@ class Scrubber:
         """Where a secret begins that the text breaks off in, one of these values or of a known shape; else its end."""
         end = len(text)
         while not any(text[:end].endswith(value) for value in self.named):
-            shape = begun().search(text[:end])
-            starts = [shape.start()] if shape else []
+            shape = begins(text[:end])
+            starts = [] if shape is None else [shape]
             starts += [at for one in {*self.named, *values} if (at := _begins(text[:end], one)) is not None]
             if not starts:
                 break

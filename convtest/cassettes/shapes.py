@@ -151,14 +151,14 @@ class Shapes:
                 yield from rule.between(text, start, end)
 
 
-_PLAIN_BEGINNINGS = frozenset({"key-", "pubkey-", "re_", "pat"})
+_PLAIN = frozenset({"key-", "pubkey-", "re_"})
 """Words begin with these, too."""
+_TELLING = frozenset({"AKIA", "ASIA", "AIza"})
 
 
-def beginnings() -> list[str]:
-    """The prefixes that tell a secret before anything of the secret itself has come."""
-    found = {one for prefixes, _ in _KEYS for one in prefixes.split() if len(one) > 2}
-    found |= {"org-", "proj_", "acct_", "user_", "eyJ"}
-    return sorted(
-        one for one in found - _PLAIN_BEGINNINGS if not one.isalpha() or one in {"AKIA", "ASIA", "AIza", "eyJ"}
-    )
+def beginnings(*, plain: bool = False) -> list[str]:
+    """The prefixes that tell a secret before anything of the secret itself has come; `plain`: those that also begin
+    words."""
+    found = {one for prefixes, _ in _KEYS for one in prefixes.split()} | {"org-", "proj_", "acct_", "user_", "eyJ"}
+    words = {one for one in found if one in _PLAIN or (one.isalpha() and one not in _TELLING)} - {"eyJ"}
+    return sorted(words if plain else found - words)
