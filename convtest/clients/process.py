@@ -28,6 +28,13 @@ class ProgramError(Exception):
     """The program broke the protocol or ended in the middle of it; the text ends with its last words on stderr."""
 
 
+async def _emptied(output: anyio.abc.ByteReceiveStream) -> None:
+    """Read what nobody wanted: a pipe that still holds something is never closed by the event loop."""
+    with anyio.move_on_after(GRACE), contextlib.suppress(anyio.EndOfStream, anyio.ClosedResourceError):
+        while True:
+            await output.receive()
+
+
 class _LastWords:
     """A program's stderr: read as it comes, by a thread, so that it never has to wait; kept up to a limit."""
 
@@ -116,7 +123,7 @@ class Program:
         self._lines += 1
         try:
             message = msgspec.json.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             shown = line[:200].decode("utf-8", "replace")
@@ -177,7 +184,7 @@ class Program:
             self.kill()
             with anyio.move_on_after(GRACE):
                 await process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                await stream.aclose()
+        if process.stdout is not None:
+            await _emptied(process.stdout)
+            await process.stdout.aclose()
         return f"pid {process.pid}: {' '.join(self._argv)[:120]}" if stayed else ""

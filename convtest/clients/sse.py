@@ -172,7 +172,7 @@ class SSEClient:
             return []
         try:
             data = msgspec.json.decode(event.data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             data = None
         session, problem = _at(data, self._options.get("session")), _at(data, self._options.get("error"))
         if session is not None:

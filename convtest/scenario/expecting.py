@@ -1,5 +1,6 @@
 """Expectations that could never fail, or never hold: found before anything is played."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -7,7 +8,6 @@ import msgspec
 
 from convtest.errors import Problem, did_you_mean
 from convtest.events import Ended, ErrorCode
-from convtest.patterns import PatternError, compiled
 from convtest.scenario.durations import seconds
 from convtest.scenario.expectations import ExpectShape, RangeShape
 from convtest.scenario.grammar import StepShape
@@ -66,9 +66,9 @@ def _numbers(key: str, value: Any) -> Iterator[str]:
 def _words(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
     for pattern in listed(expect.matches):
         try:
-            compiled(pattern)
-        except PatternError as error:
-            yield Problem(str(error), node.keys["matches"])
+            re.compile(pattern)
+        except (re.error, OverflowError) as error:
+            yield Problem(f"not a regular expression: {error}", node.keys["matches"])
     for name in ("first_event", "total") if expect.budget else ():
         try:
             seconds(getattr(expect.budget, name) or 0)

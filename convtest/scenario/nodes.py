@@ -61,8 +61,13 @@ def plain_value(node: Node) -> Any:
             return {key: plain_value(value) for key, value in entries.items()}
         case Scalar(text=text, plain=False):
             return text
-        case Scalar(text=text):
-            return _core_scalar(text)
+        case Scalar(text=text, place=place):
+            try:
+                return _core_scalar(text)
+            except ValueError:
+                raise ScenarioError(
+                    [Problem(f"a number of {len(text):,} digits", place, "put quotes around it if it is text")]
+                ) from None
 
 
 def _core_scalar(text: str) -> Any:
@@ -227,11 +232,16 @@ class _Builder:
     def _refuse(self, what: str, place: Place, help: str = "") -> NoReturn:
         raise ScenarioError([Problem(what, place, help)])
 
+    def _unreadable(self) -> Place:
+        """The first line with a character that no YAML may hold; a reader's complaint has no mark."""
+        bad = (n for n, line in enumerate(self._lines, 1) if any(c < " " and c != "\t" for c in line))
+        return Place(self._shown, next(bad, 0))
+
     def explain(self, error: Exception) -> Problem:
         """A parser's complaint in our own words, with what usually causes it."""
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-        place = Place(self._shown, mark.line + 1, mark.column + 1) if mark else Place(self._shown)
+        place = Place(self._shown, mark.line + 1, mark.column + 1) if mark else self._unreadable()
         line = self._lines[place.line - 1] if 0 < place.line <= len(self._lines) else ""
         if "mapping values are not allowed" in problem and place.column - 1 == line.find(":"):
             return Problem(
