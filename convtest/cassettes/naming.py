@@ -28,6 +28,10 @@ SECRET_HEADERS = frozenset(
         "cf-ray",
     }
 )
+_SECRET_NAME = re.compile(
+    r"(?:^|[-_])(?:api-?key|(?:access|private|functions?|subscription)-key|token|secret|passw(?:or)?d|auth|authorization"
+    r"|cookie2?|credentials?|signature)$"
+)
 _TRANSPORT_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection", "host"})
 _LIMITED = (b"max_tokens", b'"length"', b'"incomplete"')
 """One of them stands in an answer that ended at the limit of its tokens."""
@@ -124,7 +128,7 @@ class Names:
     def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Headers of either direction; those of the transfer itself are left out, the stored body is plain."""
         return [
-            (name, PLACEHOLDER if name.lower() in SECRET_HEADERS else self.text(value))
+            (name, PLACEHOLDER if is_secret_header(name) else self.text(value))
             for name, value in headers
             if name.lower() not in _TRANSPORT_HEADERS
         ]
@@ -132,6 +136,11 @@ class Names:
     def chunks(self, one: Interaction) -> list[Chunk]:
         """An answer's chunks; one that broke off inside a secret ends before it."""
         return rewritten(one.chunks, self._scrubber, self.name, self._kept if breaks_off(one) else None)
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether nothing of its value is kept: a secret by its name, whatever it looks like."""
+    return name.lower() in SECRET_HEADERS or _SECRET_NAME.search(name.lower()) is not None
 
 
 def breaks_off(one: Interaction) -> bool:

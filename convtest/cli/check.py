@@ -2,10 +2,12 @@
 
 import json
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
+from convtest.cassettes.leaks import Leak
 from convtest.cli.project import missing_folders, project, scenario_files
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
@@ -13,6 +15,7 @@ from convtest.play.inventory import leaked, orphans, stale, written
 from convtest.play.prepare import check as check_play
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
+from convtest.textmatch import visible
 
 
 @click.command(name="check")
@@ -29,16 +32,27 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool, environment: b
         _show_environment(as_json=as_json)
         return
     config = project()
-    errors, warnings, count = _checked(config, paths)
+    found = _checked(config, paths)
     if as_json:
-        click.echo(json.dumps({"items": count, "errors": errors, "warnings": warnings}, indent=2))
+        click.echo(json.dumps(asdict(found), indent=2))
     else:
-        for text in errors:
-            click.echo(f"error: {text}", err=True)
-        for text in warnings:
-            click.echo(f"warning: {text}", err=True)
-        click.echo(f"items: {count}, errors: {len(errors)}, warnings: {len(warnings)}")
-    sys.exit(2 if errors else 1 if warnings and strict else 0)
+        for text in found.errors:
+            click.echo(visible(f"error: {text}"), err=True)
+        for text in found.warnings:
+            click.echo(visible(f"warning: {text}"), err=True)
+        click.echo(f"items: {found.items}, errors: {len(found.errors)}, warnings: {len(found.warnings)}")
+    sys.exit(2 if found.errors else 1 if found.warnings and strict else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `--json` prints."""
+
+    items: int
+    errors: list[str]
+    warnings: list[str]
+    secrets: list[Leak]
+    """Those of the errors that say where a secret stands."""
 
 
 def _show_environment(*, as_json: bool) -> None:
@@ -58,7 +72,7 @@ def _show_environment(*, as_json: bool) -> None:
         click.echo(f"{name:<{width}}  {value}")
 
 
-def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[str], int]:
+def _checked(config: Config, paths: tuple[Path, ...]) -> Checked:
     errors = [] if paths or config.scenarios_by_default else missing_folders(config)
     warnings: list[str] = []
     loaded: list[Scenario] = []
@@ -78,9 +92,10 @@ def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[list[str], list[s
                 check_play(config, scenario)
             except ConvtestError as error:
                 errors.append(str(error))
-    errors += leaked(config, loaded)
+    secrets = list(dict.fromkeys(leaked(config, loaded)))
+    errors += map(str, secrets)
     warnings += written(config, loaded)
     warnings += stale(config, loaded)
     if not paths:
         warnings += orphans(config, loaded)
-    return list(dict.fromkeys(errors)), list(dict.fromkeys(warnings)), len(loaded)
+    return Checked(len(loaded), list(dict.fromkeys(errors)), list(dict.fromkeys(warnings)), secrets)

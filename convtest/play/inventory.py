@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from convtest.cassettes import store
-from convtest.cassettes.naming import SECRET_HEADERS
+from convtest.cassettes.leaks import Leak, in_recording, in_text
 from convtest.config import Config
-from convtest.errors import CassetteError
+from convtest.errors import CassetteError, ConvtestError
 from convtest.play.placeholders import texts_in
 from convtest.play.prepare import cassette_path, scrubber_of
 from convtest.scenario.digest import digest
 from convtest.scenario.model import Scenario
-from convtest.wire.marks import PLACEHOLDER
+from convtest.wire.interaction import Interaction
 
 
 def written(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
@@ -28,31 +28,31 @@ def written(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
                 )
 
 
-def leaked(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
-    """A line for each place of a cassette or snapshot that holds something to scrub; what stands in a scenario file is
-    nothing to scrub."""
+def leaked(config: Config, scenarios: Iterable[Scenario]) -> Iterator[Leak]:
+    """Each place of a cassette or snapshot that holds something to scrub; what stands in a scenario file is nothing to
+    scrub."""
+    loaded = list(scenarios)
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in _scenario_files(config)]
-    scrubber = scrubber_of(config).but_for([*texts, *(word for one in scenarios for word in texts_in(one))])
-    for path in _artefacts(config):
-        yield from _headers_kept(config, path)
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if not scrubber.finds(text):
-            continue
-        for number, line in enumerate(text.splitlines(), 1):
-            if scrubber.finds(line):
-                yield f"{config.shown(path)}:{number}: a secret stands here: {scrubber.text(line).strip()[:80]}"
+    scrubber = scrubber_of(config).but_for([*texts, *(word for one in loaded for word in texts_in(one))])
+    for path in _artefacts(config, loaded):
+        shown = config.shown(path)
+        told: set[str] = set()
+        for leak, secret in in_text(path.read_text(encoding="utf-8", errors="replace"), shown, scrubber):
+            told.add(secret)
+            yield leak
+        for leak, secret in in_recording(_recorded(config, path), shown, scrubber):
+            if secret not in told or leak.kind == "HEADER":
+                yield leak
 
 
-def _headers_kept(config: Config, path: Path) -> Iterator[str]:
-    """What other recorders leave in the headers that are never kept: of any shape, so only their names tell."""
+def _recorded(config: Config, path: Path) -> list[Interaction]:
+    """What a cassette holds as it reads: encoded, escaped and cut as it may be in the file."""
+    if path.suffix == ".txt":
+        return []
     try:
-        recorded = store.load(path, shown=config.shown(path), limits=config.limits) if path.suffix == ".yaml" else []
-    except CassetteError:
-        return  # whoever plays it says so
-    for number, one in enumerate(recorded, 1):
-        kept = [name for name, value in (*one.request.headers, *one.headers) if value and PLACEHOLDER not in value]
-        for name in dict.fromkeys(name for name in kept if name in SECRET_HEADERS):
-            yield f"{config.shown(path)}: interaction {number}: a secret stands here: the header {name}, as it was sent"
+        return store.load(path, shown=config.shown(path), limits=config.limits)
+    except ConvtestError:
+        return []  # whoever plays it says so
 
 
 def _scenario_files(config: Config) -> Iterator[Path]:
@@ -60,11 +60,14 @@ def _scenario_files(config: Config) -> Iterator[Path]:
     return (path for root in roots for path in root.rglob("*.y*ml") if path.is_file())
 
 
-def _artefacts(config: Config) -> Iterator[Path]:
-    roots = [(config.cassettes, "*.yaml*"), *((root, "__snapshots__/**/*.txt") for root in config.scenarios)]
-    for root, pattern in roots:
-        if root.is_dir():
-            yield from sorted(path for path in root.rglob(pattern) if path.is_file())
+def _artefacts(config: Config, scenarios: list[Scenario]) -> Iterator[Path]:
+    """Cassettes, those in the making too, and snapshots."""
+    patterns = ("*.y*ml", "*.json", "*.yaml.new", "*.yaml.partial*")
+    roots = [*((config.cassettes, pattern) for pattern in patterns)]
+    roots += [(root, "__snapshots__/**/*.txt") for root in config.scenarios]
+    found = [path for root, pattern in roots if root.is_dir() for path in root.rglob(pattern)]
+    found += [scenario.cassette.resolve() for scenario in scenarios if scenario.cassette is not None]
+    yield from sorted({path for path in found if path.is_file()})
 
 
 def stale(config: Config, scenarios: Iterable[Scenario]) -> Iterator[str]:
