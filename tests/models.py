@@ -122,6 +122,7 @@ class Behaviour:
     pause: float = 0.002
     extra_headers: dict[str, str] = field(default_factory=dict)
     edit: Callable[[bytes], bytes] = bytes
+    unpack: Callable[[bytes], bytes] = bytes
     requests: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -138,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         if does.statuses:
             status, headers, content = does.statuses.pop(0)
             self._whole(status, headers, content)
-        elif json.loads(data).get("stream"):
+        elif json.loads(does.unpack(data)).get("stream"):
             self._stream(STREAMS[self.path.partition("?")[0]]())
         else:
             self._whole(200, {}, does.edit(WHOLE[self.path.partition("?")[0]]()))

@@ -199,6 +199,7 @@ def _from_plain(one: Fields, index: int, most: int) -> Interaction:
         role=_ROLES.get(extra.text("role", ""), ""),
         origin="replayed",
         edited=edited,
+        foreign=not response.has(KEY),
     )
 
 

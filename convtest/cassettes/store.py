@@ -17,6 +17,7 @@ from convtest.cassettes.reading import Refused, is_braced, read
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
 from convtest.limits import DEFAULTS, Limits
 from convtest.wire.interaction import Interaction
+from convtest.wire.marks import Finds
 
 
 def load(path: Path, *, shown: str, command: str = "", limits: Limits = DEFAULTS) -> list[Interaction]:
@@ -111,11 +112,13 @@ class Cassette:
         """Beside it: what was recorded by an item that failed."""
         return replace(self, path=self.path.with_suffix(".yaml.new"), shown=f"{self.shown}.new")
 
-    def load(self, volatile: frozenset[str] = frozenset()) -> list[Interaction]:
-        """Its interactions, compared without what stands under `volatile` keys. Raises UnreadableCassette."""
+    def load(self, volatile: frozenset[str] = frozenset(), secrets: Finds | None = None) -> list[Interaction]:
+        """Its interactions, compared without what stands under `volatile` keys; what others recorded has `secrets` in
+        it, which count as ours do. Raises UnreadableCassette."""
         found = load(self.path, shown=self.shown, command=self.command, limits=self.limits)
         for interaction in found:
             interaction.volatile = volatile
+            interaction.secrets = secrets if interaction.foreign else None
         return found
 
     def save(self, interactions: Iterable[Interaction], names: Names) -> None:

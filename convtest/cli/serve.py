@@ -54,6 +54,7 @@ def command(
     recorded = store.load(replay, shown=str(replay), limits=limits) if replay is not None else []
     for one in recorded:
         one.volatile = volatile
+        one.secrets = scrubber if one.foreign else None
     plan = Plan(
         upstream=upstream, api_key=os.environ.get(api_key_env, ""), record=record, replay=replay, port=port,
         token=token, speed=speed, volatile=volatile, limits=limits,
@@ -103,4 +104,7 @@ def _finish(served: Served, record: Path | None) -> int:
     for left in served.unplayed:
         last = (left.canonical.texts() or [""])[-1]
         click.echo(f"not asked for: request {left.number} ({left.lane or 'no session'}): {last[:100]!r}", err=True)
-    return 1 if served.missed else 0
+    troubles = dict.fromkeys(f"request {one.number}: {one.trouble}" for one in served.interactions if one.trouble)
+    for trouble in troubles:
+        click.echo(f"not kept: {trouble}", err=True)
+    return 1 if served.missed or troubles else 0

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from convtest.gateway.gate import PARTING, Gate, awaits_events
 from convtest.gateway.server import CONNECTION, HOST, Connection, Door, Server, listening_socket
 from convtest.wire import messages_api, openai_apis
+from convtest.wire.headers import to_bytes, to_text
 from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.lanes import is_model_path
 from convtest.wire.openai_apis import CHAT_PATH
@@ -198,7 +199,7 @@ class Gateway:
             if gate is not None:
                 await gate.before_the_head()
             answer = tapped.answer
-            headers = [(n.encode(), v.encode("latin-1")) for n, v in answer.headers if n.lower() not in _HOP_BY_HOP]
+            headers = to_bytes((n, v) for n, v in answer.headers if n.lower() not in _HOP_BY_HOP)
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             async for data in tapped:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -275,7 +276,8 @@ def _key_of(asked: Asked) -> str:
 
 
 def _request(asked: Asked, url: str, body: bytes) -> Request:
-    headers = tuple((name, value) for name, value in asked.headers.items() if name not in _OWN_HEADERS)
+    given = ((to_text(name), to_text(value)) for name, value in asked.headers.raw)
+    headers = tuple((name, value) for name, value in given if name not in _OWN_HEADERS)
     return Request(method=asked.method, url=url, headers=headers, body=body)
 
 

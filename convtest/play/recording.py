@@ -53,7 +53,7 @@ def recording(cassette: Cassette, mode: Mode, rules: Rules, *, node: str) -> Ite
     """
     source_name = _source_name(mode, cassette.is_there)
     with cassette.only_writer() if source_name == "recorded" else contextlib.nullcontext():
-        recorded = _recorded(cassette, mode, source_name, rules.volatile)
+        recorded = _recorded(cassette, mode, source_name, rules)
         replays = source_name == "replayed"
         answers = source_of(mode, Upstream(), recorded, replays=replays, simulated=False, command=cassette.command)
         tap = Tap(answers.source, answers.clock, rules.scrubber, rules.volatile, limits=rules.limits)
@@ -86,11 +86,11 @@ def _played(made: Recording, answers: Answering, allow_hosts: tuple[str, ...], n
             raise attempts[0]
 
 
-def _recorded(cassette: Cassette, mode: Mode, source_name: str, volatile: frozenset[str]) -> list[Interaction]:
+def _recorded(cassette: Cassette, mode: Mode, source_name: str, rules: Rules) -> list[Interaction]:
     if source_name == "replayed" and not cassette.is_there:
         raise NoCassette(cassette=cassette.shown, command=cassette.command)
     reads = cassette.is_there and not mode.live and mode.record != "all"
-    return cassette.load(volatile) if reads else []
+    return cassette.load(rules.volatile, rules.scrubber) if reads else []
 
 
 def _names(made: Recording, player: Player | None, rules: Rules) -> Names:

@@ -7,6 +7,8 @@ library's; br and zstd need the packages that httpx needs for them too (extra `e
 import importlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from convtest.errors import MissingDecoder
@@ -94,6 +96,13 @@ def _by_shape(body: bytes, limit: int) -> bytes:
     return body
 
 
+@cache
+def decodable() -> frozenset[str]:
+    """The encodings that can be undone here."""
+    missing = {name for name, needs in _NEEDS.items() if find_spec(needs) is None}
+    return frozenset({*_STEPS, "identity"} - missing)
+
+
 def shape_of(body: bytes) -> str:
     """The encoding that the body begins as; empty where it begins as none."""
     return next((name for begin, name in _BEGINS.items() if body.startswith(begin)), "")
@@ -156,7 +165,7 @@ class _Zlib:
 
 class _Brotli:
     def __init__(self) -> None:
-        self._made: Any = _module("br", "brotli").Decompressor()
+        self._made: Any = _module("br").Decompressor()
         if not hasattr(self._made, "can_accept_more_data"):
             raise MissingDecoder("br")  # before 1.2 it could not be told how much to give
 
@@ -172,7 +181,7 @@ class _Brotli:
 
 class _Zstd:
     def __init__(self) -> None:
-        self._made: Any = _module("zstd", "zstandard").ZstdDecompressor().decompressobj()
+        self._made: Any = _module("zstd").ZstdDecompressor().decompressobj()
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _SIP):
@@ -185,9 +194,9 @@ class _Zstd:
         return bool(self._made.eof)
 
 
-def _module(encoding: str, name: str) -> Any:
+def _module(encoding: str) -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(_NEEDS[encoding])
     except ImportError:
         raise MissingDecoder(encoding) from None
 
@@ -204,4 +213,5 @@ _STEPS: dict[str, Callable[[], _Step]] = {
     "br": _Brotli,
     "zstd": _Zstd,
 }
+_NEEDS = {"br": "brotli", "zstd": "zstandard"}
 _BEGINS = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}

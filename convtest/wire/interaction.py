@@ -82,6 +82,8 @@ class Interaction:
     """It was read on where the recorded client had closed: after that many events."""
     edited: bool = False
     """Its recorded chunk lengths do not add up: somebody edited the cassette, and event boundaries are used."""
+    foreign: bool = False
+    """Another recorder kept it: what is secret in it stands there as it was."""
     recorded: "Interaction | None" = None
     """What it was replayed from."""
     before: "Callable[[], Sequence[Interaction]]" = field(default=tuple, compare=False, repr=False)

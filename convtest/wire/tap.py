@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import anyio
 
 from convtest.clock import Clock
 from convtest.limits import DEFAULTS, Limits
+from convtest.wire.headers import without_undecodable
 from convtest.wire.interaction import TERMINAL, Interaction, Request, StreamEnd
 from convtest.wire.marks import Finds
 from convtest.wire.notes import Notes, unpacked
@@ -115,7 +116,8 @@ class Upstream:
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         interaction.origin = "live"
-        return await via.forward(interaction.request)
+        request = interaction.request
+        return await via.forward(replace(request, headers=without_undecodable(request.headers)))
 
 
 class Tap:

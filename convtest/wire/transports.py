@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from convtest.clock import Blocking, run_now
+from convtest.wire.headers import to_bytes
 from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
 
@@ -47,12 +48,13 @@ class Binding:
     def response(self, tapped: TappedAnswer, stream: Any) -> Any:
         answer = tapped.answer
         extensions = {"reason_phrase": answer.reason.encode("ascii", "replace"), "http_version": b"HTTP/1.1"}
-        return self.module.Response(answer.status, headers=list(answer.headers), stream=stream, extensions=extensions)
+        headers = to_bytes(answer.headers)
+        return self.module.Response(answer.status, headers=headers, stream=stream, extensions=extensions)
 
     def real_request(self, sent: Request, original: Any) -> Any:
         """The request to send on, with the original's timeouts."""
         return self.module.Request(
-            sent.method, sent.url, headers=list(sent.headers), content=sent.on_wire, extensions=original.extensions
+            sent.method, sent.url, headers=to_bytes(sent.headers), content=sent.on_wire, extensions=original.extensions
         )
 
     def answer(self, response: Any, chunks: AsyncIterator[bytes], close: Callable[[], Awaitable[None]]) -> Answer:
@@ -80,7 +82,7 @@ class Outward:
         # Made once and on first use: building a TLS context takes some 20 ms.
         self._transport = self._transport or bound.module.AsyncHTTPTransport(limits=bound.module.Limits())
         request = bound.module.Request(
-            sent.method, sent.url, headers=list(sent.headers), content=sent.on_wire, extensions=self._extensions
+            sent.method, sent.url, headers=to_bytes(sent.headers), content=sent.on_wire, extensions=self._extensions
         )
         try:
             response = await bound.original_async(self._transport, request)
