@@ -63,14 +63,14 @@ def read_all(sock: socket.socket) -> bytes:
 
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[Serving]:
-    command = [sys.executable, "-c", "from convtest.cli import main; main()", "serve", "--token", TOKEN, *options]
+    command = [sys.executable, "-c", "from convtest.cli import main; main()", "serve", *options]
     process = subprocess.Popen(
         command,
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1", "CONVTEST_TOKEN": TOKEN},
     )
     assert process.stdout is not None
     first = process.stdout.readline()

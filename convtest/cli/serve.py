@@ -16,6 +16,15 @@ from convtest.limits import DEFAULTS
 from convtest.play.standalone import SIMULATOR, Plan, Served, serve
 
 
+def _not_on_the_command_line(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise ConfigError(
+            "a token on the command line stands in the list of processes, for everybody on this machine",
+            where="convtest serve, --token",
+            help="put it into the variable CONVTEST_TOKEN, or into a file: --token-file FILE",
+        )
+
+
 @click.command(name="serve")
 @click.option(
     "--record",
@@ -32,10 +41,29 @@ from convtest.play.standalone import SIMULATOR, Plan, Served, serve
 @click.option("--upstream", default=SIMULATOR, show_default=True, help="The base URL of a model, or simulator.")
 @click.option("--api-key-env", default="ANTHROPIC_API_KEY", show_default=True, help="Where the real key stands.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port on 127.0.0.1; any free one without.")
-@click.option("--token", default="", help="The key that clients must send; a random one without.")
+@click.option(
+    "--token-env",
+    default="CONVTEST_TOKEN",
+    show_default=True,
+    help="Where the key stands that clients must send; a random one where nothing does.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A file whose first line is that key.",
+)
+@click.option("--token", hidden=True, callback=_not_on_the_command_line, expose_value=False)
 @click.option("--speed", type=click.FloatRange(0.01), default=1.0, help="Pace of replay; 1 is the recorded one.")
 def command(
-    record: Path | None, replay: Path | None, upstream: str, api_key_env: str, port: int, token: str, speed: float
+    record: Path | None,
+    replay: Path | None,
+    upstream: str,
+    api_key_env: str,
+    port: int,
+    token_env: str,
+    token_file: Path | None,
+    speed: float,
 ) -> None:
     """Serve a model on loopback: the simulator, a recording, or a real one behind it. Ends with Ctrl-C or SIGTERM.
 
@@ -57,13 +85,25 @@ def command(
         one.secrets = scrubber if one.foreign else None
     plan = Plan(
         upstream=upstream, api_key=os.environ.get(api_key_env, ""), record=record, replay=replay, port=port,
-        token=token, speed=speed, volatile=volatile, limits=limits,
+        token=_token(token_env, token_file), speed=speed, volatile=volatile, limits=limits,
     )  # fmt: skip
     try:
         served = serve(plan, scrubber, recorded, _announce)
     except OSError as error:
         raise ConfigError(f"cannot listen: {error.strerror}", where=f"convtest serve, --port {port}") from None
     sys.exit(_finish(served, record))
+
+
+def _token(variable: str, file: Path | None) -> str:
+    """What clients must send; empty for a random one. Raises ConfigError where the file says nothing."""
+    if file is None:
+        return os.environ.get(variable, "").strip()
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    if not lines or not lines[0].strip():
+        raise ConfigError(
+            f"{file} has no first line", where="convtest serve, --token-file", help="write the key into it"
+        )
+    return lines[0].strip()
 
 
 def _reserve(record: Path) -> None:

@@ -58,6 +58,7 @@ RESERVED_TAGS = frozenset(
 )
 TOOL_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 DEFAULT_TIMEOUT = 60.0
+_MOST_OF_A_NAME = 200
 
 
 def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str, ...], **naming: Any) -> Scenario:
@@ -69,6 +70,7 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
     sweep = sweep_of(shape, node, facts, sessions, steps, problems) if not problems else None
     problems += _wrong_names(shape, node, clients, steps)
     problems += _paths_outside(shape, node)
+    problems += _names_that_cannot_be_shown(shape, node, steps)
     timeout = _timeout(shape, node, problems)
     if problems:
         raise ScenarioError(sorted(problems, key=lambda problem: problem.place))
@@ -193,6 +195,18 @@ def _paths_outside(shape: ScenarioShape, node: Mapping) -> Iterator[Problem]:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             place = place_in(node, ("files", name))
             yield Problem(f"{name!r} lies outside the workspace", place, "use a path below it, without ..")
+
+
+def _names_that_cannot_be_shown(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[Problem]:
+    """Of sessions: they stand in addresses, environments, names of files and reports."""
+    places = {name: place_in(node, ("sessions", name)) for name in shape.sessions}
+    for step in steps:
+        places.setdefault(step.session, step.place)
+    for name, place in places.items():
+        if not name.strip(" .") or not name.isprintable() or len(name) > _MOST_OF_A_NAME:
+            shown = repr(name[:40]) + ("…" if len(name) > 40 else "")
+            help = f"use letters and signs that can be seen, not dots alone, {_MOST_OF_A_NAME} at most"
+            yield Problem(f"{shown} cannot name a session", place, help)
 
 
 def _warnings(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[str]:

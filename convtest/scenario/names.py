@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 MAX_NAME_BYTES = 80
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+"""No file can be called so on Windows."""
 
 
 def slug(title: str) -> str:
@@ -17,14 +19,15 @@ def slug(title: str) -> str:
 
 
 def safe_name(text: str) -> str:
-    """Letters, digits and `._-`; anything else `-`, with six hex digits of a hash where that changed something."""
+    """Letters, digits and `._-`; anything else `-`, with six hex digits of a hash where that changed something, or no
+    file can be called so."""
     text = unicodedata.normalize("NFC", text)
     safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in text)
     if safe.strip(".") == "":
         safe = "-"
     if len(safe.encode()) > MAX_NAME_BYTES:
         safe = safe.encode()[: MAX_NAME_BYTES - 7].decode(errors="ignore")
-    return safe if safe == text else _hashed(safe, text)
+    return safe if safe == text and not _RESERVED.fullmatch(text) else _hashed(safe, text)
 
 
 def row_names(rows: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from convtest.clients.process import Program, ProgramError
 from convtest.config import Profile
 from convtest.errors import ConfigError
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd
+from convtest.scenario.names import safe_name
 from convtest.wire.messages_api import PUBLIC_URL
 
 CRASHED = "crashed"
@@ -29,7 +30,7 @@ class CommandClient:
     ) -> None:
         self._opening = opening
         self._tools = {tool.name: tool for tool in opening.tools}
-        log = opening.store.parent / f"{opening.session}.stderr"
+        log = opening.store.parent / f"{safe_name(opening.session)}.stderr"
         whole = {**opening.environment, **(environment or {})}
         self._program = Program(argv, cwd=cwd, environment=whole, log=log, limits=opening.limits)
         self._id: str | None = None
