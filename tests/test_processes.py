@@ -462,15 +462,16 @@ def test_a_request_outside_of_any_turn_is_a_named_miss(stage: Stage) -> None:
     assert "outside of any turn" in finding_of(outcome, "miss").message
 
 
-def test_a_child_of_the_programs_own_group_is_a_leftover_too(stage: Stage) -> None:
+@pytest.mark.parametrize("environment", ["None", "{}"], ids=["inherited", "emptied"])
+def test_a_child_of_the_programs_own_group_is_a_leftover_too(stage: Stage, environment: str) -> None:
     body = """
     hear(); say(type="connected"); hear()
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(601)"],
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(601)"], env=ENVIRONMENT,
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     say(type="text", text="hi"); say(type="turn_end"); hear(); say(type="disconnected")
     """
 
-    outcome = play(stage, ONE, program(stage.root, body))
+    outcome = play(stage, ONE, program(stage.root, body.replace("ENVIRONMENT", environment)))
 
     assert "time.sleep(601)" in finding_of(outcome, "no_leftovers").seen
     assert running("time.sleep(601)") == []

@@ -1,8 +1,10 @@
-"""Processes that were started for one item, however far down: found by a variable that each inherits."""
+"""Processes that were started for one item, however far down: found by a variable that each inherits, or by the
+POSIX session of the program that started them, where they emptied their environment."""
 
 import contextlib
 import os
 import time
+from collections.abc import Mapping
 from pathlib import PurePath
 
 import psutil
@@ -13,6 +15,16 @@ _LINE = 120
 """Characters of a command line that are shown."""
 
 
+_STARTED: dict[str, dict[int, str]] = {}
+"""By token: the POSIX session of each program that we started, with the name of the session that it plays."""
+
+
+def note(environment: Mapping[str, str], pid: int) -> None:
+    """A program was started with this environment, in a POSIX session of its own."""
+    if MARK in environment:
+        _STARTED.setdefault(environment[MARK], {})[pid] = environment.get(SESSION, "")
+
+
 def family(token: str, session: str | None = None) -> list[psutil.Process]:
     """What runs with this token in its environment, of one session or of all; zombies apart."""
     return [process for process in psutil.process_iter() if _belongs(process, token, session)]
@@ -21,10 +33,16 @@ def family(token: str, session: str | None = None) -> list[psutil.Process]:
 def _belongs(process: psutil.Process, token: str, session: str | None) -> bool:
     try:
         found = process.environ()
-        mine = process.pid != os.getpid() and found.get(MARK) == token
-        return mine and process.status() != psutil.STATUS_ZOMBIE and session in (None, found.get(SESSION))
+        named = found.get(SESSION) if found.get(MARK) == token else _of_session(process.pid, token)
+        mine = process.pid != os.getpid() and named is not None
+        return mine and process.status() != psutil.STATUS_ZOMBIE and session in (None, named)
     except (psutil.Error, OSError):
         return False
+
+
+def _of_session(pid: int, token: str) -> str | None:
+    started = _STARTED.get(token)
+    return started.get(os.getsid(pid)) if started and hasattr(os, "getsid") else None
 
 
 def kill(processes: list[psutil.Process]) -> None:
@@ -44,6 +62,11 @@ def end(token: str, session: str) -> None:
         if not found:
             return
         kill(found)
+
+
+def forget(token: str) -> None:
+    """The item is over: numbers of its processes may be given to others."""
+    _STARTED.pop(token, None)
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -13,6 +13,7 @@ import anyio
 import anyio.abc
 import msgspec
 
+from convtest.clients import family
 from convtest.errors import ClientError
 from convtest.limits import DEFAULTS, SECTION, Limits
 
@@ -102,6 +103,7 @@ class Program:
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             help = "is it installed, and its path right? It is started in the folder of pyproject.toml"
             raise ClientError(f"cannot start {self._argv[0]!r}: {error.strerror}", client=client, help=help) from None
+        family.note(self._environment, self._process.pid)
 
     @property
     def running(self) -> bool:

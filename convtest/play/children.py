@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from convtest.clients.family import MARK, SESSION, family, kill, named
+from convtest.clients.family import MARK, SESSION, family, forget, kill, named
 from convtest.gateway.application import Gateway
 
 _SECRET = re.compile(r"SECRET|TOKEN|PASSW|CREDENTIAL|API_?KEY|(_|^)(KEY|PAT|AUTH)S?$", re.IGNORECASE)
@@ -66,4 +66,5 @@ def end_leftovers(token: str) -> list[str]:
     found = family(token)
     names = [named(process) for process in found]
     kill(found)
+    forget(token)
     return [name for name in names if name]
