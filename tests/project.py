@@ -91,10 +91,12 @@ class Project:
         ours = ("PYTEST", "COV", "CI", "BUILD_NUMBER", "GITHUB_")
         environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         environment |= {
-            **self.environment,
             "NO_COLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "COLUMNS": str(self.columns),
+            # Importing hypothesis takes as long as all the rest, and no project of these has a property test.
+            "PYTEST_ADDOPTS": "-p no:hypothesispytest",
+            **self.environment,
         }
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=120, check=False
