@@ -1,6 +1,5 @@
 """`[tool.convtest]` of pyproject.toml."""
 
-import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from convtest.errors import ConfigError, did_you_mean, nearest
 from convtest.limits import DEFAULTS, Limits, limits_of
+from convtest.patterns import PatternError, compiled
 from convtest.policy import Signature, policy_of, signature_of, signatures_of
 
 SIMULATOR = "simulator"
@@ -268,8 +268,8 @@ def _is_price(value: Any) -> bool:
 def _patterns(texts: list[str]) -> tuple[str, ...]:
     for text in texts:
         try:
-            re.compile(text)
-        except re.error as error:
+            compiled(text)
+        except PatternError as error:
             raise ConfigError(f"scrub: {text!r} is no regular expression: {error}", where=_SECTION) from None
     return tuple(texts)
 

@@ -1,5 +1,7 @@
-"""Regular expressions that users wrote, by the regex package: one that backtracks without end is ended."""
+"""Regular expressions that a project wrote and that run while an item is played, by the regex package: nothing else can
+end one there that backtracks without end."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -11,15 +13,17 @@ class PatternError(ValueError):
 @cache
 def compiled(pattern: str) -> Any:
     """Raises PatternError. The language is that of the standard library's `re`."""
-    # Imported when one is used: most runs have none.
+    # Imported when one is used: most projects have none.
     import regex
 
     try:
         return regex.compile(pattern)
     except regex.error as error:
-        raise PatternError(f"not a regular expression: {error}") from None
+        raise PatternError(str(error)) from None
 
 
-def stands_in(pattern: str, text: str, seconds: float) -> bool:
-    """Whether the pattern is found anywhere in the text. Raises PatternError; TimeoutError after so many seconds."""
-    return compiled(pattern).search(text, timeout=seconds) is not None
+def spans(pattern: str, text: str, seconds: float) -> Iterator[tuple[int, int]]:
+    """Where it stands. Raises PatternError; TimeoutError once it has taken so many seconds."""
+    for one in compiled(pattern).finditer(text, timeout=seconds):
+        if one.end() > one.start():
+            yield one.span()

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "patterns": set(),
     "policy": {"errors"},
     "version": set(),
-    "config": {"errors", "limits", "policy"},
+    "config": {"errors", "limits", "patterns", "policy"},
     "scenario": {"errors", "events", "limits", "patterns", "textmatch"},
     "scenario/loading": {"errors", "config", "limits", "scenario"},
     "wire": {*GROUND, "scenario"},

@@ -208,3 +208,10 @@ def test_an_application_that_answers_without_end_is_ended(project: Project) -> N
         project.write("scenarios/t.yaml", "scenario: t\ntimeout: 20s\nsteps:\n  - user: Hello\n")
         text = ends_within(40, project)
     assert "the application's answer has more than 50,000 bytes" in text
+
+
+def test_a_pattern_of_scrub_that_backtracks_without_end_is_ended(project: Project) -> None:
+    project.write("pyproject.toml", f"{SECTION}".replace("client =", "scrub = ['^(a|aa)+$']\nclient =", 1))
+    project.write("scenarios/slow.yaml", f"scenario: slow\nsteps: [{{user: {BACKTRACKS}}}]\n")
+    text = ends_within(60, project, "--convtest-record=all")
+    assert "scrub: '^(a|aa)+$' took more than 5 s for a text of 58 characters" in text

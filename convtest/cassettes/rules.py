@@ -7,7 +7,12 @@ from functools import lru_cache
 from typing import Protocol
 
 from convtest.cassettes.words import Words
+from convtest.errors import ConfigError
+from convtest.patterns import spans
 from convtest.wire.marks import Found, Mark
+
+_PATIENCE = 5.0
+"""Seconds for one pattern of the project's own and one text."""
 
 
 class Finds(Protocol):
@@ -70,6 +75,23 @@ class Named:
     def found(self, text: str, words: Words) -> Iterator[Found]:
         for start, end in words.with_digits():
             yield from self.rule.between(text, max(0, start - self.before), end)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A pattern of the project's own."""
+
+    pattern: str
+    kind: str
+
+    def found(self, text: str, words: Words) -> Iterator[Found]:
+        try:
+            for start, end in spans(self.pattern, text, _PATIENCE):
+                yield Found(start, end, Mark(self.kind, text[start:end]))
+        except TimeoutError:
+            what = f"scrub: {self.pattern!r} took more than {_PATIENCE:g} s for a text of {len(text):,} characters"
+            help = "rewrite it so that what is repeated cannot match the same text in two ways"
+            raise ConfigError(what, where="[tool.convtest]", help=help) from None
 
 
 @lru_cache(maxsize=512)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convtest.cassettes.contexts import by_context, by_name
 from convtest.cassettes.kinds import begins, by_value, homes, of_the_item
-from convtest.cassettes.rules import Finds, Rule
+from convtest.cassettes.rules import Finds, Own
 from convtest.cassettes.shapes import Shapes
 from convtest.cassettes.unescaped import views
 from convtest.cassettes.words import Words
@@ -35,7 +35,7 @@ class Scrubber:
     def __init__(self, values: Mapping[str, str] | None = None, patterns: Sequence[str] = ()) -> None:
         self._values = list((values or {}).values())
         given = [rule for name, value in (values or {}).items() for rule in by_value(name, value)]
-        own = [Rule(pattern, OWN) for pattern in patterns]
+        own = [Own(pattern, OWN) for pattern in patterns]
         self._open: frozenset[str] = frozenset()
         self._rules: list[Finds] = [*given, *_SHAPES, *own, *homes()]
         self._forget()
