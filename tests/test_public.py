@@ -116,7 +116,7 @@ def test_pytest_starts_without_clients_wire_or_scenarios(project: Project) -> No
     without = project.pytest("-q", "-s", "test_plain.py").out
 
     lines = [next(line for line in out.splitlines() if line.startswith("ROOMS")) for out in (with_scenarios, without)]
-    assert lines == ["ROOMS config errors limits plugin policy"] * 2
+    assert lines == ["ROOMS config errors limits patterns plugin policy"] * 2
 
 
 USER = """
