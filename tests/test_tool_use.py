@@ -179,6 +179,14 @@ def test_a_tool_that_runs_more_often_than_it_was_asked_for_is_named(stage: Stage
     assert found[1].seen == 'count({"what":"lamps"}) again'
 
 
+def test_a_stand_in_may_have_the_name_of_a_server_before_its_own(stage: Stage) -> None:
+    text = TALK.replace("look_up", "mcp__house__look_up")
+
+    assert stage.play(text).verdict.passed
+    found = [one for one in stage.play(text, f"{ME}:RunsTwice").verdict.findings if one.check == "tool_pairs"]
+    assert found[0].message == "the tool mcp__house__look_up was carried out 2 times for 1 tool use"
+
+
 def test_a_tool_may_be_asked_for_twice(stage: Stage) -> None:
     text = TALK.replace("what: attic, how: slow", "what: it, how: fast")
 

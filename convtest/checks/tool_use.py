@@ -136,7 +136,7 @@ def _done_twice(transcript: Transcript) -> Iterator[Finding]:
                 asked.setdefault((name, given), set()).add(str(block.get("id")))
     done: Counter[tuple[str, str]] = Counter()
     for carried in transcript.carried:
-        key = carried.name, carried.arguments
+        key = carried.name.rpartition("__")[2], carried.arguments
         done[key] += 1
         record = next((r for r in transcript.turns() if r.step.index == carried.step), None)
         if record is None or record.wire != "history" or done[key] <= len(asked.get(key, ())):
