@@ -52,6 +52,33 @@ def test_init_keeps_what_is_there(project: Project) -> None:
     assert project.files() == before
 
 
+PROPOSED = """\
+scenario: guessed
+params: {name: [Ada, Grace]}
+steps:
+  - user: My name is ${name}.
+    expect:
+      contains: ${name}
+      sent: {messages: 1}
+      proposed: [contains, sent]
+  - user: What is my name?
+    expect:
+      contains: ${name}
+"""
+
+
+def test_check_counts_what_is_only_proposed(project: Project) -> None:
+    project.write("scenarios/guessed.yaml", PROPOSED)
+
+    done = project.convtest("check")
+
+    assert "scenarios/guessed.yaml:1: expectations are only proposed (lines 8)" in done.err
+    assert (done.code, done.out) == (0, "items: 2, errors: 0, warnings: 1, proposed: 2\n")
+    assert project.convtest("check", "--strict").code == 1
+    assert json.loads(project.convtest("check", "--json").out)["proposed"] == 2
+    assert project.pytest("-q").counts() == {"passed": 2}
+
+
 def test_check_counts_items(named: Project) -> None:
     done = named.convtest("check")
 

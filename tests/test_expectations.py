@@ -148,7 +148,7 @@ def test_of_a_list_under_not_each_must_not_be_so(stage: Stage) -> None:
     assert finding_or_none(stage, "not: {contains: [Grace, Bob]}") is None
 
 
-@pytest.mark.parametrize("key", ["error: bad_request", "snapshot: true", "not: {contains: a}"])
+@pytest.mark.parametrize("key", ["error: bad_request", "snapshot: true", "not: {contains: a}", "proposed: [contains]"])
 def test_what_means_nothing_under_not_is_refused(stage: Stage, key: str) -> None:
     with pytest.raises(ScenarioError, match=f"{key.partition(':')[0]!r} does not go under not"):
         stage.play(ONE.format(expect=f"not: {{{key}}}", more=""))
@@ -161,10 +161,13 @@ ELSEWHERE = {"error", "knows", "conduct", "not"}
 def test_every_expectation_is_judged_holds_somewhere_and_fails_somewhere() -> None:
     keys = {name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET.get(ExpectShape, ())}
 
-    assert keys == {*EXPECTATIONS, "snapshot"}
+    assert keys == {*EXPECTATIONS, "snapshot", "proposed"}
     assert {one[0].partition(":")[0] for one in HOLDS} >= {*EXPECTATIONS} - ELSEWHERE
     assert {one[0].partition(":")[0] for one in FAILS} >= {*EXPECTATIONS} - ELSEWHERE
-    assert {name for name, one in EXPECTATIONS.items() if not one.negatable} == {*NEVER_DENIED} - {"snapshot"}
+    assert {name for name, one in EXPECTATIONS.items() if not one.negatable} == {*NEVER_DENIED} - {
+        "snapshot",
+        "proposed",
+    }
 
 
 def test_a_reply_that_does_not_fit_its_schema_is_told_where(stage: Stage) -> None:

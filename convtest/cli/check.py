@@ -40,7 +40,8 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool, environment: b
             click.echo(visible(f"error: {text}"), err=True)
         for text in found.warnings:
             click.echo(visible(f"warning: {text}"), err=True)
-        click.echo(f"items: {found.items}, errors: {len(found.errors)}, warnings: {len(found.warnings)}")
+        marked = f", proposed: {found.proposed}" if found.proposed else ""
+        click.echo(f"items: {found.items}, errors: {len(found.errors)}, warnings: {len(found.warnings)}{marked}")
     sys.exit(2 if found.errors else 1 if found.warnings and strict else 0)
 
 
@@ -53,6 +54,8 @@ class Checked:
     warnings: list[str]
     secrets: list[Leak]
     """Those of the errors that say where a secret stands."""
+    proposed: int
+    """Expectations that were proposed and that nobody has read yet."""
 
 
 def _show_environment(*, as_json: bool) -> None:
@@ -98,4 +101,11 @@ def _checked(config: Config, paths: tuple[Path, ...]) -> Checked:
     warnings += stale(config, loaded)
     if not paths:
         warnings += orphans(config, loaded)
-    return Checked(len(loaded), list(dict.fromkeys(errors)), list(dict.fromkeys(warnings)), secrets)
+    told = list(dict.fromkeys(errors)), list(dict.fromkeys(warnings))
+    return Checked(len(loaded), *told, secrets, _proposed(loaded))
+
+
+def _proposed(loaded: list[Scenario]) -> int:
+    """One that several items share counts once."""
+    steps = {step.place: step for one in loaded for step in one.steps}
+    return sum(len(step.expect.proposed or ()) for step in steps.values() if step.expect)

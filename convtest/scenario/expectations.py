@@ -112,3 +112,5 @@ class ExpectShape(Shape, frozen=True, kw_only=True):
     files: dict[str, str | None] | None = None
     check: OneOrMore | None = None
     snapshot: bool | None = None
+    proposed: list[str] | None = None
+    """Which of these keys nobody has read yet: `convtest import` proposed them. It expects nothing by itself."""

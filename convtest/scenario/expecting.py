@@ -17,7 +17,7 @@ EVENT_KINDS = ("text", "thinking", "tool_use", "tool_result", "turn_end")
 ENDS = get_args(Ended)
 CODES = get_args(ErrorCode)
 SURFACED = (*ENDS, "an exception", "nothing", *(f"error ({code})" for code in CODES))
-NEVER_DENIED = ("error", "not", "snapshot")
+NEVER_DENIED = ("error", "not", "snapshot", "proposed")
 """What `not` does not take: the rows of `checks/expectations` say the same."""
 _MAY_BE_EMPTY = frozenset({"equals", "calls", "denied", "events", "snapshot"})
 
@@ -33,6 +33,11 @@ def bad_values(expect: ExpectShape, node: Mapping) -> Iterator[Problem]:
         for problem in _numbers(key, value):
             yield Problem(problem, child.place)
     yield from _words(expect, node)
+    for name in expect.proposed or []:
+        if name == "proposed" or name not in node.entries:
+            known = [key for key in node.entries if key != "proposed"]
+            problem = f"{name!r} is proposed and not expected here"
+            yield Problem(problem, node.keys["proposed"], did_you_mean(name, known) or "take the mark away")
 
 
 def bad_denials(node: Mapping) -> Iterator[Problem]:

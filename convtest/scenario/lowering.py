@@ -38,7 +38,8 @@ INVARIANTS = (
     "fresh",
     "settings",
 )
-EXPECTATIONS = tuple(name for name in ExpectShape.__struct_encode_fields__ if name not in NOT_YET.get(ExpectShape, ()))
+_NONE = ("proposed", *NOT_YET.get(ExpectShape, ()))
+EXPECTATIONS = tuple(name for name in ExpectShape.__struct_encode_fields__ if name not in _NONE)
 CHECKS = tuple(dict.fromkeys((*EXPECTATIONS, *INVARIANTS)))
 RESERVED_TAGS = frozenset(
     {
@@ -212,6 +213,10 @@ def _names_that_cannot_be_shown(shape: ScenarioShape, node: Mapping, steps: list
 def _warnings(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[str]:
     if not any(step.expect for step in steps) and not (shape.snapshot or shape.budget or shape.xfail or shape.sweep):
         yield f"{node.keys['scenario'].line_only}: nothing is expected: add expect: to a step"
+    if proposed := [step for step in steps if step.expect is not None and step.expect.proposed]:
+        places = ", ".join(dict.fromkeys(str(step.place_of("expect", "proposed").line) for step in proposed))
+        help = "read them, and take the mark away where they are right"
+        yield f"{node.keys['scenario'].line_only}: expectations are only proposed (lines {places}): {help}"
     for name, fact in shape.facts.items():
         for tell, answer in [(fact.tell, fact.answer), *((newer.tell, newer.answer) for newer in fact.then)]:
             if not contains_value(tell, answer):
