@@ -48,6 +48,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "play/runner": {
         *GROUND, "scenario", "clients", "transcript", "play/live", "play/sessions", "play/surroundings",
     },
+    "importing": {
+        *GROUND, "config", "scenario", "wire", "cassettes", "simulator", "clients", "checks", "play",
+    },
+    "importing/conversation": {"wire"},
+    "importing/reading": {"errors", "wire", "cassettes", "importing/conversation", "importing/reading"},
     "probe": {
         "clock", "config", "errors", "policy", "scenario", "wire", "simulator", "transcript", "clients", "checks",
         "results", "reporting", "play",
@@ -63,7 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
         "version", "config", "errors", "limits", "textmatch", "scenario", "gateway", "cassettes", "clients", "results",
-        "reporting", "probe", "play",
+        "reporting", "importing", "probe", "play",
     },
     "__init__": {"clock", "errors", "events", "version", "transcript", "results", "clients", "play", "probe", "plugin"},
 }  # fmt: skip
@@ -116,6 +121,7 @@ ONLY_IN: dict[str, set[str]] = {
         "simulator",
         "cassettes",
         "checks",
+        "importing",
         "mutate/mutant",
         "mutate/shapes",
     },

@@ -59,7 +59,7 @@ def _block(text: str, indent: int) -> Iterator[str]:
     body = text.rstrip("\n")
     trailing = len(text) - len(body)
     if not body.strip() or body.rsplit("\n", 1)[-1].strip() == "":
-        yield f" {_quoted(text)}\n"
+        yield f" {quoted(text)}\n"
         return
     explicit = "2" if body[0] in " \n\t" or not body.split("\n", 1)[0].strip() else ""
     yield f" |{explicit}{'-' if trailing == 0 else '' if trailing == 1 else '+'}\n"
@@ -78,7 +78,7 @@ def _scalar(value: Any) -> str:
         case int() | float():
             return repr(value)
         case bytes():
-            return "!!binary " + _quoted(base64.b64encode(value).decode())
+            return "!!binary " + quoted(base64.b64encode(value).decode())
         case str():
             return _word(value)
         case _:
@@ -89,10 +89,11 @@ def _word(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS_THAT_MEAN:
         return text
     if "\n" in text or "\t" in text or _UNPRINTABLE.search(text):
-        return _quoted(text)
+        return quoted(text)
     return "'" + text.replace("'", "''") + "'"
 
 
-def _quoted(text: str) -> str:
-    quoted = msgspec.json.encode(text).decode()
-    return re.sub(_UNPRINTABLE, lambda found: f"\\u{ord(found[0]):04x}", quoted)
+def quoted(text: str) -> str:
+    """In double quotes, on one line: any text has this form."""
+    encoded = msgspec.json.encode(text).decode()
+    return re.sub(_UNPRINTABLE, lambda found: f"\\u{ord(found[0]):04x}", encoded)

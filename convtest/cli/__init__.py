@@ -8,7 +8,9 @@ import click
 from convtest.errors import ConvtestError
 from convtest.version import VERSION
 
-COMMANDS = ("init", "check", "record", "sweep", "probe", "show", "diff", "report", "serve", "schema")
+COMMANDS = ("init", "check", "import", "record", "sweep", "probe", "show", "diff", "report", "serve", "schema")
+_MODULES = {"import": "import_"}
+"""Commands whose names are no names of modules."""
 
 
 class _Lazy(click.Group):
@@ -20,7 +22,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"convtest.cli.{name}").command
+        command: click.Command = importlib.import_module(f"convtest.cli.{_MODULES.get(name, name)}").command
         return command
 
     def resolve_command(

@@ -1,0 +1,1 @@
+"""Conversations from elsewhere: read into a neutral form, of which scenarios and cassettes are made."""

@@ -1,0 +1,1 @@
+"""Formats are read into neutral conversations; nothing here knows of scenarios."""
