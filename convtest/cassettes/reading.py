@@ -45,6 +45,10 @@ class Refused(ValueError):
         super().__init__(what)
 
 
+UNREADABLE: tuple[type[Exception], ...] = (yaml.YAMLError, ValueError)
+"""What reading raises where there is no cassette: Refused and NotACassette are ValueErrors."""
+
+
 def read(data: bytes, limits: Limits = DEFAULTS) -> Any:
     """The first document, also of a file that is packed with gzip. Raises Refused or yaml.YAMLError."""
     if shape_of(data):

@@ -26,6 +26,7 @@ _ANEW = {
     ),
 }
 """By kind: the keys of what is new in each run."""
+SECRETS = "numbers of secrets"
 _DERIVED = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection"})
 """Headers that say how the body came, which is compared itself."""
 _TIMED = re.compile(r"([\d.]+):(\d+)")
@@ -44,21 +45,29 @@ class Residue:
 def residue(first: Any, second: Any) -> Residue:
     """What differs between two interactions of cassettes as plain data, whatever stands in them."""
     found = Residue()
+    for path, one, other in leaves(first, second):
+        if path[-1:] == ("chunks",):
+            _cuts(found, str(one), str(other), _body_sizes(first, second))
+        else:
+            _tell(found, path, one, other)
+    found.lines[_MOST:] = [f"… and {len(found.lines) - _MOST} lines more"] if len(found.lines) > _MOST else []
+    return found
+
+
+def leaves(first: Any, second: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Where two interactions as plain data differ: the keys, and both values. Texts of JSON and streams count as what
+    they hold."""
     waiting: list[tuple[tuple[str, ...], Any, Any]] = [((), first, second)]
     while waiting:
         path, one, other = waiting.pop()
-        if path[-1:] == ("chunks",):
-            _cuts(found, str(one), str(other), _body_sizes(first, second))
-            continue
-        one, other = _opened(one), _opened(other)
+        if path[-1:] != ("chunks",):
+            one, other = _opened(one), _opened(other)
         if isinstance(one, dict) and isinstance(other, dict):
             waiting += reversed(list(_by_key(path, one, other)))
         elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
             waiting += [(path, *pair) for pair in reversed(list(zip(one, other, strict=True)))]
         elif not _same(one, other):
-            _tell(found, path, one, other)
-    found.lines[_MOST:] = [f"… and {len(found.lines) - _MOST} lines more"] if len(found.lines) > _MOST else []
-    return found
+            yield path, one, other
 
 
 def _by_key(path: tuple[str, ...], one: Mapping[Any, Any], other: Mapping[Any, Any]) -> Iterator[Any]:
@@ -101,7 +110,7 @@ def _tell(found: Residue, path: tuple[str, ...], one: Any, other: Any) -> None:
         found.anew.add(kind)
         return
     if isinstance(one, str) and isinstance(other, str) and _kinds(one) == _kinds(other):
-        found.anew.add("numbers of secrets")
+        found.anew.add(SECRETS)
         return
     old, new = _short(one), _short(other)
     if old == new:

@@ -14,6 +14,7 @@ from convtest.cassettes.format import Recording, from_plain, to_text
 from convtest.cassettes.forms import NotACassette
 from convtest.cassettes.naming import Names
 from convtest.cassettes.reading import Refused, is_braced, read
+from convtest.cassettes.steady import steadied
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
 from convtest.limits import DEFAULTS, Limits
 from convtest.wire.interaction import Interaction
@@ -49,11 +50,15 @@ def recording(data: bytes, *, shown: str, command: str = "", limits: Limits = DE
 
 def save(path: Path, interactions: Iterable[Interaction], names: Names | None = None) -> None:
     """Replace the file at once (fsync, then rename): whoever reads sees the old one or the new one, whole."""
+    _write(path, to_text(interactions, names))
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(to_text(interactions, names))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -123,6 +128,17 @@ class Cassette:
 
     def save(self, interactions: Iterable[Interaction], names: Names) -> None:
         save(self.path, interactions, names)
+
+    def renew(self, interactions: Iterable[Interaction], names: Names) -> None:
+        """Replace it; what is the same in the new recording but for times, ids and order stays byte for byte."""
+        text = to_text(interactions, names)
+        try:
+            old = self.path.read_text(encoding="utf-8") if self.is_there else ""
+        except (OSError, UnicodeDecodeError):
+            old = ""
+        steady = steadied(old, text, names) if old else text
+        if steady != old:
+            _write(self.path, steady)
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

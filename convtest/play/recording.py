@@ -67,7 +67,7 @@ def recording(cassette: Cassette, mode: Mode, rules: Rules, *, node: str) -> Ite
         _raise_unplayed(made, answers.player, node, cassette.command)
         # That a test sends nothing is recorded too: else it would be asked for a cassette for ever.
         if source_name == "recorded" and not (recorded and is_unchanged(made.interactions, recorded)):
-            cassette.save(as_recorded(made.interactions), _names(made, answers.player, rules))
+            cassette.renew(as_recorded(made.interactions), _names(made, answers.player, rules))
 
 
 @contextlib.contextmanager
