@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convtest.cassettes.comparison import compare
+from convtest.cassettes.format import from_plain, to_text
 from convtest.cassettes.player import Player
+from convtest.cassettes.reading import read
 from convtest.checks.conduct import is_broken
 from convtest.clock import VirtualClock
 from convtest.events import TextDelta, Thinking, ToolUse
@@ -260,3 +262,30 @@ def test_law_any_json_is_read_as_an_answer_without_a_traceback(url: str, given_:
 def is_readable(block: Any) -> bool:
     words = [block.get("type", "text"), block.get("text", "") if block.get("type") == "text" else ""]
     return isinstance(block, dict) and all(isinstance(word, str | None) for word in words)
+
+
+@pytest.mark.parametrize("depth", [150, 199, 300, 600, 990, 5000, 100_000])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_json_of_any_depth_is_kept_compared_and_shown(depth: int, opens: str, closes: str) -> None:
+    deep = opens * depth + "1" + closes * depth
+    sent = f'{{"messages": [{{"role": "user", "content": [{{"type": "tool_use", "id": "a", "input": {deep}}}]}}]}}'
+    for url in (MESSAGES, CHAT, RESPONSES):
+        use = f'{{"type": "tool_use", "id": "a", "name": "b", "input": {deep}}}'
+        for body in (f'{{"content": [{use}]}}', f"data: {deep}\n\n"):
+            one = answered(url, body.encode(), (), sent.encode())
+
+            (again,) = from_plain(read(to_text([one]).encode()))
+
+            assert (again.body, again.canonical) == (one.body, one.canonical)
+            assert list(cassette_lines("x", [one]))
+            assert not list(compare([one], [again]))
+
+
+def test_json_reads_the_same_however_deep_the_caller_stands() -> None:
+    deep = "[" * 300 + "]" * 300
+    sent = f'{{"messages": [], "metadata": {deep}}}'.encode()
+
+    def key(frames: int) -> str:
+        return key(frames - 1) if frames else answered(MESSAGES, b"", (), sent).canonical.key
+
+    assert key(0) == key(500)

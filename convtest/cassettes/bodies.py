@@ -11,6 +11,7 @@ import msgspec
 from convtest.cassettes.edits import Edits
 from convtest.wire.interaction import Chunk
 from convtest.wire.marks import Found, Mark
+from convtest.wire.unread import decoded
 
 _SPELLING = frozenset({"text", "content", "partial_json", "thinking", "reasoning_content", "delta", "arguments"})
 """Keys in a delta whose values are pieces of one text."""
@@ -163,9 +164,9 @@ def _texts_of_whole(body: bytes) -> list[str]:
     if not body.lstrip().startswith(b"{"):
         return []
     try:
-        found = _strings(msgspec.json.decode(body), ())
+        found = _strings(decoded(body), ())
         return [text for keys, text in found if keys[-1] in _SPELLING]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except ValueError:
         return []
 
 
@@ -213,8 +214,8 @@ def _rows(body: bytes) -> list[list[_Piece]]:
 def _pieces(body: bytes) -> Iterator[_Piece]:
     for found in re.finditer(rb"^data: ?(\{.*\})[^\S\n]*$", body, re.MULTILINE):
         try:
-            data = msgspec.json.decode(found[1])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            data = decoded(found[1])
+        except ValueError:
             continue
         for keys, value in _strings(data, ()):
             if "delta" in keys and keys[-1] in _SPELLING:

@@ -19,6 +19,7 @@ from convtest.events import kinds_of_runs, runs_of_kinds
 from convtest.limits import DEFAULTS, Limits
 from convtest.wire.encoding import TooMuch, Undecodable, claimed, decoded_body
 from convtest.wire.interaction import Chunk, Interaction, Request, StreamEnd
+from convtest.wire.unread import decoded
 
 KEY = "x-convtest"
 NO_RESPONSE = 599
@@ -148,11 +149,11 @@ def _request_body(one: Interaction, names: Names) -> str | bytes:
     """Indented, with real letters, where that changes nothing in canonical form."""
     body = one.request.body
     try:
-        plain = names.value(msgspec.json.decode(body))
+        plain = names.value(decoded(body))
         pretty = msgspec.json.format(msgspec.json.encode(plain), indent=1)
         if msgspec.json.decode(pretty) == plain:
             return _text_or_bytes(pretty)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+    except ValueError:
         pass
     return _text_or_bytes(names.data(body))
 

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from convtest.cassettes.bodies import last_text, rewritten, texts_of
 from convtest.cassettes.scrubbing import Scrubber
 from convtest.wire.interaction import TERMINAL, Chunk, Interaction
 from convtest.wire.marks import ITEM, PLACEHOLDER, Mark, marks_of, numbered, replaced
+from convtest.wire.unread import decoded
 
 SECRET_HEADERS = frozenset(
     {
@@ -162,8 +161,8 @@ def _marks(one: Interaction, scrubber: Scrubber) -> Iterator[Mark]:
 def _plain(body: bytes) -> Any:
     """JSON data, or the text of what is none."""
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decoded(body)
+    except ValueError:
         return body.decode("utf-8", "surrogateescape")
 
 

@@ -19,7 +19,7 @@ from convtest.wire.neighbours import as_read
 from convtest.wire.normalising import VOLATILE_KEYS, Normaliser
 from convtest.wire.openai_apis import CHAT_PATH, chat_request
 from convtest.wire.responses_api import RESPONSES_PATH, responses_request
-from convtest.wire.unread import readable
+from convtest.wire.unread import decoded, readable
 
 _CLAUDE_CODE = "claude-cli/"
 """How its User-Agent begins."""
@@ -161,10 +161,10 @@ def canonical(
     finds = finds or Placeholders()
     normaliser = Normaliser(VOLATILE_KEYS | volatile, claude_code=claude_code)
     try:
-        shape = _as_messages(url, msgspec.json.decode(body) if body else {})
+        shape = _as_messages(url, decoded(body) if body else {})
         plain = normaliser.body(readable(shape if kept is None else _continued(shape, kept)))
         form = formed(plain, finds)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is nested too deep stays text, too
+    except (ValueError, RecursionError):  # what is nested too deep stays text, too
         plain = body.decode("utf-8", "replace")
         form = formed(plain, finds)
     asked = _url(url)
@@ -210,8 +210,8 @@ def named_by(body: bytes) -> tuple[str | None, str | None]:
 def plain_messages(url: str, body: bytes) -> list[dict[str, Any]]:
     """A request's own messages, as they were sent; none where it has none."""
     try:
-        shape = _as_messages(url, msgspec.json.decode(body) if body else {})
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        shape = _as_messages(url, decoded(body) if body else {})
+    except (ValueError, RecursionError):
         return []
     messages = shape.get("messages") if isinstance(shape, dict) else None
     return [one for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from convtest.wire.messages_api import text_of_content
-from convtest.wire.unread import unread, unread_message
+from convtest.wire.unread import decoded, unread, unread_message
 
 PUBLIC_URL = "https://api.openai.com/v1"
 CHAT_PATH = "/chat/completions"
@@ -80,8 +80,8 @@ def tool_use(id: Any, name: Any, arguments: Any) -> dict[str, Any]:
     given: Any = arguments
     if isinstance(arguments, str):
         try:
-            given = msgspec.json.decode(arguments) if arguments else {}
-        except (msgspec.DecodeError, RecursionError):
+            given = decoded(arguments.encode("utf-8", "surrogatepass")) if arguments else {}
+        except ValueError:
             given = {"text": arguments}
     return {"type": "tool_use", "id": id, "name": name, "input": given}
 

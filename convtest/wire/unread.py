@@ -10,6 +10,8 @@ MARK = "unread"
 
 _TEXT_OR_NOTHING = (str, type(None))
 _NESTED = (list, dict)
+MAX_DEPTH = 200
+"""Levels of JSON that are read as such; a conversation has some ten, and the schema of a tool some more."""
 
 
 def unread(value: Any, what: str) -> dict[str, Any]:
@@ -61,8 +63,22 @@ def _is_block(block: Any) -> bool:
 def decoded(body: bytes) -> Any:
     """The JSON of a body. Raises ValueError, in words, for what is none and for what is nested too deep."""
     try:
-        return msgspec.json.decode(body)
+        found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise ValueError("the body is nested too deep") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(found):
+        raise ValueError("the body is nested too deep")
+    return found
+
+
+def _is_deeper(value: Any) -> bool:
+    """Level by level: what walks over JSON is recursive, and the room for that depends on who asks."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [one for inner in below for one in inner if isinstance(one, _NESTED)]
+        if not level:
+            return False
+    return True
