@@ -11,6 +11,7 @@ ConvtestError
 │   ├── RecordedElsewhere
 │   ├── SpendingLimit
 │   ├── UnreadableCassette
+│   ├── UnwritableCassette
 │   ├── ScenarioChanged
 │   └── RecordingEnds
 ├── NetworkBlocked      something reached for the network while replaying or simulating
@@ -21,6 +22,7 @@ ConvtestError
 """
 
 import difflib
+import errno
 import sysconfig
 import traceback
 from collections.abc import Iterable, Sequence
@@ -148,10 +150,12 @@ class NothingToSweep(CassetteError):
 
 
 class RecordedElsewhere(CassetteError):
-    """Two writers on one cassette: the second is refused."""
+    """Two writers on one cassette: the second is refused. `over`: the first has finished meanwhile."""
 
-    def __init__(self, *, cassette: Path | str) -> None:
-        super().__init__(f"another process is recording this cassette — {cassette}\n    wait for it, or end it")
+    def __init__(self, *, cassette: Path | str, over: bool = False) -> None:
+        what = "has recorded this cassette meanwhile" if over else "is recording this cassette"
+        help = "run this again" if over else "wait for it, or end it"
+        super().__init__(f"another process {what} — {cassette}\n    {help}")
 
 
 class SpendingLimit(CassetteError):
@@ -176,6 +180,21 @@ class MissingDecoder(CassetteError):
         super().__init__(
             f"a body is encoded as {encoding}\n    install what reads it: pip install 'convtest[encodings]'"
         )
+
+
+class UnwritableCassette(CassetteError):
+    """What was recorded cannot be put on disk; what stood there stays as it was."""
+
+    def __init__(self, error: OSError, *, cassette: Path | str) -> None:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        help = (
+            "make room; what was recorded before is kept: go on with convtest record --resume"
+            if full
+            else "remove the folder that stands there, or name the cassette differently"
+            if error.errno == errno.EISDIR
+            else "make its folder one that can be written"
+        )
+        super().__init__(f"cannot write the recording — {cassette}: {error.strerror or error}\n    {help}")
 
 
 class ScenarioChanged(CassetteError):

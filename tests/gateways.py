@@ -30,7 +30,7 @@ class Serving:
         """(exit code, stdout, stderr)."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         return self.process.returncode, out, err
 
     def memory(self) -> float:

@@ -125,6 +125,8 @@ class Behaviour:
     unpack: Callable[[bytes], bytes] = bytes
     requests: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each request came, by the monotonic clock."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -133,6 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         does = self.behaviour
+        does.times.append(time.monotonic())
         data = self.rfile.read(int(self.headers["content-length"]))
         does.requests.append(data)
         does.headers.append({name.lower(): value for name, value in self.headers.items()})
@@ -201,13 +204,19 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that are killed break their connections."""
+
+
 @contextmanager
 def model(behaviour: Behaviour | None = None) -> Iterator[tuple[str, Behaviour]]:
     """A server and its base URL, without the version."""
     does = behaviour or Behaviour()
     handler = type("Handler", (_Handler,), {"behaviour": does})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -1,7 +1,10 @@
 """Cassettes on disk: read strictly, written whole or not at all."""
 
 import contextlib
+import errno
+import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -15,10 +18,13 @@ from convtest.cassettes.forms import NotACassette
 from convtest.cassettes.naming import Names
 from convtest.cassettes.reading import Refused, is_braced, read
 from convtest.cassettes.steady import steadied
-from convtest.errors import Place, RecordedElsewhere, UnreadableCassette
+from convtest.errors import Place, RecordedElsewhere, UnreadableCassette, UnwritableCassette
 from convtest.limits import DEFAULTS, Limits
 from convtest.wire.interaction import Interaction
 from convtest.wire.marks import Finds
+
+_SWEEPING = 0.25
+"""Seconds for which a run may hold a lock that only sweeps up."""
 
 
 def load(path: Path, *, shown: str, command: str = "", limits: Limits = DEFAULTS) -> list[Interaction]:
@@ -48,22 +54,29 @@ def recording(data: bytes, *, shown: str, command: str = "", limits: Limits = DE
         raise UnreadableCassette(str(error), place=Place(shown), command=command) from None
 
 
-def save(path: Path, interactions: Iterable[Interaction], names: Names | None = None) -> None:
-    """Replace the file at once (fsync, then rename): whoever reads sees the old one or the new one, whole."""
-    _write(path, to_text(interactions, names))
+def save(path: Path, interactions: Iterable[Interaction], names: Names | None = None, *, shown: str = "") -> None:
+    """Replace the file at once (fsync, then rename): whoever reads sees the old one or the new one, whole.
+
+    Raises UnwritableCassette; what stood there stays.
+    """
+    _write(path, to_text(interactions, names), shown)
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write(path: Path, text: str, shown: str) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnwritableCassette(error, cassette=shown or path) from None
 
 
 def partial_of(path: Path) -> Path:
@@ -71,26 +84,69 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
-def save_partial(path: Path, interactions: Iterable[Interaction], names: Names) -> None:
-    """Keep what has been recorded so far: whatever ends this process, complete turns are not lost."""
-    save(partial_of(path), [one for one in interactions if one.ended is not None], names)
-
-
 @contextlib.contextmanager
 def only_writer(path: Path, *, shown: str) -> Iterator[None]:
-    """Nobody else records this cassette meanwhile. Raises RecordedElsewhere at once if somebody does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    """Nobody else records this cassette meanwhile, and it can be written.
+
+    Raises RecordedElsewhere if somebody does, UnwritableCassette where nothing can be put there.
+    """
     try:
-        lock.acquire(timeout=0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_folders(path)
+        lock = _locked(path)
     except Timeout:
         raise RecordedElsewhere(cassette=shown) from None
+    except OSError as error:
+        raise UnwritableCassette(error, cassette=shown) from None
     try:
+        _sweep(path)
         yield
     finally:
         with contextlib.suppress(OSError):
-            path.with_name(f"{path.name}.lock").unlink()
+            _lock_of(path).unlink()
         lock.release()
+
+
+def _refuse_folders(path: Path) -> None:
+    """What cannot become a file is refused before anything is asked."""
+    for one in (path, partial_of(path), _lock_of(path)):
+        if one.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(one))
+
+
+def _locked(path: Path) -> FileLock:
+    """Raises Timeout where somebody else holds it."""
+    while True:
+        lock = FileLock(_lock_of(path))
+        lock.acquire(timeout=_SWEEPING)
+        if _lock_of(path).exists():
+            return lock
+        # Whoever had it has removed the file after we had opened it: a third may have made a new one.
+        lock.release()
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _sweep(path: Path) -> None:
+    """What writers of this cassette left that were killed. To be called by its only writer."""
+    temporary = re.compile(rf"{re.escape(path.name)}(\.partial|\.new)?\.\d+\.tmp")
+    for one in path.parent.iterdir():
+        if temporary.fullmatch(one.name):
+            with contextlib.suppress(OSError):
+                one.unlink()
+
+
+_LEFT = re.compile(r"(.+\.yaml)(?:\.lock|(?:\.partial|\.new)?\.\d+\.tmp)")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what recordings in a folder left that were killed; those in progress are left alone."""
+    left = {path.with_name(found[1]) for path in folder.rglob("*.yaml.*") if (found := _LEFT.fullmatch(path.name))}
+    for path in left:
+        with contextlib.suppress(RecordedElsewhere, UnwritableCassette), only_writer(path, shown=""):
+            pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +183,12 @@ class Cassette:
         return found
 
     def save(self, interactions: Iterable[Interaction], names: Names) -> None:
-        save(self.path, interactions, names)
+        """Raises UnwritableCassette; what stood there stays."""
+        save(self.path, interactions, names, shown=self.shown)
 
     def renew(self, interactions: Iterable[Interaction], names: Names) -> None:
-        """Replace it; what is the same in the new recording but for times, ids and order stays byte for byte."""
+        """Replace it; what is the same in the new recording but for times, ids and order stays byte for byte. Raises
+        UnwritableCassette."""
         text = to_text(interactions, names)
         try:
             old = self.path.read_text(encoding="utf-8") if self.is_there else ""
@@ -138,11 +196,29 @@ class Cassette:
             old = ""
         steady = steadied(old, text, names) if old else text
         if steady != old:
-            _write(self.path, steady)
+            _write(self.path, steady, self.shown)
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
 
+    def put_aside(self) -> str:
+        """Give it a name of its own, under which nobody writes; that name, as it is shown."""
+        number = next(n for n in itertools.count(1) if not self.path.with_name(f"{self.path.name}-{n}").exists())
+        self.path.rename(self.path.with_name(f"{self.path.name}-{number}"))
+        return f"{self.shown}-{number}"
+
+    def state(self) -> tuple[tuple[int, int] | None, ...]:
+        """What changes as soon as somebody else records it."""
+        return tuple(_state_of(one) for one in (self.path, partial_of(self.path)))
+
     def only_writer(self) -> AbstractContextManager[None]:
-        """Raises RecordedElsewhere at once if somebody else records it."""
+        """Raises RecordedElsewhere if somebody else records it, UnwritableCassette where nothing can be put there."""
         return only_writer(self.path, shown=self.shown)
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

@@ -41,10 +41,20 @@ steps:
 """
 
 
+_IGNORED = """\
+# convtest: what recordings leave beside cassettes that are not finished, or not good
+*.yaml.partial*
+*.yaml.new
+*.yaml.lock
+*.yaml.*.tmp
+"""
+
+
 @click.command(name="init")
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
 def command(folder: Path) -> None:
-    """Add [tool.convtest] to pyproject.toml and a first scenario; nothing that exists is changed."""
+    """Add [tool.convtest] to pyproject.toml, a first scenario, and what git is to ignore; nothing that exists is
+    changed."""
     folder.mkdir(parents=True, exist_ok=True)
     pyproject, scenario = folder / "pyproject.toml", folder / "scenarios" / "first.yaml"
     if load_config(folder.resolve()) is not None:
@@ -60,4 +70,17 @@ def command(folder: Path) -> None:
         scenario.parent.mkdir(exist_ok=True)
         scenario.write_text(_SCENARIO, encoding="utf-8")
         click.echo("written  scenarios/first.yaml")
+    _ignore(folder / ".gitignore")
     click.echo("next:    pytest scenarios")
+
+
+def _ignore(path: Path) -> None:
+    """Recordings that are not finished are of this machine alone."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    missing = [line for line in _IGNORED.splitlines(keepends=True) if line.strip() not in text.splitlines()]
+    if not missing:
+        click.echo("kept     .gitignore")
+        return
+    gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+    path.write_text(text + gap + "".join(missing), encoding="utf-8")
+    click.echo("written  .gitignore: what a recording leaves that broke off")

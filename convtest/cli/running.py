@@ -1,11 +1,14 @@
 """pytest in a child process, its progress shown: how every command plays scenarios."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
-import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -13,8 +16,14 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from convtest.cli.dying import dies_with
+from convtest.clients.guard import MARK, end, guarded
+from convtest.temporary import temporary
+
 NOTHING_COLLECTED = 5
 """pytest's exit code of that meaning."""
+GRACE = 5.0
+"""Seconds that pytest has to tear down its fixtures once the command was told to end."""
 Fact = dict[str, Any]
 """What is told of one item: `item`, `what` (started, finished), `outcome`, `seconds` and more."""
 
@@ -27,21 +36,66 @@ class Ran:
     output: str
 
 
+class Stopped(SystemExit):
+    """A signal ended the command before pytest was done."""
+
+
 def run_pytest(arguments: Sequence[str], finished: Callable[[Fact], str | None]) -> Ran:
-    """Run it to its end; `finished` hears of each item and says which line to show, if any."""
-    with tempfile.TemporaryDirectory(prefix="convtest-run-") as folder:
-        progress, output = Path(folder) / "progress.jsonl", Path(folder) / "output.txt"
+    """Run it to its end; `finished` hears of each item and says which line to show, if any.
+
+    It does not outlive this process, however that ends, nor does what it started. Raises Stopped.
+    """
+    mine = uuid.uuid4().hex
+    with temporary("run") as folder, _signals_raise(), guarded(mine) as guard:
+        progress, output = folder / "progress.jsonl", folder / "output.txt"
         progress.touch()
         run = [sys.executable, "-m", "pytest", "-q", "--no-header", f"--convtest-progress={progress}", *arguments]
         with output.open("w", encoding="utf-8") as sink:
-            child = subprocess.Popen(run, stdout=sink, stderr=subprocess.STDOUT)
+            child = subprocess.Popen(
+                run,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, MARK: mine},
+                start_new_session=True,  # all of it is ended together
+                preexec_fn=dies_with(os.getpid()),
+            )
+            guard.knows(child.pid)
             try:
                 _follow(child, progress, finished)
+            except KeyboardInterrupt:
+                raise Stopped(128 + signal.SIGINT) from None
             finally:
                 if child.poll() is None:
-                    child.terminate()
-                    child.wait()
+                    _end(child, mine)
         return Ran(child.returncode, output.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """SIGTERM and a terminal that is closed end the command as Ctrl-C does: tidily."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(child: "subprocess.Popen[bytes]", mine: str) -> None:
+    """As Ctrl-C would, so that fixtures are torn down; by force where that takes long, or is asked for again."""
+    try:
+        child.send_signal(signal.SIGINT)
+        child.wait(GRACE)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt, Stopped):
+        pass
+    finally:
+        end([child.pid], mine)
+        child.wait()
 
 
 def _follow(child: "subprocess.Popen[bytes]", progress: Path, finished: Callable[[Fact], str | None]) -> None:

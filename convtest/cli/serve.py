@@ -9,10 +9,12 @@ import click
 from convtest.cassettes import store
 from convtest.cassettes.scrubbing import Scrubber
 from convtest.cassettes.secrets import secret_values
+from convtest.cassettes.store import Cassette
+from convtest.cli.asking import asks_to_go_on
 from convtest.config import find_root, load_config, upstream_of
 from convtest.errors import ConfigError
 from convtest.gateway.application import Gateway
-from convtest.limits import DEFAULTS
+from convtest.limits import DEFAULTS, Limits
 from convtest.play.standalone import SIMULATOR, Plan, Served, serve
 
 
@@ -32,6 +34,7 @@ def _not_on_the_command_line(context: click.Context, option: click.Parameter, va
     metavar="CASSETTE",
     help="Record what is asked and answered, in a file that is not there yet.",
 )
+@click.option("--resume", is_flag=True, help="Go on with a recording that broke off.")
 @click.option(
     "--replay",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -57,6 +60,7 @@ def _not_on_the_command_line(context: click.Context, option: click.Parameter, va
 @click.option("--speed", type=click.FloatRange(0.01), default=1.0, help="Pace of replay; 1 is the recorded one.")
 def command(
     record: Path | None,
+    resume: bool,
     replay: Path | None,
     upstream: str,
     api_key_env: str,
@@ -74,18 +78,20 @@ def command(
     upstream_of(upstream, "--upstream")
     root = find_root(Path.cwd())
     config = load_config(root) if root is not None else None
-    if record is not None:
-        _reserve(record)
     scrubber = Scrubber(secret_values([api_key_env])[0], config.scrub if config else ())
     volatile = config.volatile if config else frozenset[str]()
     limits = config.limits if config else DEFAULTS
+    cassette = _cassette(record, limits) if record is not None else None
+    if cassette is not None and cassette.partial.is_there and not resume:
+        resume = asks_to_go_on([cassette.partial.shown], "convtest serve")
     recorded = store.load(replay, shown=str(replay), limits=limits) if replay is not None else []
     for one in recorded:
         one.volatile = volatile
         one.secrets = scrubber if one.foreign else None
     plan = Plan(
-        upstream=upstream, api_key=os.environ.get(api_key_env, ""), record=record, replay=replay, port=port,
-        token=_token(token_env, token_file), speed=speed, volatile=volatile, limits=limits,
+        upstream=upstream, api_key=os.environ.get(api_key_env, ""), record=cassette, resume=resume,
+        replay=replay, port=port, token=_token(token_env, token_file), speed=speed,
+        volatile=volatile, limits=limits,
     )  # fmt: skip
     try:
         served = serve(plan, scrubber, recorded, _announce)
@@ -106,18 +112,11 @@ def _token(variable: str, file: Path | None) -> str:
     return lines[0].strip()
 
 
-def _reserve(record: Path) -> None:
-    """A place for the recording. Raises ConfigError where something stands there, or nothing can."""
-    where = "convtest serve, --record"
-    try:
-        if record.exists() or record.is_symlink():
-            raise ConfigError(f"{record} exists", where=where, help="remove it, or name another file")
-        record.parent.mkdir(parents=True, exist_ok=True)
-        store.partial_of(record).touch()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {record}: {error.strerror}", where=where, help="name a file in a folder that can be written"
-        ) from None
+def _cassette(record: Path, limits: Limits) -> Cassette:
+    """Where the recording goes. Raises ConfigError where something stands there."""
+    if record.exists() or record.is_symlink():
+        raise ConfigError(f"{record} exists", where="convtest serve, --record", help="remove it, or name another file")
+    return Cassette(record, str(record), limits=limits)
 
 
 def _announce(gateway: Gateway) -> None:
@@ -136,6 +135,8 @@ def _announce(gateway: Gateway) -> None:
 def _finish(served: Served, record: Path | None) -> int:
     kept = f", recorded in {record}" if served.kept else ", nothing recorded"
     click.echo(f"{served.asked} requests{kept if record else ''}")
+    if served.aside:
+        click.echo(f"an earlier recording had broken off: it is kept aside as {served.aside}")
     for one in served.missed:
         last = (one.canonical.texts() or [""])[-1]
         click.echo(f"miss: request {one.number} ({one.lane or 'no session'}): {last[:100]!r}", err=True)

@@ -25,15 +25,15 @@ def note(environment: Mapping[str, str], pid: int) -> None:
         _STARTED.setdefault(environment[MARK], {})[pid] = environment.get(SESSION, "")
 
 
-def family(token: str, session: str | None = None) -> list[psutil.Process]:
+def family(token: str, session: str | None = None, *, mark: str = MARK) -> list[psutil.Process]:
     """What runs with this token in its environment, of one session or of all; zombies apart."""
-    return [process for process in psutil.process_iter() if _belongs(process, token, session)]
+    return [process for process in psutil.process_iter() if _belongs(process, token, session, mark)]
 
 
-def _belongs(process: psutil.Process, token: str, session: str | None) -> bool:
+def _belongs(process: psutil.Process, token: str, session: str | None, mark: str) -> bool:
     try:
         found = process.environ()
-        named = found.get(SESSION) if found.get(MARK) == token else _of_session(process.pid, token)
+        named = found.get(SESSION, "") if found.get(mark) == token else _of_session(process.pid, token)
         mine = process.pid != os.getpid() and named is not None
         return mine and process.status() != psutil.STATUS_ZOMBIE and session in (None, named)
     except (psutil.Error, OSError):

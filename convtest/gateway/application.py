@@ -199,7 +199,8 @@ class Gateway:
             if gate is not None:
                 await gate.before_the_head()
             answer = tapped.answer
-            headers = to_bytes((n, v) for n, v in answer.headers if n.lower() not in _HOP_BY_HOP)
+            left_out = _HOP_BY_HOP | ({"content-length"} if tapped.holds_its_end else set())
+            headers = to_bytes((n, v) for n, v in answer.headers if n.lower() not in left_out)
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             async for data in tapped:
                 await send({"type": "http.response.body", "body": data, "more_body": True})

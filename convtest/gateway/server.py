@@ -141,8 +141,11 @@ class Server:
 
     def __init__(self, app: Any, listening: socket.socket, refused: Callable[[str], None]) -> None:
         self._listening = listening
+        self._stopping = False
+        self._app = app
         self._config = uvicorn.Config(
-            app, lifespan="off", access_log=False, log_config=None, ws="none", server_header=False, date_header=False,
+            self._answer, interface="asgi3", lifespan="off",
+            access_log=False, log_config=None, ws="none", server_header=False, date_header=False,
             timeout_keep_alive=IDLE_SECONDS,
         )  # fmt: skip
         self._state = ServerState()
@@ -158,6 +161,13 @@ class Server:
         """How many are open."""
         return len(self._state.connections)
 
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._stopping:  # else uvicorn would log a traceback of what is meant
+                raise
+
     async def start(self) -> None:
         self._config.load()
 
@@ -168,6 +178,7 @@ class Server:
 
     async def stop(self) -> None:
         """No new connections, and the end of those that are open: at once, also in mid-stream."""
+        self._stopping = True
         if self._server is not None:
             self._server.close()
         for one in list(self._state.connections):

@@ -1,7 +1,6 @@
 """Plays mutators over scenarios: which of them any check finds, in which scenario, by what."""
 
 import itertools
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from convtest.play.openings import Openings
 from convtest.play.perform import Around, Ready, ready
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
+from convtest.temporary import temporary
 
 Source = Literal["replayed", "simulated"]
 SOURCES: tuple[Source, ...] = ("replayed", "simulated")
@@ -91,8 +91,8 @@ class Stage:
 def stage(config: Config, plays: Sequence[Scenario], source: Source) -> Iterator[Stage]:
     """What mutants are played on."""
     mode = Mode(live=source == "simulated")
-    with tempfile.TemporaryDirectory(prefix="convtest-mutate-", ignore_cleanup_errors=True) as folder:
-        yield Stage(tuple((one.name, ready(config, one, mode)) for one in plays), source, Path(folder))
+    with temporary("mutate") as folder:
+        yield Stage(tuple((one.name, ready(config, one, mode)) for one in plays), source, folder)
 
 
 def concerned(stage: Stage, mutators: Sequence[Mutator]) -> dict[str, list[str]]:

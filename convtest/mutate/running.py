@@ -1,6 +1,5 @@
 """A whole run: scenarios chosen, mutators shared out to processes, and all trials brought together."""
 
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from convtest.errors import ConfigError
 from convtest.mutate.account import Account, joined
 from convtest.mutate.catalogue import ALL
 from convtest.mutate.playing import SOURCES, Source, Trial, recorded, scenarios, stage, trials
+from convtest.temporary import temporary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,9 @@ def play(job: Job) -> list[Trial]:
     config = _config(job)
     mutators = [one for one in ALL if one.name in job.names]
     plays = scenarios(config, job.files)
-    with tempfile.TemporaryDirectory(prefix="convtest-mutate-", ignore_cleanup_errors=True) as folder:
+    with temporary("mutate") as folder:
         if job.kind != "messages":
-            config, plays = recorded(config, plays, Path(folder))
+            config, plays = recorded(config, plays, folder)
         found = list[Trial]()
         for source in job.sources:
             with stage(config, plays, source) as made:

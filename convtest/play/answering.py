@@ -14,6 +14,7 @@ from convtest.play.cast import Cast
 from convtest.play.children import environment
 from convtest.play.keeping import Keeping
 from convtest.play.network import attempt
+from convtest.play.partial import Partial
 from convtest.play.prepare import Prepared
 from convtest.play.sources import Answering, at_a_point, source_of
 from convtest.play.surroundings import Environment, Surroundings
@@ -22,7 +23,8 @@ from convtest.simulator.source import Simulator, prompts_of, scripts_of, slots_o
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
 from convtest.wire.marks import ITEM
-from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
+from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via
+from convtest.wire.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +68,13 @@ def arranged(prepared: Prepared, folder: Path) -> Arrangement:
 
 
 def _keeping(prepared: Prepared, player: Player | None) -> Keeping:
+    resumed = prepared.mode.resume and prepared.cassette.partial.is_there
     return Keeping(
         scenario=prepared.scenario,
         cassette=prepared.cassette,
         before=prepared.recorded,
-        resumed=prepared.mode.resume,
+        partial=Partial(prepared.cassette, prepared.recorded if resumed else None),
+        resumed=resumed,
         names=lambda interactions: names_of(prepared, player, interactions),
     )
 

@@ -8,6 +8,7 @@ from convtest.cassettes.naming import Names
 from convtest.cassettes.store import Cassette
 from convtest.checks.result import Verdict
 from convtest.errors import ClientError
+from convtest.play.partial import Partial
 from convtest.play.sources import as_recorded, is_unchanged
 from convtest.scenario.digest import digest
 from convtest.scenario.model import Scenario
@@ -22,6 +23,7 @@ class Keeping:
     scenario: Scenario
     cassette: Cassette
     before: tuple[Interaction, ...]
+    partial: Partial
     resumed: bool
     names: Callable[[Sequence[Interaction]], Names]
     """What stands in the place of the secrets of what was recorded."""
@@ -30,9 +32,7 @@ class Keeping:
         """A turn is over: from here on it is not lost, whatever becomes of this process."""
         if transcript.interactions:
             transcript.interactions[0].digest = digest(self.scenario)
-            recorded = as_recorded(transcript.interactions)
-            whole = [one for one in recorded if one.ended is not None]
-            self.cassette.partial.save(whole, self.names(whole))
+            self.partial.save(transcript.interactions, self.names)
 
     def item(self, transcript: Transcript, verdict: Verdict) -> Path | None:
         """Passed: the cassette. Failed: the cassette if there was none, else `.new` beside it. Broken off: nothing.
@@ -48,11 +48,11 @@ class Keeping:
                 help="send its requests through opening.transport",
             )
         if self.before and is_unchanged(transcript.interactions, self.before) and not self.resumed:
-            self.cassette.partial.remove()
+            self.partial.finish(transcript.interactions)
             return None
         if not verdict.passed and not any(200 <= one.status < 300 for one in transcript.interactions):
             # Nobody answered and nobody expected that: a recording of it would only fail the same way for ever.
-            self.cassette.partial.remove()
+            self.partial.finish(transcript.interactions)
             return None
         return self._write(transcript, verdict)
 
@@ -66,7 +66,7 @@ class Keeping:
             goes_to.renew(interactions, self.names(interactions))
         else:
             goes_to.save(interactions, self.names(interactions))
-        self.cassette.partial.remove()
+        self.partial.finish(transcript.interactions)
         return goes_to.path
 
 

@@ -4,8 +4,8 @@ import contextvars
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from convtest.checks.result import Verdict
 from convtest.clients.port import Factory, Made
 from convtest.clock import Clock
 from convtest.config import Config
-from convtest.errors import ClientError, ConvtestError, ScenarioChanged, unwrapped
+from convtest.errors import ClientError, ConvtestError, RecordedElsewhere, ScenarioChanged, unwrapped
 from convtest.gateway.server import Door
 from convtest.limits import within
 from convtest.play.answering import Arrangement, arranged, names_of
@@ -52,6 +52,8 @@ class Played:
     verdict: Verdict
     written: Path | None = None
     """The cassette, or what was recorded for review beside it."""
+    aside: str = ""
+    """Where turns of an earlier recording stand now that broke off, as it is shown."""
     result: Callable[[], Result]
     """All of it as plain data, without secrets; made when it is asked for."""
 
@@ -109,14 +111,29 @@ def perform(prepared: Prepared, folder: Path, openings: Openings = OPENINGS) -> 
     token = prepared.door.token or f"convtest-{secrets.token_hex(16)}"
     door = replace(prepared.door, token=token)
     prepared = replace(prepared, door=door, scrubber=prepared.scrubber.within(folder, token))
-    with prepared.cassette.only_writer() if prepared.source == "recorded" else nullcontext():
+    with _writing(prepared) if prepared.source == "recorded" else nullcontext():
         arrangement = arranged(prepared, folder)
         try:
             return _perform(prepared, arrangement, openings)
         except ConvtestError as error:
             names = names_of(prepared, arrangement.player, arrangement.surroundings.tap.interactions)
             error.args = tuple(names.part(arg) if isinstance(arg, str) else arg for arg in error.args)
+            if (aside := _aside(arrangement)) and error.args:
+                error.args = (f"{error.args[0]}\n    turns of an earlier recording are kept aside: {aside}",)
             raise
+
+
+def _aside(arrangement: Arrangement) -> str:
+    return arrangement.keeping.partial.aside if arrangement.keeping is not None else ""
+
+
+@contextmanager
+def _writing(prepared: Prepared) -> Iterator[None]:
+    """Nobody else writes its cassette, and nobody has since it was read. Raises CassetteError."""
+    with prepared.cassette.only_writer():
+        if prepared.seen and prepared.cassette.state() != prepared.seen:
+            raise RecordedElsewhere(cassette=prepared.cassette.shown, over=True)
+        yield
 
 
 def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -> Played:
@@ -147,7 +164,8 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
             names = names_of(prepared, arrangement.player, transcript.interactions)
             return without_secrets(result_of(about, transcript, verdict, shown), names)
 
-    return Played(transcript=transcript, verdict=verdict, written=written, result=cache(result))
+    aside = _aside(arrangement)
+    return Played(transcript=transcript, verdict=verdict, written=written, aside=aside, result=cache(result))
 
 
 def in_time(scenario: Scenario, what: str) -> AbstractContextManager[None]:
@@ -180,6 +198,7 @@ def _played(prepared: Prepared, arrangement: Arrangement) -> Transcript:
         try:
             transcript = _watched(runner, prepared, surroundings.tap.clock)
         finally:
+            surroundings.tap.shut()
             arrangement.settle()
             if surroundings.gateway is not None:
                 left = end_leftovers(surroundings.gateway.token)

@@ -36,6 +36,8 @@ class Prepared:
     simulated: bool
     """All upstreams are the simulator."""
     scrubber: Scrubber
+    seen: tuple[object, ...] = ()
+    """What stood on disk when it was read."""
     door: Door = field(default_factory=Door)
     """The gateway's, where an application was told of it before the item began."""
 
@@ -105,6 +107,7 @@ def prepare(config: Config, scenario: Scenario, mode: Mode, door: Door | None = 
     for one in made:
         _check_key(one, mode, cassette.is_there)
     simulated = all(one.upstream == SIMULATOR for one in made)
+    seen = cassette.state()
     source, recorded = _recorded(config, scenario, mode, simulated)
     return Prepared(
         scenario=scenario,
@@ -116,6 +119,7 @@ def prepare(config: Config, scenario: Scenario, mode: Mode, door: Door | None = 
         recorded=recorded,
         simulated=simulated,
         scrubber=scrubber_of(config).but_for(words_of(scenario)),
+        seen=seen,
         door=door or Door(),
     )
 

@@ -15,8 +15,9 @@ from convtest.play.network import blocked
 from convtest.play.sources import Answering, as_recorded, is_unchanged, source_of
 from convtest.wire import lanes
 from convtest.wire.interaction import Interaction
-from convtest.wire.tap import Tap, Upstream
+from convtest.wire.tap import Tap
 from convtest.wire.transports import binding
+from convtest.wire.upstream import Upstream
 
 LANE = "main"
 

@@ -1,29 +1,32 @@
 """A gateway without a scenario: for programs that are started by hand, recorded once and replayed from then on."""
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
-from convtest.cassettes import store
 from convtest.cassettes.naming import Names
-from convtest.cassettes.player import Player
+from convtest.cassettes.player import Beyond, Player
 from convtest.cassettes.scrubbing import Scrubber
+from convtest.cassettes.store import Cassette
 from convtest.clock import RealClock
+from convtest.errors import UnwritableCassette
 from convtest.gateway.application import Gateway, Outlet, public_url
 from convtest.gateway.server import Door, listening_socket
 from convtest.limits import DEFAULTS, Limits
+from convtest.play.partial import Partial
 from convtest.play.sources import as_recorded
 from convtest.simulator.source import Simulator
 from convtest.wire.interaction import Interaction
-from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Upstream, Via
+from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via
+from convtest.wire.upstream import Upstream
 
 SIMULATOR = "simulator"
 ITEM = "serve"
 _LOOK = 0.5
-"""Seconds between two looks at whether something has been answered that is not on disk yet."""
+"""Seconds between two looks at whether something has ended that is not on disk yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,9 @@ class Plan:
 
     upstream: str = SIMULATOR
     api_key: str = ""
-    record: Path | None = None
+    record: Cassette | None = None
+    resume: bool = False
+    """Go on with what broke off while it was recorded."""
     replay: Path | None = None
     port: int = 0
     token: str = ""
@@ -52,6 +57,8 @@ class Served:
     """How many have been recorded; no file is written for none."""
     explained: Mapping[int, list[str]]
     """How what missed differs from what is recorded, by the request's number."""
+    aside: str
+    """Where answers stand now that an earlier run recorded and did not finish."""
 
     @property
     def missed(self) -> list[Interaction]:
@@ -71,22 +78,44 @@ class _Simulated:
 
 
 def serve(plan: Plan, scrubber: Scrubber, recorded: list[Interaction], ready: Callable[[Gateway], None]) -> Served:
-    """Answer until SIGINT or SIGTERM. `ready` is told the gateway once it listens; what is recorded is on disk after
-    every answer. Raises OSError for a port in use."""
-    player = Player(recorded, command="convtest serve --record", explains=True) if plan.replay is not None else None
-    source: Source = player or (_Simulated() if plan.upstream == SIMULATOR else Upstream())
-    keeps = plan.record is not None or player is not None
+    """Answer until SIGINT or SIGTERM. `ready` is told the gateway once it listens; what is recorded is on disk before
+    an answer's end is passed on. Raises OSError for a port in use, CassetteError where nothing can be recorded."""
+    if plan.record is None:
+        return _serve(plan, scrubber, recorded, None, ready)
+    with plan.record.only_writer():
+        keeper = _Keeper(plan.record, scrubber, goes_on=plan.resume, volatile=plan.volatile)
+        return _serve(plan, scrubber, keeper.before, keeper, ready)
+
+
+def _serve(
+    plan: Plan,
+    scrubber: Scrubber,
+    recorded: list[Interaction],
+    keeper: "_Keeper | None",
+    ready: Callable[[Gateway], None],
+) -> Served:
+    source: Source = _Simulated() if plan.upstream == SIMULATOR else Upstream()
+    player = None
+    if plan.replay is not None:
+        source = player = Player(recorded, command="convtest serve --record", explains=True)
+    elif recorded:
+        source = player = Player(recorded, command="convtest serve --record", beyond=Beyond(source=source))
+    keeps = keeper is not None or player is not None
     tap = Tap(source, RealClock(plan.speed), scrubber, plan.volatile, keeps=keeps, limits=plan.limits)
     listening = listening_socket(plan.port)
     door = Door(token=plan.token, listening=lambda: listening)
     gateway = Gateway(tap, _outlet(plan, recorded), item=ITEM, door=door)
-    kept = anyio.run(_run, plan, tap, gateway, scrubber, ready)
+    if keeper is not None:
+        keeper.watch(tap, player)
+    anyio.run(_run, tap, gateway, keeper, ready)
+    replays = player is not None and plan.replay is not None
     return Served(
         interactions=tap.interactions,
         asked=tap.asked,
-        unplayed=player.unplayed() if player else [],
-        kept=kept,
+        unplayed=player.unplayed() if player is not None and replays else [],
+        kept=keeper.finish() if keeper is not None else 0,
         explained=player.explained if player else {},
+        aside=keeper.aside if keeper is not None else "",
     )
 
 
@@ -105,30 +134,76 @@ def _outlet(plan: Plan, recorded: list[Interaction]) -> Callable[[str | None, st
     return outlet
 
 
-async def _run(plan: Plan, tap: Tap, gateway: Gateway, scrubber: Scrubber, ready: Callable[[Gateway], None]) -> int:
-    """How many interactions have been recorded."""
+async def _run(tap: Tap, gateway: Gateway, keeper: "_Keeper | None", ready: Callable[[Gateway], None]) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with gateway.serving(), anyio.create_task_group() as tasks:
-            if plan.record is not None:
-                tasks.start_soon(_keep, plan.record, tap, scrubber)
+            if keeper is not None:
+                tasks.start_soon(keeper.look, tasks.cancel_scope)
             ready(gateway)
             async for _ in signals:
                 break
+            tap.shut()
+            if keeper is not None:
+                keeper.over = True
             tasks.cancel_scope.cancel()
-    whole = [one for one in as_recorded(tap.interactions) if one.ended is not None]
-    if plan.record is None:
-        return 0
-    if whole:
-        store.save(plan.record, whole, Names(scrubber).learn(whole))
-    store.partial_of(plan.record).unlink(missing_ok=True)
-    return len(whole)
 
 
-async def _keep(path: Path, tap: Tap, scrubber: Scrubber) -> None:
-    kept = 0
-    while True:
-        await anyio.sleep(_LOOK)
-        whole = sum(one.ended is not None for one in tap.interactions)
-        if whole != kept:
-            kept = whole
-            store.save_partial(path, tap.interactions, Names(scrubber).learn(tap.interactions))
+class _Keeper:
+    """Puts each answer on disk before its end is passed on: whoever has read all of it may rely on that."""
+
+    def __init__(self, cassette: Cassette, scrubber: Scrubber, *, goes_on: bool, volatile: frozenset[str]) -> None:
+        resumes = goes_on and cassette.partial.is_there
+        self.before = cassette.partial.load(volatile) if resumes else []
+        self._cassette = cassette
+        self._partial = Partial(cassette, self.before if resumes else None)
+        self._scrubber = scrubber
+        self._interactions: list[Interaction] = []
+        self._player: Player | None = None
+        self._kept = 0
+        self.over = False
+        """Nothing more is served: all of it is about to become a cassette."""
+        self._writing = anyio.Lock()
+        self._failure: UnwritableCassette | None = None
+
+    @property
+    def aside(self) -> str:
+        return self._partial.aside
+
+    def watch(self, tap: Tap, player: Player | None) -> None:
+        tap.after_answer = self.keep
+        self._interactions, self._player = tap.interactions, player
+
+    async def keep(self) -> None:
+        """An answer is over. One at a time: whoever waits here may find that all is written."""
+        async with self._writing:
+            whole = [one for one in self._interactions if one.ended is not None]
+            if len(whole) == self._kept or self._failure is not None or self.over:
+                return
+            try:
+                await anyio.to_thread.run_sync(self._partial.save, whole, self._names)
+            except UnwritableCassette as error:
+                self._failure = error
+            self._kept = len(whole)
+
+    async def look(self, scope: anyio.CancelScope) -> None:
+        """Answers that were not read to their end are kept too; once nothing can be kept, nothing is asked for."""
+        while self._failure is None:
+            await anyio.sleep(_LOOK)
+            await self.keep()
+        scope.cancel()
+
+    def finish(self) -> int:
+        """Make a cassette of it; how many interactions it holds. Where nothing was asked nothing is touched."""
+        if self._failure is not None:
+            raise self._failure
+        whole = [one for one in as_recorded(self._interactions) if one.ended is not None]
+        if not whole:
+            return 0
+        everything = [*whole, *self._partial.unplayed(whole)]
+        self._cassette.save(everything, self._names(everything))
+        self._partial.remove()
+        return len(everything)
+
+    def _names(self, interactions: Sequence[Interaction]) -> Names:
+        taken = self._player.bindings.taken if self._player is not None else {}
+        return Names(self._scrubber, taken).learn(interactions)

@@ -53,6 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Counting(config.stash[STATE]), "convtest-counter")
     if config.getoption("--convtest-live") and config.getoption("--convtest-record"):
         raise pytest.UsageError("--convtest-live reads and writes no cassettes: leave out --convtest-record")
+    if config.getoption("--convtest-record") and not hasattr(config, "workerinput"):
+        from convtest.cassettes.store import sweep
+
+        sweep(loaded.cassettes)
     begin_outputs(config)
     begin_results(config)
     if config.getoption("--convtest-speed") < 0:

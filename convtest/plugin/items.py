@@ -4,7 +4,6 @@ import difflib
 import json
 import shlex
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_
 from convtest.plugin.sweeps import CAUSES, SWEEP, asked_sweep, point_facts
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
+from convtest.temporary import temporary
 
 if TYPE_CHECKING:
     from convtest.play.perform import Played, Ready
@@ -81,6 +81,8 @@ class ScenarioItem(pytest.Function):
     ready: "Ready"
     written: Path | None
     """What its last play wrote."""
+    snapped: str
+    """The snapshot that was written of it."""
     outcome: "Played | None"
     """What became of it, until it is torn down."""
     trouble: ConvtestError | None
@@ -90,7 +92,7 @@ class ScenarioItem(pytest.Function):
     def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
         item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
         _know_brackets(item)
-        item.scenario, item.written, item.outcome, item.trouble = scenario, None, None, None
+        item.scenario, item.written, item.outcome, item.trouble, item.snapped = scenario, None, None, None, ""
         if scenario.point is not None:
             item.add_marker(pytest.mark.sweep)
             item.user_properties.append((SWEEP, point_facts(item, scenario, scenario.point)))
@@ -158,8 +160,8 @@ class ScenarioItem(pytest.Function):
         from convtest.play.perform import in_time
         from convtest.reporting.failure import failure_text
 
-        with tempfile.TemporaryDirectory(prefix="convtest-", ignore_cleanup_errors=True) as folder:
-            outcome = self.ready.play(Path(folder))
+        with temporary() as folder:
+            outcome = self.ready.play(folder)
         self.written, self.outcome = outcome.written, outcome
         self.user_properties += properties_of(outcome)
         if not outcome.verdict.passed:
@@ -198,6 +200,8 @@ class ScenarioItem(pytest.Function):
                 text = kept
         if comparable and not snapshot == text:
             raise ConversationFailed(self._snapshot_report(kept, text, location), headline="snapshot: it differs")
+        if comparable and snapshot.update_snapshots and kept != text:
+            self.snapped = self._shown(location)
 
     def _snapshot_report(self, kept: str | None, text: str, location: Path) -> str:
         shown = self._shown(location)
@@ -240,7 +244,10 @@ class ScenarioItem(pytest.Function):
         facts = json.loads(dict(self.user_properties).get(PROPERTY, "{}"))  # type: ignore[arg-type]
         cassette = str(self.written) if self.written else None
         cause = json.loads(str(dict(self.user_properties).get(HEADLINE, "[null]")))[-1]
-        line = {"item": self.nodeid, "cause": cause, "what": what, **facts, **more, "cassette": cassette}
+        node = f"{self.path}::{self.name}"
+        line = {"item": self.nodeid, "node": node, "cause": cause, "what": what, **facts, **more, "cassette": cassette}
+        if self.snapped:
+            line["snapshot"] = self.snapped
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 

@@ -1,8 +1,8 @@
 """What a run leaves for people beside the terminal: a page, Markdown for a pull request, annotations."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from convtest.results.model import Result
 
 
+_ROOM = pytest.StashKey[ExitStack]()
+"""Holds the folder of results that nobody asked to keep."""
+
+
 def begin_outputs(config: pytest.Config) -> None:
     """Have results written where something is to be made of them. Raises pytest.UsageError."""
     if hasattr(config, "workerinput") or not (_page(config) or _summaries(config) or _annotates()):
@@ -22,16 +26,17 @@ def begin_outputs(config: pytest.Config) -> None:
         if path.is_dir():
             raise pytest.UsageError(f"{path} is a folder: name a file")
     if results_file(config) is None:
-        handle, name = tempfile.mkstemp(prefix="convtest-results-", suffix=".jsonl")
-        os.close(handle)
-        config.stash[KEPT_FILE] = Path(name)
+        from convtest.temporary import temporary
+
+        config.stash[_ROOM] = ExitStack()
+        path = config.stash[_ROOM].enter_context(temporary("results")) / "results.jsonl"
+        path.touch()
+        config.stash[KEPT_FILE] = path
 
 
 def end_outputs(config: pytest.Config) -> None:
     """Leave nothing behind that nobody asked for."""
-    kept = config.stash.get(KEPT_FILE, None)
-    if kept is not None:
-        kept.unlink(missing_ok=True)
+    config.stash.get(_ROOM, ExitStack()).close()
 
 
 def tell_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:

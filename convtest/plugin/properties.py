@@ -16,7 +16,7 @@ def properties_of(outcome: "Played") -> Iterator[tuple[str, object]]:
     usage, usd = transcript.usage(), transcript.usd()
     tokens = usage.prompt_tokens + usage.output_tokens
     facts = {"source": transcript.source, "tokens": tokens, "usd": usd, "unseen": bool(verdict.not_seen)}
-    yield PROPERTY, json.dumps(facts)
+    yield PROPERTY, json.dumps(facts | ({"aside": outcome.aside} if outcome.aside else {}))
     yield "convtest_tokens", tokens
     if usd is not None:
         yield "convtest_usd", round(usd, 6)

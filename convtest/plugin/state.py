@@ -35,6 +35,8 @@ class State:
     unseen: int = 0
     """Items in which a check could not look at the wire."""
     sweeps: Sweeps = field(default_factory=Sweeps)
+    aside: list[str] = field(default_factory=list)
+    """Where turns stand of recordings that broke off and were not gone on with."""
 
 
 @dataclass(frozen=True, slots=True)

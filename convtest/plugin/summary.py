@@ -35,6 +35,7 @@ class Counting:
         self._state.usd += facts["usd"] or 0.0
         self._state.unpriced += facts["usd"] is None
         self._state.unseen += facts["unseen"]
+        self._state.aside += [facts["aside"]] if "aside" in facts else []
 
 
 def summary(state: State, *, live: bool) -> Iterator[str]:
@@ -52,3 +53,5 @@ def summary(state: State, *, live: bool) -> Iterator[str]:
     if state.unseen:
         text += f"; wire not seen in {state.unseen}"
     yield text
+    for path in state.aside:
+        yield f"convtest: turns of a recording that broke off and was not gone on with are kept aside: {path}"

@@ -1,9 +1,7 @@
 """Measures what a client does where honest ones differ, and how it takes a wire that fails; against the simulator."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from convtest.checks.conduct import conduct_of
@@ -18,6 +16,7 @@ from convtest.probe.cut_short import cut_short, killed_policy, prompt_after, tex
 from convtest.probe.frames import frame_of, frame_place, said_by, sealed_by, thinking_of
 from convtest.probe.plays import Observation, Plays, how
 from convtest.probe.probes import FAULTS, STAND_INS
+from convtest.temporary import temporary
 from convtest.transcript import ActRecord, Transcript
 
 
@@ -37,8 +36,8 @@ class Probed:
 
 def probe(config: Config, client: str) -> Probed:
     """Play the probes with the client. Raises ConfigError or ClientError where it cannot be used at all."""
-    with tempfile.TemporaryDirectory(prefix="convtest-probe-", ignore_cleanup_errors=True) as folder:
-        play = Plays(config, client, Path(folder))
+    with temporary("probe") as folder:
+        play = Plays(config, client, folder)
         if play.wire != "history":
             raise ClientError(f"its wire is {play.wire!r}: what it sends cannot be seen", client=client)
         policy, main = _policy(play), main_of(play.turns("answers"))

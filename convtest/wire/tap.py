@@ -2,14 +2,13 @@
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
 
 from convtest.clock import Clock
 from convtest.limits import DEFAULTS, Limits
-from convtest.wire.headers import without_undecodable
 from convtest.wire.interaction import TERMINAL, Interaction, Request, StreamEnd
 from convtest.wire.marks import Finds
 from convtest.wire.notes import Notes, unpacked
@@ -111,15 +110,6 @@ class Source(Protocol):
         ...
 
 
-class Upstream:
-    """The real model: whatever the request's own transport reaches."""
-
-    async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
-        interaction.origin = "live"
-        request = interaction.request
-        return await via.forward(replace(request, headers=without_undecodable(request.headers)))
-
-
 class Tap:
     """One per item. `interactions` is in the order of sending; requests may come from several threads."""
 
@@ -134,6 +124,8 @@ class Tap:
         limits: Limits = DEFAULTS,
     ) -> None:
         """Without `keeps` what has passed is forgotten: nobody will read it."""
+        self.after_answer: Callable[[], Awaitable[None]] | None = None
+        """Awaited at the end of each answer, before whoever reads it is told of its end."""
         self._keeps = keeps
         self.limits = limits
         self._secrets = secrets
@@ -148,6 +140,7 @@ class Tap:
         self._turns: dict[str, OpenTurn] = {}
         self._lock = threading.Lock()
         self._dropped: set[str] = set()
+        self._shut = False
         self._streaming: dict[int, Interaction] = {}
 
     def begin_turn(self, lane: str, turn: OpenTurn) -> None:
@@ -159,6 +152,10 @@ class Tap:
     def drop(self, lane: str) -> None:
         """From now on nothing gets through on the lane, whichever transport it takes."""
         self._dropped.add(lane)
+
+    def shut(self) -> None:
+        """The play is over, or was ended from outside: what a client still sends goes nowhere."""
+        self._shut = True
 
     def _before(self, number: int) -> Callable[[], Sequence[Interaction]]:
         return lambda: self.interactions[: number - 1]
@@ -204,6 +201,8 @@ class Tap:
 
     async def send(self, lane: str | None, request: Request, via: Via) -> "TappedAnswer":
         """Number the request and have the source answer it. Raises WireFailure."""
+        if self._shut:
+            raise WireFailure("refused", "the item is over")
         turn = self._turns.get(lane) if lane is not None else None
         with self._lock:
             self.asked += 1
@@ -238,7 +237,7 @@ class Tap:
         if self._keeps and interaction.is_stream:
             self._streaming[interaction.number] = interaction
         notes = Notes(interaction, self.limits) if self._keeps else None
-        return TappedAnswer(answer, interaction, self.clock, started, notes)
+        return TappedAnswer(answer, interaction, self.clock, started, notes, after=self.after_answer)
 
 
 class TappedAnswer:
@@ -248,11 +247,21 @@ class TappedAnswer:
     """
 
     def __init__(
-        self, answer: Answer, interaction: Interaction, clock: Clock, started: float, notes: Notes | None
+        self,
+        answer: Answer,
+        interaction: Interaction,
+        clock: Clock,
+        started: float,
+        notes: Notes | None,
+        *,
+        after: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Without notes it only passes."""
         self.answer = answer
         self._notes = notes
+        self.holds_its_end = after is not None
+        """Its end is passed on once something has been done with it, and must not be known before."""
+        self._after = after or _nothing
         self.interaction = interaction
         self._now = clock.now
         self._next = answer.chunks.__anext__
@@ -266,9 +275,11 @@ class TappedAnswer:
             data = await self._next()
         except StopAsyncIteration:
             self.interaction.ended = self.interaction.ended or "complete"
+            await self._after()
             raise
         except WireFailure as failure:
             self.interaction.ended = failure.ended
+            await self._after()
             raise
         if self._notes is not None and (why := self._notes.note(self._now() - self._started, data)):
             self.interaction.ended = "reset"
