@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from convtest.events import kind_of
+from convtest.importing import proving
 from convtest.importing.reading.content import NotImportable
 from tests.imported import (
     FORMATS,
@@ -307,7 +308,8 @@ def test_turns_before_the_first_saved_answer_are_history(bench: Bench) -> None:
     sent = anthropic()
     sent[0].answer = b""
 
-    assert states(bench, as_json(har(sent)), "chrome.har") == ["replays"]
+    (made,) = bench.imports(as_json(har(sent)), "chrome.har").outcomes
+    assert (made.state, made.conversation.where) == ("replays", "entries 1, 2, 3")
     assert "- assistant: Nice to meet you, Ada." in bench.scenario
     green(bench)
 
@@ -323,6 +325,23 @@ def test_what_our_client_sends_otherwise_is_adapted_and_said(bench: Bench) -> No
         ["requests are kept as client assistant sends them; recorded were others in the address, service_tier"]
     ]
     assert "temperature: 0.5" in bench.scenario
+    green(bench)
+
+
+def test_requests_are_adapted_together(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long recording is not played once for each of its requests."""
+    played: list[int] = []
+    real = proving._play
+
+    def counted(*given: Any) -> Any:
+        played.append(len(given))
+        return real(*given)
+
+    monkeypatch.setattr(proving, "_play", counted)
+    pairs = [(f"Tell me of river number {n}.", f"River {n} is long.") for n in range(8)]
+
+    assert states(bench, as_json(vcr(openai(pairs, store=False, metadata={"team": "a"})))) == ["replays"]
+    assert len(played) == 2
     green(bench)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
 from convtest.cassettes import store
 from convtest.cassettes.difference import difference
 from convtest.cassettes.naming import Names
@@ -26,7 +28,7 @@ from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
 from convtest.wire.blocks import THOUGHT, sealed_of
 from convtest.wire.canonical import Canonical
-from convtest.wire.interaction import Interaction
+from convtest.wire.interaction import Interaction, Request
 
 _MOST_PLAYS = 60
 """Rounds of taking away and adapting: more than that many things at fault are no scenario."""
@@ -69,14 +71,27 @@ def proved(config: Config, client: str, made: Conversation, plan: Plan, recorded
                 why = _other_words(kept[missed].canonical, sent.canonical)
                 break
             adapted |= dict.fromkeys(_settings(kept[missed].canonical, sent.canonical))
-            kept[missed] = replace(kept[missed], request=sent.request)
-            kept[missed].__dict__.pop("canonical", None)
+            kept = _asked_as(kept, missed, sent.request)
         elif gone := sum(plan.proposals.without(turn, checks) for turn, checks in _at_fault(findings, draft).items()):
             dropped += gone
         else:
             why = f"{findings[0].check}: {findings[0].message}"
             break
     return Proof(draft=draft, why=why or "it did not settle", dropped=dropped)
+
+
+def _asked_as(kept: Sequence[Interaction], missed: int, request: Request) -> list[Interaction]:
+    """That request in the place of the recorded one, and its settings in those after it that asked with the same."""
+    before, body = kept[missed].canonical, msgspec.json.decode(request.body)
+    made = list(kept)
+    made[missed] = replace(kept[missed], request=request)
+    for number in range(missed + 1, len(kept)):
+        one = kept[number]
+        if one.canonical.url == before.url and one.canonical.settings() == before.settings():
+            words = msgspec.json.decode(one.request.body)["messages"]
+            like = replace(request, body=msgspec.json.encode({**body, "messages": words}))
+            made[number] = replace(one, request=like)
+    return made
 
 
 def _play(config: Config, client: str, draft: Draft, recorded: Sequence[Interaction]) -> Played:

@@ -153,7 +153,7 @@ def _where(word: str, numbers: Sequence[int]) -> str:
     if len(numbers) == 1:
         return f"{word} {numbers[0]}"
     listed = ", ".join(map(str, numbers[:8])) + (" …" if len(numbers) > 8 else "")
-    return f"{word}s {listed}"
+    return f"{word.removesuffix('y')}{'ies' if word.endswith('y') else 's'} {listed}"
 
 
 def without_interactions(made: Conversation) -> Conversation:
