@@ -94,8 +94,8 @@ class Project:
             "NO_COLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "COLUMNS": str(self.columns),
-            # Importing hypothesis takes as long as all the rest, and no project of these has a property test.
-            "PYTEST_ADDOPTS": "-p no:hypothesispytest",
+            # Importing these (and trio) takes as long as all the rest; no project here has tests for them.
+            "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio",
             **self.environment,
         }
         done = subprocess.run(

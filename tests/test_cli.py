@@ -99,7 +99,7 @@ def test_check_tells_everything_that_is_wrong_and_exits_2(named: Project) -> Non
 
 def test_check_of_a_project_with_cassettes_alone_looks_for_secrets_only(project: Project) -> None:
     nothing = project.convtest("check")
-    project.write("cassettes/test_it/one.yaml", f"secret: sk-ant-api03-{'a' * 90}\n")
+    project.write("cassettes/test_it/one.yaml", f"secret: sk-ant-api03-{'aB3x' * 22}AA\n")
     leaking = project.convtest("check")
 
     assert (nothing.code, nothing.out, nothing.err) == (0, "items: 0, errors: 0, warnings: 0\n", "")
