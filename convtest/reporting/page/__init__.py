@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from importlib.resources import files
 
+from msgspec.structs import replace
+
 from convtest.results.lines import as_array
-from convtest.results.model import Result
+from convtest.results.model import Request, Result
 
 
 def page_text(results: Iterable[Result]) -> str:
@@ -17,7 +19,18 @@ def page_text(results: Iterable[Result]) -> str:
 
 def _data(results: Iterable[Result]) -> str:
     # Nothing in it may end the element that it stands in: https://html.spec.whatwg.org/#script-data-state
-    return as_array(results).replace("<", "\\u003c")
+    return as_array(map(_shown, results)).replace("<", "\\u003c")
+
+
+def _shown(result: Result) -> Result:
+    """Without what stands in it twice: a large run's page stays small."""
+    return replace(
+        result, steps=[replace(step, text="", requests=[*map(_told, step.requests)]) for step in result.steps]
+    )
+
+
+def _told(request: Request) -> Request:
+    return replace(request, roles=[], chunks_ms=[round(ms, 1) for ms in request.chunks_ms])
 
 
 def _part(name: str) -> str:

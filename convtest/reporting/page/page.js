@@ -30,9 +30,9 @@
   const sum = (all, of) => all.reduce((total, one) => total + (of(one) || 0), 0);
   const outcome = (one) => one.outcome;
   const checks = (one) => [...new Set((one.found || []).map((found) => found.check))];
-  const isChanged = (one) => /snapshot/.test(one.message || "") || /\.new$/.test(one.written || "");
+  const isChanged = (one) => Boolean(one.snapshot) || /\.new$/.test(one.written || "");
   const words = (one) => one.words ??= [one.about.item, one.about.title, one.headline, one.message,
-    ...(one.steps || []).flatMap((step) => [step.prompt, step.text, step.label]),
+    ...(one.steps || []).flatMap((step) => [step.prompt, step.label, ...(step.said || []).flatMap((one) => [one.text, one.name])]),
     ...(one.found || []).flatMap((found) => [found.check, found.message, found.expected, found.seen])].join("\n").toLowerCase();
 
   /* ---- the list ---- */
