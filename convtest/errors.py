@@ -14,6 +14,7 @@ ConvtestError
 │   ├── UnwritableCassette
 │   ├── ScenarioChanged
 │   └── RecordingEnds
+├── ReviewError         a change cannot be shown, accepted or rejected
 ├── NetworkBlocked      something reached for the network while replaying or simulating
 ├── CheckError          a user's own check could not be run
 ├── TooLarge            something has more bytes than it may have
@@ -218,6 +219,13 @@ class ResultsError(ConvtestError):
 
     def __init__(self, what: str, *, where: str) -> None:
         super().__init__(f"{what} — {where}\n    write it again: pytest --convtest-results=FILE")
+
+
+class ReviewError(ConvtestError):
+    """What changed cannot be found, or not be decided."""
+
+    def __init__(self, what: str, *, help: str = "") -> None:
+        super().__init__(what + (f"\n    {help}" if help else ""))
 
 
 class NetworkBlocked(ConvtestError, OSError):

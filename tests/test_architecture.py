@@ -33,6 +33,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results/ranking": {"results/model"},
     "reporting": {"textmatch", "results"},
     "reporting/cassette": {"events", "wire", "reporting"},
+    "reporting/exchanges": {"wire"},
+    "review": {"config", "errors", "cassettes", "results", "reporting"},
+    "review/ci": set(),
+    "review/changed": set(),
     "clients": {*GROUND, "config", "policy", "scenario", "wire"},
     "play": {
         *GROUND, "config", "scenario", "wire", "gateway", "cassettes", "simulator", "transcript", "clients", "checks",
@@ -65,11 +69,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin/gateway": {"gateway"},
     "plugin/state": {"config", "wire", "clients", "play", "plugin/gateway", "plugin/sweeps"},
     "plugin/results": {"scenario", "results"},
+    "plugin/snapshots": {"config", "errors", "scenario", "results", "reporting", "play", "review"},
     "plugin/outputs": {"results", "reporting", "plugin/results", "temporary"},
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
         "version", "config", "errors", "limits", "textmatch", "scenario", "gateway", "cassettes", "clients", "results",
-        "reporting", "importing", "probe", "play", "temporary",
+        "reporting", "importing", "review", "probe", "play", "temporary",
     },
     "__init__": {"clock", "errors", "events", "version", "transcript", "results", "clients", "play", "probe", "plugin"},
 }  # fmt: skip
@@ -113,6 +118,8 @@ ONLY_IN: dict[str, set[str]] = {
     "regex": {"patterns"},
     "msgspec": {
         "plugin/results",
+        "plugin/snapshots",
+        "reporting/page",
         "results",
         "play/placeholders",
         "play/sessions",
@@ -130,10 +137,10 @@ ONLY_IN: dict[str, set[str]] = {
     "referencing": {"checks/schemas"},
     "psutil": {"clients/family"},
     "pytest": {"plugin"},
-    "rich": {"cli/running"},
+    "rich": {"cli/running", "cli/showing"},
     "ruamel": {"scenario/nodes"},
     "starlette": {"gateway/application"},
-    "syrupy": {"plugin/items"},
+    "syrupy": {"plugin/items", "plugin/snapshots"},
     "uvicorn": {"gateway/server"},
     "yaml": {"scenario/nodes", "cassettes/reading", "cassettes/store"},
 }

@@ -17,7 +17,7 @@ def named(project: Project) -> Project:
 def test_help_names_every_command(project: Project) -> None:
     out = project.convtest("--help").out
 
-    for command in ("init", "check", "record", "sweep", "probe", "show", "diff", "schema"):
+    for command in ("init", "check", "record", "sweep", "probe", "show", "diff", "review", "schema"):
         assert f"  {command} " in out
 
 
@@ -336,7 +336,9 @@ def test_diff_names_the_request_that_only_one_has(named: Project) -> None:
 
     done = named.convtest("diff", first, "other.yaml")
 
-    assert (done.code, done.out) == (1, "main, request 2: only the first has this request\n")
+    assert done.code == 1
+    assert done.out.startswith("main, request 2: only the first has this request\n")
+    assert "  - assistant  You told me: Ada." in done.out
 
 
 def test_what_a_bug_report_needs_is_one_command_away(project: Project) -> None:

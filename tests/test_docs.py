@@ -35,8 +35,8 @@ class Block:
 
 def blocks(page: Path) -> Iterator[Block]:
     text = page.read_text()
-    for found in re.finditer(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield Block(found[1], found[2] or "", found[3], text.count("\n", 0, found.start()) + 1)
+    for found in re.finditer(r"^(`{3,})(\w+)(?: file=(\S+))?\n(.*?)^\1$", text, re.MULTILINE | re.DOTALL):
+        yield Block(found[2], found[3] or "", found[4], text.count("\n", 0, found.start()) + 1)
 
 
 def commands(block: Block) -> Iterator[tuple[str, int, str]]:
@@ -52,6 +52,15 @@ def run(project: Project, command: str) -> tuple[int, str]:
     if words[0] == "rm":
         (project.root / words[1]).unlink()
         return 0, ""
+    if words[0] == "cat":
+        return 0, project.read(words[1])
+    if words[0] == "git":
+        who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.invalid", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *who, *words[1:]], cwd=project.root, check=True, capture_output=True)
+        return 0, ""
+    while "=" in words[0]:
+        name, _, value = words.pop(0).partition("=")
+        project.environment[name] = value
     done = (
         project.pytest("-p", "no:cacheprovider", *words[1:]) if words[0] == "pytest" else project.convtest(*words[1:])
     )

@@ -8,7 +8,9 @@ import click
 from convtest.errors import ConvtestError
 from convtest.version import VERSION
 
-COMMANDS = ("init", "check", "import", "record", "sweep", "probe", "show", "diff", "report", "serve", "schema")
+COMMANDS = (
+    "init", "check", "import", "record", "sweep", "probe", "show", "diff", "review", "report", "serve", "schema",
+)  # fmt: skip
 _MODULES = {"import": "import_"}
 """Commands whose names are no names of modules."""
 

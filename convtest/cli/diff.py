@@ -1,44 +1,64 @@
-"""`convtest diff`: two recordings of one conversation, and whose side changed."""
+"""`convtest diff`: two recordings of one conversation, or what changed since a revision, and whose side changed."""
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from convtest.cassettes.comparison import HEADLINES, Change, compared
 from convtest.cassettes.store import load_recording
-from convtest.textmatch import visible
+from convtest.cli.project import project
+from convtest.cli.showing import show, shower
+from convtest.review.revisions import changes
+from convtest.review.views import View, view_of, view_of_recordings
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, path_type=Path)
 
 
 @click.command(name="diff")
-@click.argument("first", type=_FILE)
-@click.argument("second", type=_FILE)
+@click.argument("paths", nargs=-1, type=_FILE)
+@click.option("--git", "revisions", metavar="REV", help="What changed since REV; A..B, or A...B since they parted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(first: Path, second: Path, as_json: bool) -> None:
-    """Compare the cassettes FIRST and SECOND, lane by lane.
+@click.option("--whole", is_flag=True, help="Leave nothing out, however much is the same.")
+def command(paths: tuple[Path, ...], revisions: str | None, as_json: bool, whole: bool) -> None:
+    """Compare two cassettes as conversations, lane by lane; with --git, all cassettes and snapshots with a revision's.
+
+    \b
+    convtest diff FIRST SECOND
+    convtest diff --git main [PATHS]...
 
     What changed is the request, the answer, the shape of the wire, or something else that stands in them; ids, times
-    and what else each run has anew are no changes. Exits 0 if nothing changed, else 1.
+    and what else each run has anew are no changes. Exits 0 if no conversation changed, else 1.
     """
-    found = compared(*(load_recording(path, shown=str(path)) for path in (first, second)))
-    changes = found.changes
-    if as_json:
-        rows = [{"verdict": c.verdict, "lane": c.lane, "request": c.number, "lines": list(c.lines)} for c in changes]
-        click.echo(json.dumps({"changes": rows, "anew": found.anew}, indent=2, ensure_ascii=False))
+    if revisions is not None:
+        found = [view_of(one) for one in changes(project(), revisions, paths)]
+        if as_json:
+            click.echo(_json({"files": [one.plain() for one in found]}))
     else:
-        for change in changes:
-            _show(change)
-        if not changes:
-            anew = f", but for {', '.join(found.anew)}" if found.anew else ""
-            click.echo(f"the same conversation{anew}")
-    sys.exit(1 if changes else 0)
+        found = [_of_two(paths)]
+        if as_json:
+            click.echo(_json(found[0].plain()))
+    if not as_json:
+        _show(found, whole=whole)
+    sys.exit(1 if any(one.differs for one in found) else 0)
 
 
-def _show(change: Change) -> None:
-    where = f"{change.lane or 'unknown lane'}, request {change.number}" if change.number else "the file"
-    click.echo(visible(f"{where}: {HEADLINES[change.verdict]}"))
-    for line in change.lines:
-        click.echo(visible(f"    {line}"))
+def _of_two(paths: Sequence[Path]) -> View:
+    if len(paths) != 2 or any(path.is_dir() for path in paths):
+        raise click.UsageError("name two cassettes, or a revision: convtest diff --git REV")
+    return view_of_recordings(*(load_recording(path, shown=str(path)) for path in paths))
+
+
+def _show(views: Sequence[View], *, whole: bool) -> None:
+    console = shower()
+    for number, view in enumerate(views):
+        if number:
+            console.print()
+        show(console, view, whole=whole)
+    if not views:
+        click.echo("no cassette and no snapshot changed")
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False)

@@ -67,6 +67,8 @@ class Keeping:
         else:
             goes_to.save(interactions, self.names(interactions))
         self.partial.finish(transcript.interactions)
+        if fits:
+            self.cassette.for_review.remove()
         return goes_to.path
 
 

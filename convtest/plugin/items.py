@@ -1,8 +1,6 @@
 """Scenario files and items for pytest; a ScenarioItem is a pytest.Function, so that every plugin knows it."""
 
-import difflib
 import json
-import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
-from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from convtest.config import Config
 from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette
 from convtest.plugin.properties import properties_of
 from convtest.plugin.results import hand_out, results_file
+from convtest.plugin.snapshots import ScenarioSnapshots, Snapshot
 from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of, register_tags
 from convtest.plugin.sweeps import CAUSES, SWEEP, asked_sweep, point_facts
 from convtest.scenario.loading import load_file
@@ -67,13 +65,6 @@ class ScenarioFile(pytest.File):
             yield ScenarioItem.of(self, scenario)
 
 
-class ScenarioSnapshots(SingleFileSnapshotExtension):
-    """One readable text file per item."""
-
-    _write_mode = WriteMode.TEXT
-    file_extension = "txt"
-
-
 class ScenarioItem(pytest.Function):
     """One scenario with one row and one client."""
 
@@ -81,18 +72,18 @@ class ScenarioItem(pytest.Function):
     ready: "Ready"
     written: Path | None
     """What its last play wrote."""
-    snapped: str
-    """The snapshot that was written of it."""
     outcome: "Played | None"
     """What became of it, until it is torn down."""
     trouble: ConvtestError | None
     """Why it cannot be played, known since it was collected."""
+    compared: Snapshot | None
+    """Its snapshot, once it was compared."""
 
     @classmethod
     def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
         item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
         _know_brackets(item)
-        item.scenario, item.written, item.outcome, item.trouble, item.snapped = scenario, None, None, None, ""
+        item.scenario, item.written, item.outcome, item.trouble, item.compared = scenario, None, None, None, None
         if scenario.point is not None:
             item.add_marker(pytest.mark.sweep)
             item.user_properties.append((SWEEP, point_facts(item, scenario, scenario.point)))
@@ -129,7 +120,7 @@ class ScenarioItem(pytest.Function):
     def teardown(self) -> None:
         """pytest keeps its items to the end of the run: thousands of them must not keep their recordings too."""
         vars(self).pop("ready", None)
-        self.outcome = None
+        self.outcome = self.compared = None
         super().teardown()
 
     def _need(self, config: Config) -> None:
@@ -164,6 +155,7 @@ class ScenarioItem(pytest.Function):
             outcome = self.ready.play(folder)
         self.written, self.outcome = outcome.written, outcome
         self.user_properties += properties_of(outcome)
+        kept = self._snapshot(snapshot)
         if not outcome.verdict.passed:
             result = outcome.result()
             with in_time(self.scenario, "reporting"):
@@ -172,48 +164,23 @@ class ScenarioItem(pytest.Function):
                 self.user_properties.append((CAUSES, json.dumps(result.causes)))
             if result.written is not None:
                 text += f"\n  recorded for review: {result.written}"
+                text += "\n  look at it, and accept it: convtest review" if result.written.endswith(".new") else ""
             elif result.source == "recorded":
                 text += "\n  nothing of this run became a cassette"
             raise ConversationFailed(text, headline=result.headline)
-        if snapshot is not None:
+        if kept is not None:
+            self.compared = kept
             with in_time(self.scenario, "comparing the snapshot"):
-                self._compare(snapshot.use_extension(ScenarioSnapshots), outcome)
+                kept.compare(outcome)
 
-    def _shown(self, path: Path) -> str:
-        return self.config.stash[STATE].config.shown(path)
-
-    def _compare(self, snapshot: SnapshotAssertion, outcome: "Played") -> None:
-        from convtest.reporting.snapshot import snapshot_text, source_of
-
-        text = snapshot_text(outcome.result())
-        source = outcome.transcript.source
-        location = Path(snapshot.extension.get_location(test_location=snapshot.test_location, index=0))
-        kept = location.read_text(encoding="utf-8") if location.is_file() else None
-        if source not in {"replayed", "simulated"}:
-            # Live answers differ from run to run: comparing what is kept with itself only marks it as used.
-            comparable, text = kept is not None, kept or ""
-        elif kept is not None and source == "simulated" and source_of(kept) != source_of(text):
-            comparable, text = True, kept
-        else:
-            comparable = True
-            if kept is not None and not snapshot.update_snapshots and _body_of(kept) == _body_of(text):
-                text = kept
-        if comparable and not snapshot == text:
-            raise ConversationFailed(self._snapshot_report(kept, text, location), headline="snapshot: it differs")
-        if comparable and snapshot.update_snapshots and kept != text:
-            self.snapped = self._shown(location)
-
-    def _snapshot_report(self, kept: str | None, text: str, location: Path) -> str:
-        shown = self._shown(location)
-        what = "the snapshot differs" if kept is not None else "there is no snapshot yet"
-        diff = difflib.unified_diff((kept or "").splitlines(), text.splitlines(), "kept", "now", lineterm="", n=2)
-        return "\n".join(
-            [
-                f"{self.scenario.place.line_only}: {self.scenario.title}: {what} — {shown}",
-                *(f"  {line}" for line in diff),
-                f"  if it is meant: pytest --snapshot-update {shlex.quote(self.ready.node)}",
-            ]
-        )
+    def _snapshot(self, assertion: SnapshotAssertion | None) -> Snapshot | None:
+        """Its snapshot; what an earlier run found of it waits no more."""
+        if assertion is None:
+            return None
+        config = self.config.stash[STATE].config
+        made = Snapshot(config, self.scenario, self.ready.node, assertion.use_extension(ScenarioSnapshots))
+        made.forget()
+        return made
 
     def convtest_report(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
         """An error of the set-up that shows only while playing is ERROR, not FAILED; and tell of the progress."""
@@ -227,7 +194,9 @@ class ScenarioItem(pytest.Function):
         if report.when == "call" or report.outcome != "passed":
             path = results_file(self.config)
             if path is not None:
-                hand_out(path, report, self.scenario, self._node, self.outcome.result() if self.outcome else None)
+                played = self.outcome.result() if self.outcome else None
+                change = self.compared.change if self.compared else None
+                hand_out(path, report, self.scenario, self._node, played, change)
             self._progress("finished", outcome=self._outcome_word(report), seconds=round(report.duration, 3))
 
     @property
@@ -246,8 +215,8 @@ class ScenarioItem(pytest.Function):
         cause = json.loads(str(dict(self.user_properties).get(HEADLINE, "[null]")))[-1]
         node = f"{self.path}::{self.name}"
         line = {"item": self.nodeid, "node": node, "cause": cause, "what": what, **facts, **more, "cassette": cassette}
-        if self.snapped:
-            line["snapshot"] = self.snapped
+        if self.compared is not None and self.compared.written:
+            line["snapshot"] = self.compared.written
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -271,11 +240,6 @@ def _know_brackets(item: pytest.Item) -> None:
     parse = getattr(type(getattr(item, "id", None)), "parse", None)
     if callable(parse):
         item._id = parse(item.nodeid)
-
-
-def _body_of(snapshot: str) -> list[str]:
-    """A snapshot without the line that names its source."""
-    return [line for line in snapshot.splitlines() if not line.startswith("# source:")]
 
 
 def _body(scenario: Scenario) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 if TYPE_CHECKING:
-    from convtest.results.model import Result
+    from convtest.results.model import Result, SnapshotChange
     from convtest.scenario.model import Scenario
 
 
@@ -37,7 +37,14 @@ def results_file(config: pytest.Config) -> Path | None:
     return Path(told) if told else config.stash.get(KEPT_FILE, None)
 
 
-def hand_out(path: Path, report: pytest.TestReport, scenario: "Scenario", node: str, played: "Result | None") -> None:
+def hand_out(
+    path: Path,
+    report: pytest.TestReport,
+    scenario: "Scenario",
+    node: str,
+    played: "Result | None",
+    snapshot: "SnapshotChange | None",
+) -> None:
     """Add the item's line. `played` is what was judged; an item that was not played has none."""
     from msgspec.structs import replace
 
@@ -55,6 +62,7 @@ def hand_out(path: Path, report: pytest.TestReport, scenario: "Scenario", node: 
             outcome=outcome,
             seconds=round(report.duration, 6),
             message=message,
+            snapshot=snapshot,
             headline=result.headline or message.partition("\n")[0],
         ),
     )

@@ -165,6 +165,15 @@ class About(Plain, frozen=True, kw_only=True):
     record_command: str = ""
 
 
+class SnapshotChange(Plain, frozen=True, kw_only=True):
+    """A snapshot that is another one, or not there yet; what it would be is made of the result."""
+
+    path: str
+    """Relative to the folder of pyproject.toml."""
+    kept: str | None = None
+    """The first 32 digits of the SHA-256 of what was kept."""
+
+
 class Result(Plain, frozen=True, kw_only=True):
     """What became of one item."""
 
@@ -189,6 +198,8 @@ class Result(Plain, frozen=True, kw_only=True):
     """Somebody edited its cassette by hand."""
     message: str = ""
     """Of an error, or of a snapshot that differs: all that is said of it."""
+    snapshot: SnapshotChange | None = None
+    """Of a snapshot that differs: which."""
     usage: Usage = Usage()
     usd: float | None = None
     written: str | None = None

@@ -1,0 +1,1 @@
+"""What changed and waits for somebody to look at it: recordings, snapshots, and those of a revision."""
