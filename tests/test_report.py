@@ -4,13 +4,16 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from convtest.reporting.annotations import annotations
+from convtest.reporting.failure import failure_text
 from convtest.reporting.markdown import summary_text
 from convtest.reporting.page import page_text
 from convtest.results.lines import append
@@ -90,6 +93,28 @@ def hostile() -> Result:
     found = Found(check="history", layer="wire", message=HOSTILE, expected=HOSTILE, seen=f"{HOSTILE} {HOSTILE}", step=1)
     about = About(item=f"s.yaml::{HOSTILE}", title=HOSTILE, file="s.yaml", line=1, client=HOSTILE, tags=[HOSTILE])
     return Result(schema=SCHEMA, about=about, outcome="failed", headline=HOSTILE, steps=[step], found=[found])
+
+
+def filled(kind: Any, at: str, paths: list[str]) -> Any:
+    """Plain data of a shape with markup in each of its texts; `paths` is told where each stands, in their order."""
+    parts = get_args(kind)
+    if isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or is_dataclass(kind)):
+        hints = get_type_hints(kind)
+        return {name: filled(hints[name], f"{at}.{name}".lstrip("."), paths) for name in hints}
+    if get_origin(kind) is Literal:
+        return parts[0]
+    if get_origin(kind) is list:
+        return [filled(parts[0], at, paths)]
+    if get_origin(kind) is dict:
+        return {"key": filled(parts[1], at, paths)}
+    if get_origin(kind) is tuple:
+        return [filled(part, at, paths) for part in parts]
+    if type(None) in parts:
+        return filled(next(part for part in parts if part is not type(None)), at, paths)
+    if kind in (int, float, bool):
+        return kind(1)
+    paths.append(at)
+    return f"s.yaml {HOSTILE}[{len(paths) - 1}]"
 
 
 def test_a_run_leaves_one_page_that_loads_nothing(talked: Project) -> None:
@@ -218,6 +243,57 @@ def test_words_that_differ_are_marked_on_a_terminal(talked: Project) -> None:
 
     assert "user: \x1b[0m\x1b[32m\x1b[1m\x1b[7m'My name is <b>Ada</b>.'\x1b[0m" in done.out
     assert "\x1b[31m      seen      What is my name?\x1b[0m" in done.out  # nothing in common: nothing to point at
+
+
+def everywhere() -> tuple[Result, list[str]]:
+    """A result with markup in every text, and where each stands; a turn and an act, each kind of what was said."""
+    paths: list[str] = []
+    data = filled(Result, "", paths)
+    (step,) = data["steps"]
+    (said,) = step["said"]
+    kinds = [{**said, "kind": kind} for kind in ("text", "thinking", "tool_use", "tool_result")]
+    steps = [{**step, "kind": "turn", "said": kinds}, {**step, "index": 2}]
+    return msgspec.convert({**data, "schema": SCHEMA, "outcome": "failed", "steps": steps}, Result), paths
+
+
+def test_nothing_that_was_said_moves_the_terminal() -> None:
+    result, _ = everywhere()
+
+    for whole in (False, True):
+        text = failure_text(result, whole=whole)
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+        assert "\\u001b[31m" in text
+
+
+ESCAPING = """
+from convtest import MessagesClient, TextDelta
+
+class client(MessagesClient):
+    async def receive_response(self):
+        async for event in super().receive_response():
+            if isinstance(event, TextDelta):
+                yield TextDelta(text=event.text + "\x1b[2J\u202e\x07")
+            else:
+                yield event
+"""
+
+
+def test_control_characters_are_escaped_in_the_terminal_and_in_files(project: Project) -> None:
+    project.write("pyproject.toml", PROFILE)
+    project.write("mine.py", ESCAPING)
+    project.write("scenarios/name.yaml", "scenario: x\nsnapshot: true\nsteps:\n  - user: My name is Ada.\n")
+    skipped = "invariants: {skip: [said], because: it says more}\n"
+    project.write("scenarios/other.yaml", f"scenario: y\nsnapshot: true\n{skipped}steps:\n  - user: My name is Ada.\n")
+
+    outputs = ["--convtest-results=r.jsonl", "--convtest-summary=s.md", "--convtest-report=r.html", "--junit-xml=j.xml"]
+    done = project.pytest("-v", "--snapshot-update", *outputs)
+
+    assert done.counts() == {"failed": 1, "passed": 1}
+    assert "\\u001b[2J\\u202e\\u0007" in done.out
+    written = ("r.jsonl", "s.md", "j.xml", "scenarios/__snapshots__/other/y.txt")
+    texts = [done.out, *map(project.read, written)]
+    assert [re.findall("[\x00-\x08\x0b-\x1f]", text) for text in texts] == [[]] * 5
+    assert project.pytest("-q", "scenarios/other.yaml").code == 0
 
 
 def test_markdown_holds_what_was_said_as_text_only() -> None:
@@ -389,6 +465,42 @@ def test_nothing_that_was_said_runs_and_all_of_it_shows(browser: Any, tmp_path: 
     assert "\\u202e" in shown
     assert "\\u001b[31m" in shown
     assert seen.page.locator("#item img").count() == 0
+    assert seen.asked == [path.as_uri()]
+    assert seen.complaints == []
+
+
+NOT_SHOWN = {
+    "about.record_command",  # what plays it is shown, not what records it anew
+    "about.row",  # stands in the item's id
+    "causes",  # the first is the headline
+    "message",  # what was found says more
+    "snapshot.kept",
+    "snapshot.path",
+    "steps.client",
+    "steps.events",
+    "steps.kind",
+    "steps.requests.lane",
+    "steps.requests.roles",
+    "steps.session_id",
+    "steps.text",  # what was said is shown piece by piece
+}
+"""What no person looks for on the page."""
+
+
+@needs_browser
+def test_every_field_shows_as_text_and_nothing_of_it_runs(browser: Any, tmp_path: Path) -> None:
+    result, paths = everywhere()
+    path = tmp_path / "report.html"
+    path.write_text(page_text([result]), encoding="utf-8")
+    seen = Seen(browser, path)
+
+    seen.page.get_by_role("button", name="s.yaml").first.click()
+    labels = "[...document.querySelectorAll('[aria-label]')].map((one) => one.getAttribute('aria-label')).join()"
+    shown = seen.page.evaluate(f"document.querySelector('main').textContent + {labels}")
+
+    missing = {where for number, where in enumerate(paths) if f"[{number}]" not in shown}
+    assert missing == NOT_SHOWN
+    assert seen.page.locator("#item img, #list img").count() == 0
     assert seen.asked == [path.as_uri()]
     assert seen.complaints == []
 

@@ -6,6 +6,7 @@ import click
 
 from convtest.cassettes.store import load
 from convtest.reporting.cassette import cassette_lines
+from convtest.textmatch import visible
 
 
 @click.command(name="show")
@@ -17,4 +18,4 @@ def command(cassettes: tuple[Path, ...], times: bool) -> None:
         if index:
             click.echo()
         for line in cassette_lines(str(path), load(path, shown=str(path)), timeline=times):
-            click.echo(line)
+            click.echo(visible(line))

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from convtest.reporting.conversation import conversation_lines
 from convtest.results.model import Found, Result
 from convtest.results.ranking import side
+from convtest.textmatch import visible
 
 _MOST = 6
 
 
 def failure_text(result: Result, *, whole: bool = False) -> str:
     """The report of a failed item, plain text; `whole` leaves out no step, no word and no finding."""
-    return "\n".join(_lines(result, whole))
+    return visible("\n".join(_lines(result, whole)))
 
 
 def _lines(result: Result, whole: bool) -> Iterator[str]:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from convtest.results.model import Part, Request, Result, Step
+from convtest.textmatch import visible
 
 HEADERS = {"replayed": "# source: cassette", "simulated": "# source: simulator"}
 
 
 def snapshot_text(result: Result) -> str:
-    """All turns, or those that ask for it; one section for each session, in the order of first use."""
-    return "\n".join([*_lines(result), ""])
+    """All turns, or those that ask for it; one section for each session, in the order of first use. Control characters
+    are escaped."""
+    return visible("\n".join([*_lines(result), ""]))
 
 
 def source_of(snapshot: str) -> str:

@@ -213,7 +213,7 @@
   function turn(step, place, wrong) {
     const end = step.ending;
     const ended = end ? (end.ended || "complete") : "no end";
-    const chips = [...(step.disturbances || []), ...(step.unreached || []).map((one) => `not reached: ${one}`), ...(ended !== "complete" ? [`${end ? "ended " : ""}${ended}${end?.message ? `: ${end.message}` : ""}`] : []), ...(step.conduct ? [step.conduct] : [])];
+    const chips = [...(step.disturbances || []), ...(step.unreached || []).map((one) => `not reached: ${one}`), ...(ended !== "complete" ? [`${end ? "ended " : ""}${ended}${end?.message ? `: ${end.message}` : ""}`] : []), ...(end?.error ? [end.error] : []), ...(end?.retried || []).map((one) => `tried again: ${one}`), ...(step.conduct ? [step.conduct] : [])];
     return el("div", { class: wrong.has(step.index) ? "turn wrong" : "turn", style: place, id: `step-${step.index}`, tabindex: "-1" },
       el("p", { class: "about" }, el("span", { class: "of-session" }, `${step.session} · `), `step ${step.index}${step.id ? ` (${step.id})` : ""} · ${step.place || ""}`),
       el("div", { class: "says user", dir: "auto" }, step.prompt),
