@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -83,9 +84,26 @@ class Terminal:
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.output).replace("\r", "")
 
 
+def copied(made: Project, into: Project) -> Project:
+    """Made once: each test has a copy."""
+    shutil.copytree(made.root, into.root, dirs_exist_ok=True)
+    return into
+
+
 @pytest.fixture
-def rerecorded(project: Project) -> Project:
+def rerecorded(project: Project, made_anew: Project) -> Project:
+    return copied(made_anew, project)
+
+
+@pytest.fixture
+def changed(project: Project, found_changed: Project) -> Project:
+    return copied(found_changed, project)
+
+
+@pytest.fixture(scope="module")
+def made_anew(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A cassette, and beside it what a failed item recorded of it."""
+    project = Project(tmp_path_factory.mktemp("project"))
     project.write("scenarios/name.yaml", NAME)
     assert project.convtest("record").code == 0
     project.write(
@@ -96,9 +114,10 @@ def rerecorded(project: Project) -> Project:
     return project
 
 
-@pytest.fixture
-def changed(project: Project) -> Project:
+@pytest.fixture(scope="module")
+def found_changed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A snapshot that a plain run found changed."""
+    project = Project(tmp_path_factory.mktemp("project"))
     project.write("scenarios/name.yaml", SNAPPED)
     assert project.pytest("--convtest-record=once", "-q").code == 0
     assert project.pytest("--snapshot-update", "-q").code == 0
@@ -123,7 +142,7 @@ def test_a_changed_cassette_is_shown_as_what_was_asked_and_answered(rerecorded: 
 
     assert done.code == 1
     assert f"{CASSETTE}  cassette, changed" in done.out
-    assert "main, request 1: the request changed (your client or your scenario)" in done.out
+    assert "  main, requests 1 and 2: the request changed (your client or your scenario)\n" in done.out
     assert "  - user       My name is [Ada]." in done.out
     assert "  + user       My name is [Eve]." in done.out
     assert "  - assistant  Nice to meet you, [Ada]." in done.out
@@ -143,7 +162,7 @@ def test_an_accepted_cassette_replaces_the_old_one_and_leaves_nothing(rerecorded
     assert sorted(path.name for path in (rerecorded.root / CASSETTE).parent.iterdir()) == [Path(CASSETTE).name]
     replayed = rerecorded.pytest("--convtest-strict").out
     assert "convtest: 1 replayed" in replayed
-    assert "miss" not in replayed
+    assert "nothing recorded answers" not in replayed
 
 
 def test_a_rejected_cassette_leaves_the_old_one_and_nothing_else(rerecorded: Project) -> None:

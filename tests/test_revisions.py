@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,8 +24,15 @@ def git(project: Project, *words: str) -> str:
 
 
 @pytest.fixture
-def kept(project: Project) -> Project:
+def kept(project: Project, made: Project) -> Project:
+    shutil.copytree(made.root, project.root, dirs_exist_ok=True)
+    return project
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two cassettes and a snapshot, committed."""
+    project = Project(tmp_path_factory.mktemp("project"))
     project.write("scenarios/name.yaml", TWO)
     assert project.convtest("record").code == 0
     project.write(SNAPSHOT, "# x\n# source: cassette\n\nsession main\n\n  1. user: Hi.\n     reply: Hello there.\n")

@@ -180,7 +180,7 @@
     while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
     if (start + end === 0) return [[old], [now]];
     const part = (all, tag) => [all.slice(0, start).join(""), el(tag, {}, all.slice(start, all.length - end).join("")), all.slice(all.length - end).join("")];
-    return [part(a, "del"), part(b, "ins")];
+    return [part(a, "ins"), part(b, "del")];  // green is what was expected, as in the terminal
   }
 
   /* Every session in its lane; what ran at once in one row. */
