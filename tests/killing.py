@@ -141,7 +141,12 @@ class Trials:
         asked = self.model.asked
         seen = talk.whole if talk else max(0, asked - 1)
         process.send_signal(how)
-        process.wait(60)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            # An interpreter that is importing may swallow a KeyboardInterrupt: a person would press the keys again.
+            process.send_signal(how)
+            process.wait(60)
         moment = time.monotonic()
         left = self._left(mark)
         late = self._late(moment)
