@@ -64,10 +64,11 @@ def by_value(name: str, value: str) -> list[Finds]:
     """A value that is known, as it is, in a URL, and in JSON; and in base64 and hex, alone or within more of it."""
     forms = spellings(value)
     kind = f"{PLACEHOLDER}_{name}"
-    encoded = (("BASE64", in_base64(value)), ("HEX", in_hex(value)))
+    base, hexed = in_base64(value), in_hex(value)
     return [
         Rule("|".join(map(re.escape, forms)), kind, forms, value),
-        *(InWords(Rule("|".join(map(re.escape, made)), f"{kind}_{name}", made)) for name, made in encoded),
+        InWords(Rule("|".join(base.values()), f"{kind}_BASE64", tuple(base))),
+        InWords(Rule("|".join(hexed), f"{kind}_HEX", hexed)),
     ]
 
 
@@ -101,15 +102,18 @@ def spellings(value: str) -> tuple[str, ...]:
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
-def in_base64(value: str) -> tuple[str, ...]:
-    """What base64 of the value has in common wherever the value stands in what was encoded."""
+def in_base64(value: str) -> dict[str, str]:
+    """What base64 of the value has in common wherever the value stands in what was encoded, and the pattern of it with
+    the letters at its ends that are the neighbours' too."""
     data = value.encode("utf-8", "surrogatepass")
-    found = set()
+    found = {}
     for before in range(3):
         made = base64.b64encode(bytes(before) + data).decode().rstrip("=")
         whole = made[(8 * before + 5) // 6 : (8 * (before + len(data))) // 6]
-        found |= {whole, whole.replace("+", "-").replace("/", "_")}
-    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+        first, last = "[A-Za-z0-9+/_-]" * (before > 0), "[A-Za-z0-9+/_-]?" * (8 * (before + len(data)) % 6 > 0)
+        for form in (whole, whole.replace("+", "-").replace("/", "_")):
+            found[form] = f"{first}{re.escape(form)}{last}={{0,2}}"
+    return found
 
 
 def in_hex(value: str) -> tuple[str, ...]:

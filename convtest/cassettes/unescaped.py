@@ -1,10 +1,13 @@
-"""Text that stands in JSON, as it reads there; also JSON in JSON, and letters that are spelled `\\u0073`."""
+"""Text that stands in JSON or in an address, as it reads there; also JSON in JSON, and letters spelled `\\u0073`."""
 
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[\"\\/bfnrt])")
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[\"\\/bfnrt])"
+    r"|%[2-7][0-9a-fA-F]"
+)
 _LETTERS = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _DEEPEST = 3
 """JSON in JSON in JSON: the arguments of a tool, in an event, in what quotes that."""
@@ -19,7 +22,7 @@ class View:
         self._here, self._there = [0], [0]
         for found in _ESCAPE.finditer(text):
             start, end = found.span()
-            letter = _letter(found[0][1:])
+            letter = chr(int(found[0][1:], 16)) if found[0][0] == "%" else _letter(found[0][1:])
             parts += [text[at:start], letter]
             size += start - at
             self._here += [size, size + 1]
@@ -46,7 +49,7 @@ def _letter(escape: str) -> str:
 def views(text: str) -> Iterator[View]:
     """The text with its escapes undone, again and again while some are left: the deepest first."""
     found: list[View] = []
-    while "\\" in text and len(found) < _DEEPEST:
+    while ("\\" in text or "%" in text) and len(found) < _DEEPEST:
         view = View(text, found[-1] if found else None)
         if view.text == text:
             break

@@ -1,10 +1,12 @@
 """convtest's command line: each command a thin face on the same core. Exit 0 passed, 1 failures, 2 errors."""
 
 import importlib
+import io
 import sys
 
 import click
 
+from convtest.cli.saying import say
 from convtest.errors import ConvtestError
 from convtest.version import VERSION
 
@@ -50,7 +52,15 @@ def group() -> None:
 def main() -> None:
     """The console script: errors of the set-up are text on stderr and exit 2, never a traceback."""
     try:
-        group(standalone_mode=True)
+        sys.exit(group(standalone_mode=False))
+    except click.ClickException as error:
+        told = io.StringIO()
+        error.show(told)
+        say(told.getvalue().rstrip("\n"), err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        say("Aborted!", err=True)
+        sys.exit(1)
     except ConvtestError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(2)

@@ -9,13 +9,13 @@ import click
 
 from convtest.cassettes.leaks import Leak
 from convtest.cli.project import missing_folders, project, scenario_files
+from convtest.cli.saying import say
 from convtest.config import Config
 from convtest.errors import ConvtestError, ScenarioError
 from convtest.play.inventory import leaked, orphans, stale, written
 from convtest.play.prepare import check as check_play
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
-from convtest.textmatch import visible
 
 
 @click.command(name="check")
@@ -34,14 +34,14 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool, environment: b
     config = project()
     found = _checked(config, paths)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        say(json.dumps(asdict(found), indent=2))
     else:
         for text in found.errors:
-            click.echo(visible(f"error: {text}"), err=True)
+            say(f"error: {text}", err=True)
         for text in found.warnings:
-            click.echo(visible(f"warning: {text}"), err=True)
+            say(f"warning: {text}", err=True)
         marked = f", proposed: {found.proposed}" if found.proposed else ""
-        click.echo(f"items: {found.items}, errors: {len(found.errors)}, warnings: {len(found.warnings)}{marked}")
+        say(f"items: {found.items}, errors: {len(found.errors)}, warnings: {len(found.warnings)}{marked}")
     sys.exit(2 if found.errors else 1 if found.warnings and strict else 0)
 
 
@@ -68,11 +68,11 @@ def _show_environment(*, as_json: bool) -> None:
         config = None
     found = facts(config)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        say(json.dumps(found, indent=2))
         return
     width = max(map(len, found))
     for name, value in found.items():
-        click.echo(f"{name:<{width}}  {value}")
+        say(f"{name:<{width}}  {value}")
 
 
 def _checked(config: Config, paths: tuple[Path, ...]) -> Checked:

@@ -9,6 +9,7 @@ import click
 
 from convtest.cassettes.store import load_recording
 from convtest.cli.project import project
+from convtest.cli.saying import say
 from convtest.cli.showing import show, shower
 from convtest.review.revisions import changes
 from convtest.review.views import View, view_of, view_of_recordings
@@ -34,11 +35,11 @@ def command(paths: tuple[Path, ...], revisions: str | None, as_json: bool, whole
     if revisions is not None:
         found = [view_of(one) for one in changes(project(), revisions, paths)]
         if as_json:
-            click.echo(_json({"files": [one.plain() for one in found]}))
+            say(_json({"files": [one.plain() for one in found]}))
     else:
         found = [_of_two(paths)]
         if as_json:
-            click.echo(_json(found[0].plain()))
+            say(_json(found[0].plain()))
     if not as_json:
         _show(found, whole=whole)
     sys.exit(1 if any(one.differs for one in found) else 0)
@@ -57,7 +58,7 @@ def _show(views: Sequence[View], *, whole: bool) -> None:
             console.print()
         show(console, view, whole=whole)
     if not views:
-        click.echo("no cassette and no snapshot changed")
+        say("no cassette and no snapshot changed")
 
 
 def _json(data: object) -> str:

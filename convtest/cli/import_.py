@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from convtest.cli.project import project
+from convtest.cli.saying import say
 from convtest.config import Config
 from convtest.importing.importer import Import, made_of
 from convtest.importing.reading.formats import FORMATS
@@ -54,33 +55,31 @@ def command(
         if not as_json:
             _show(made, done, config)
     if as_json:
-        click.echo(json.dumps({"imports": results}, indent=2, ensure_ascii=False))
+        say(json.dumps({"imports": results}, indent=2, ensure_ascii=False))
     failed = any(one["state"] == "not written" for result in results for one in result["conversations"])
     sys.exit(1 if failed else 0)
 
 
 def _show(made: Import, done: list[Written], config: Config) -> None:
     many = len(made.outcomes)
-    click.echo(f"{made.file}: {made.found.format}; {many} conversation{'s' if many > 1 else ''}")
+    say(f"{made.file}: {made.found.format}; {many} conversation{'s' if many > 1 else ''}")
     for one in done:
         if one.outcome is None:
-            click.echo(
-                f"written     {config.shown(one.path)}: {one.scenarios} scenario{'s' if one.scenarios > 1 else ''}"
-            )
+            say(f"written     {config.shown(one.path)}: {one.scenarios} scenario{'s' if one.scenarios > 1 else ''}")
     cassettes = {id(one.outcome): config.shown(one.path) for one in done if one.outcome is not None}
     for outcome in made.outcomes:
-        click.echo(f"{outcome.state:<11} {outcome.title}: {outcome.conversation.where}" + _marked(outcome.proposed))
+        say(f"{outcome.state:<11} {outcome.title}: {outcome.conversation.where}" + _marked(outcome.proposed))
         if id(outcome) in cassettes:
-            click.echo(f"            from {cassettes[id(outcome)]}")
+            say(f"            from {cassettes[id(outcome)]}")
         if outcome.why:
-            click.echo(f"            {'no cassette' if outcome.state == 'simulates' else 'why'}: {outcome.why}")
+            say(f"            {'no cassette' if outcome.state == 'simulates' else 'why'}: {outcome.why}")
         for note in outcome.notes:
-            click.echo(f"            {note}")
+            say(f"            {note}")
     for line in made.found.left_out:
-        click.echo(f"left out    {line}")
+        say(f"left out    {line}")
     if done:
         target = config.shown(done[0].path)
-        click.echo(f"next:       read {target}, take away the marks `proposed`, and play it: pytest {target}")
+        say(f"next:       read {target}, take away the marks `proposed`, and play it: pytest {target}")
 
 
 def _marked(count: int) -> str:

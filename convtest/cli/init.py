@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from convtest.cli.saying import say
 from convtest.config import load_config
 
 _SECTION = """\
@@ -58,20 +59,20 @@ def command(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pyproject, scenario = folder / "pyproject.toml", folder / "scenarios" / "first.yaml"
     if load_config(folder.resolve()) is not None:
-        click.echo("kept     pyproject.toml: it has [tool.convtest]")
+        say("kept     pyproject.toml: it has [tool.convtest]")
     else:
         text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
         gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
         pyproject.write_text(text + gap + _SECTION, encoding="utf-8")
-        click.echo("written  pyproject.toml: [tool.convtest]")
+        say("written  pyproject.toml: [tool.convtest]")
     if scenario.exists():
-        click.echo("kept     scenarios/first.yaml")
+        say("kept     scenarios/first.yaml")
     else:
         scenario.parent.mkdir(exist_ok=True)
         scenario.write_text(_SCENARIO, encoding="utf-8")
-        click.echo("written  scenarios/first.yaml")
+        say("written  scenarios/first.yaml")
     _ignore(folder / ".gitignore")
-    click.echo("next:    pytest scenarios")
+    say("next:    pytest scenarios")
 
 
 def _ignore(path: Path) -> None:
@@ -79,8 +80,8 @@ def _ignore(path: Path) -> None:
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     missing = [line for line in _IGNORED.splitlines(keepends=True) if line.strip() not in text.splitlines()]
     if not missing:
-        click.echo("kept     .gitignore")
+        say("kept     .gitignore")
         return
     gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
     path.write_text(text + gap + "".join(missing), encoding="utf-8")
-    click.echo("written  .gitignore: what a recording leaves that broke off")
+    say("written  .gitignore: what a recording leaves that broke off")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from convtest.cli.project import project
+from convtest.cli.saying import say
 from convtest.config import Config
 from convtest.probe.probing import Probed, probe
 
@@ -40,13 +41,13 @@ def command(clients: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     config = project()
     probed = [probe(config, client) for client in clients]
     if as_json:
-        click.echo(json.dumps({one.client: _plain(one) for one in probed}))
+        say(json.dumps({one.client: _plain(one) for one in probed}))
         return
     for one in probed:
         _tell(config, one)
         if not dry_run:
             _write(config, one)
-        click.echo()
+        say()
     if len(probed) > 1:
         _tell_apart(probed)
 
@@ -64,35 +65,35 @@ def _plain(one: Probed) -> dict[str, object]:
 
 
 def _tell(config: Config, one: Probed) -> None:
-    click.echo(f"{one.client} ({config.profile(one.client).kind})")
+    say(f"{one.client} ({config.profile(one.client).kind})")
     width = max(len(seen.about) for seen in one.observations)
     for seen in one.observations:
-        click.echo(f"{'!' if seen.defect else ' '} {seen.about:<{width}}  {seen.words}")
+        say(f"{'!' if seen.defect else ' '} {seen.about:<{width}}  {seen.words}")
     if any(seen.defect for seen in one.observations):
-        click.echo("! no choice but a defect: a sweep shows where")
-    click.echo(f"  policy = {_table(one.policy)}")
+        say("! no choice but a defect: a sweep shows where")
+    say(f"  policy = {_table(one.policy)}")
     for line in _measured(one):
-        click.echo(f"  {line}")
+        say(f"  {line}")
     if one.sends:
-        click.echo(f"  sends = {_table(one.sends)}")
+        say(f"  sends = {_table(one.sends)}")
     for name, value in one.policy.items():
         if (name, value) in _PERMITS:
-            click.echo(f"  {name} = {value} permits {_PERMITS[name, value]}: declare it only if that is meant")
+            say(f"  {name} = {value} permits {_PERMITS[name, value]}: declare it only if that is meant")
     for name, declared in config.profile(one.client).policy.items():
         if name in one.policy and one.policy[name] != declared:
-            click.echo(f"  declared so far: {name} = {declared}; measured: {one.policy[name]}")
+            say(f"  declared so far: {name} = {declared}; measured: {one.policy[name]}")
 
 
 def _tell_apart(probed: list[Probed]) -> None:
     """What is not the same for all of them."""
     seen = [{one.about: one.words for one in client.observations} for client in probed]
     topics = [about for about in seen[0] if len({one.get(about, "") for one in seen}) > 1]
-    click.echo("where they differ:" if topics else "they do the same")
+    say("where they differ:" if topics else "they do the same")
     width = max(len(client.client) for client in probed)
     for about in topics:
-        click.echo(f"  {about}")
+        say(f"  {about}")
         for client, words in zip(probed, seen, strict=True):
-            click.echo(f"    {client.client:<{width}}  {words.get(about, 'not seen')}")
+            say(f"    {client.client:<{width}}  {words.get(about, 'not seen')}")
 
 
 def _write(config: Config, one: Probed) -> None:
@@ -101,13 +102,13 @@ def _write(config: Config, one: Probed) -> None:
     tables = {"policy": one.policy, **({"sends": one.sends} if one.sends else {})}
     made = with_tables(text, one.client, tables, _measured(one))
     if made is None:
-        click.echo(
+        say(
             f"  add it to [tool.convtest.clients.{one.client}] yourself: it does not stand there as one table", err=True
         )
         sys.exit(1)
     if made != text:
         path.write_text(made, encoding="utf-8")
-    click.echo(f"  {'written to' if made != text else 'as it stands in'} {path.name}")
+    say(f"  {'written to' if made != text else 'as it stands in'} {path.name}")
 
 
 def with_tables(

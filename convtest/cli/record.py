@@ -9,6 +9,7 @@ import click
 from convtest.cli.asking import asks_to_go_on
 from convtest.cli.project import missing_folders, project
 from convtest.cli.running import NOTHING_COLLECTED, Fact, Stopped, run_pytest
+from convtest.cli.saying import pass_on, say
 from convtest.config import Config
 from convtest.errors import ConfigError
 
@@ -84,11 +85,11 @@ class _Session:
         try:
             ran = run_pytest([*options, *arguments], self._played)
             if ran.code not in (0, NOTHING_COLLECTED):
-                click.echo(ran.output)
+                pass_on(ran.output)
             return max(ran.code, self._replay(clients)) if self._recorded else ran.code
         except Stopped:
             text = f"stopped; {len(self._recorded)} recorded and not replayed" if self._recorded else "stopped"
-            click.echo(f"{text}: what was answered is kept; go on: convtest record --resume", err=True)
+            say(f"{text}: what was answered is kept; go on: convtest record --resume", err=True)
             raise
 
     def _played(self, fact: Fact) -> str | None:
@@ -118,9 +119,9 @@ class _Session:
         ran = run_pytest(run, replayed)
         self.counts.update({_FAILS: len(self._recorded)} if self._recorded else {})
         if failed or self._recorded:
-            click.echo(ran.output)
+            pass_on(ran.output)
         for fact in failed:
-            click.echo(f"{fact['item']} was recorded, and its replay does not hold: {_advice(fact)}")
+            say(f"{fact['item']} was recorded, and its replay does not hold: {_advice(fact)}")
         return int(bool(failed or self._recorded))
 
 
@@ -134,7 +135,7 @@ def _advice(fact: Fact) -> str:
 def _finish(code: int, counts: Counter[str], *, narrowed: bool) -> None:
     empty = code == NOTHING_COLLECTED and narrowed
     nothing = "no item matches what was named: nothing is recorded" if empty else "nothing to record"
-    click.echo(", ".join(f"{count} {word}" for word, count in counts.items()) or nothing, err=empty)
+    say(", ".join(f"{count} {word}" for word, count in counts.items()) or nothing, err=empty)
     bad = 2 if counts["error"] or code in (2, 3, 4) or empty else 1 if counts["failed"] or code == 1 else 0
     sys.exit(bad)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from convtest.cli.saying import say
 from convtest.reporting.markdown import summary_text
 from convtest.reporting.page import page_text
 from convtest.results.merging import merged
@@ -27,12 +28,12 @@ def command(results: tuple[Path, ...], output: Path, summary: Path | None) -> No
     """
     found = merged(results)
     for path in found.cut_off:
-        click.echo(f"{path} ends in mid-line: what wrote it was killed; what is whole is shown", err=True)
+        say(f"{path} ends in mid-line: what wrote it was killed; what is whole is shown", err=True)
     if found.again:
-        click.echo(f"{found.again} results were replaced by later ones of the same item", err=True)
+        say(f"{found.again} results were replaced by later ones of the same item", err=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(page_text(found.results), encoding="utf-8")
     if summary is not None:
         summary.parent.mkdir(parents=True, exist_ok=True)
         summary.write_text(summary_text(found.results), encoding="utf-8")
-    click.echo(f"{len(found.results)} items: {output}")
+    say(f"{len(found.results)} items: {output}")

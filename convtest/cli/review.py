@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from convtest.cli.project import project
+from convtest.cli.saying import say
 from convtest.cli.showing import show, shower
 from convtest.errors import ConvtestError, ReviewError
 from convtest.review.ci import in_ci
@@ -33,11 +34,11 @@ def command(results: tuple[Path, ...], as_json: bool, accept: tuple[str, ...], r
     config = project()
     found = find(config, results)
     for name in found.outdated:
-        click.echo(f"{name} is another one since it was compared: run pytest again", err=True)
+        say(f"{name} is another one since it was compared: run pytest again", err=True)
     if accept or reject:
         _decide(found, accept, reject)
     elif as_json:
-        click.echo(
+        say(
             json.dumps(
                 {"waiting": [view_of(one.changed).plain() for one in found.waiting]}, indent=2, ensure_ascii=False
             )
@@ -59,10 +60,10 @@ def _decide(found: Found, accept: Sequence[str], reject: Sequence[str]) -> None:
     accepted, rejected = found.named(accept), found.named(reject)
     for one in accepted:
         one.accept()
-        click.echo(f"accepted  {one.id}")
+        say(f"accepted  {one.id}")
     for one in rejected:
         one.reject()
-        click.echo(f"rejected  {one.id}")
+        say(f"rejected  {one.id}")
 
 
 def _list(waiting: Sequence[Waiting]) -> None:
@@ -71,10 +72,10 @@ def _list(waiting: Sequence[Waiting]) -> None:
         show(console, view_of(one.changed))
         console.print()
     if not waiting:
-        click.echo("nothing waits for a review")
+        say("nothing waits for a review")
         return
     count = f"{len(waiting)} wait{'s' * (len(waiting) == 1)}"
-    click.echo(f"{count}: convtest review --accept ID or --reject ID; on a terminal by key")
+    say(f"{count}: convtest review --accept ID or --reject ID; on a terminal by key")
 
 
 def _ask(waiting: Sequence[Waiting]) -> int:
@@ -88,9 +89,9 @@ def _ask(waiting: Sequence[Waiting]) -> int:
                 break
             counts[word] += 1
     except (KeyboardInterrupt, EOFError):
-        click.echo()
+        say()
     left = len(waiting) - counts["accepted"] - counts["rejected"]
-    click.echo(", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing was decided")
+    say(", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing was decided")
     return 1 if left else 0
 
 
@@ -99,9 +100,9 @@ def _one(one: Waiting) -> str | None:
     console, view, whole = shower(), view_of(one.changed), False
     show(console, view)
     while True:
-        click.echo(f"\n{_ASKED}", nl=False)
+        say(f"\n{_ASKED}", nl=False)
         key = click.getchar().lower()
-        click.echo(key if key.isprintable() else "")
+        say(key if key.isprintable() else "")
         if key == "q":
             return None
         if key == "w":
@@ -118,6 +119,6 @@ def _did(one: Waiting, key: str) -> str:
         elif key == "r":
             one.reject()
     except ConvtestError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         return "skipped"
     return _KEYS[key]

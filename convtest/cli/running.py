@@ -19,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from convtest.cli.dying import dies_with
 from convtest.clients.guard import MARK, end, guarded
 from convtest.temporary import temporary
+from convtest.textmatch import visible
 
 NOTHING_COLLECTED = 5
 """pytest's exit code of that meaning."""
@@ -119,7 +120,7 @@ def _follow(child: "subprocess.Popen[bytes]", progress: Path, finished: Callable
                 continue
             line = finished(fact)
             if line is not None:
-                bar.console.print(line, markup=False, soft_wrap=True)
+                bar.console.print(visible(line), markup=False, soft_wrap=True)
 
 
 def _facts(child: "subprocess.Popen[bytes]", lines: IO[str]) -> Iterator[Fact]:

@@ -4,6 +4,8 @@ import json
 
 import click
 
+from convtest.cli.saying import say
+
 
 @click.command(name="schema")
 @click.option("--results", is_flag=True, help="Of the lines that pytest --convtest-results writes.")
@@ -18,4 +20,4 @@ def command(results: bool) -> None:
         from convtest.results.lines import schema
     else:
         from convtest.scenario.schema import schema
-    click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+    say(json.dumps(schema(), indent=2, ensure_ascii=False))

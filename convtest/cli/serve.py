@@ -11,6 +11,7 @@ from convtest.cassettes.scrubbing import Scrubber
 from convtest.cassettes.secrets import secret_values
 from convtest.cassettes.store import Cassette
 from convtest.cli.asking import asks_to_go_on
+from convtest.cli.saying import say
 from convtest.config import find_root, load_config, upstream_of
 from convtest.errors import ConfigError
 from convtest.gateway.application import Gateway
@@ -121,31 +122,31 @@ def _cassette(record: Path, limits: Limits) -> Cassette:
 
 def _announce(gateway: Gateway) -> None:
     address = gateway.address("main")
-    click.echo(f"serving at {gateway.url}; a session's address is {gateway.url}/s/serve/<session>")
+    say(f"serving at {gateway.url}; a session's address is {gateway.url}/s/serve/<session>")
     for name, value in {
         "ANTHROPIC_BASE_URL": address,
         "ANTHROPIC_API_KEY": gateway.token,
         "OPENAI_BASE_URL": f"{address}/v1",
         "OPENAI_API_KEY": gateway.token,
     }.items():
-        click.echo(f"export {name}={value}")
+        say(f"export {name}={value}")
     sys.stdout.flush()
 
 
 def _finish(served: Served, record: Path | None) -> int:
     kept = f", recorded in {record}" if served.kept else ", nothing recorded"
-    click.echo(f"{served.asked} requests{kept if record else ''}")
+    say(f"{served.asked} requests{kept if record else ''}")
     if served.aside:
-        click.echo(f"an earlier recording had broken off: it is kept aside as {served.aside}")
+        say(f"an earlier recording had broken off: it is kept aside as {served.aside}")
     for one in served.missed:
         last = (one.canonical.texts() or [""])[-1]
-        click.echo(f"miss: request {one.number} ({one.lane or 'no session'}): {last[:100]!r}", err=True)
+        say(f"miss: request {one.number} ({one.lane or 'no session'}): {last[:100]!r}", err=True)
         for line in served.explained.get(one.number, ()):
-            click.echo(f"    {line}", err=True)
+            say(f"    {line}", err=True)
     for left in served.unplayed:
         last = (left.canonical.texts() or [""])[-1]
-        click.echo(f"not asked for: request {left.number} ({left.lane or 'no session'}): {last[:100]!r}", err=True)
+        say(f"not asked for: request {left.number} ({left.lane or 'no session'}): {last[:100]!r}", err=True)
     troubles = dict.fromkeys(f"request {one.number}: {one.trouble}" for one in served.interactions if one.trouble)
     for trouble in troubles:
-        click.echo(f"not kept: {trouble}", err=True)
+        say(f"not kept: {trouble}", err=True)
     return 1 if served.missed or troubles else 0

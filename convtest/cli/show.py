@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from convtest.cassettes.store import load
+from convtest.cli.saying import say
 from convtest.reporting.cassette import cassette_lines
 from convtest.textmatch import visible
 
@@ -16,6 +17,6 @@ def command(cassettes: tuple[Path, ...], times: bool) -> None:
     """Show CASSETTES as conversations: asked and answered, in which lane, chunk by chunk, and how each stream ended."""
     for index, path in enumerate(cassettes):
         if index:
-            click.echo()
+            say()
         for line in cassette_lines(str(path), load(path, shown=str(path)), timeline=times):
-            click.echo(visible(line))
+            say(visible(line))

@@ -30,7 +30,7 @@ def shower() -> Console:
 def show(console: Console, view: View, *, whole: bool = False) -> None:
     """One change: its name, what changed in one line each, and both conversations."""
     if view.changed is not None:
-        console.print(Text(_title(view.changed), style="bold"), soft_wrap=True)
+        console.print(Text(visible(_title(view.changed)), style="bold"), soft_wrap=True)
     margin = "  " if view.changed is not None else ""
     for line in view.headlines:
         console.print(Text(visible(f"{margin}{line}")), soft_wrap=True)

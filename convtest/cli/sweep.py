@@ -10,6 +10,7 @@ import click
 
 from convtest.cli.project import missing_folders, project
 from convtest.cli.running import NOTHING_COLLECTED, Fact, run_pytest
+from convtest.cli.saying import say
 from convtest.errors import ConfigError
 from convtest.scenario.grammar import SweepAt
 from convtest.scenario.sweeping import unknown
@@ -52,9 +53,9 @@ def _for_pytest(expression: str) -> str:
 def _show(output: str, played: list[Fact], *, as_json: bool) -> None:
     if as_json:
         points = [{key: one.get(key) for key in ("item", "outcome", "seconds", "cause")} for one in played]
-        click.echo(json.dumps({"points": points, "held": sum(one["outcome"] == "passed" for one in played)}))
+        say(json.dumps({"points": points, "held": sum(one["outcome"] == "passed" for one in played)}))
     else:
-        click.echo("\n".join(_report(output)).strip())
+        say("\n".join(_report(output)).strip())
 
 
 @click.command(name="sweep")
@@ -100,7 +101,7 @@ def command(
     arguments = list(items) or [str(root) for root in config.scenarios if root.is_dir()]
     ran = run_pytest([*options, *arguments], finished)
     if ran.code == NOTHING_COLLECTED:
-        click.echo(_nothing(turn, expression), err=True)
+        say(_nothing(turn, expression), err=True)
         sys.exit(2)
     _show(ran.output, played, as_json=as_json)
     errors = any(one["outcome"] == "error" for one in played) or ran.code in (2, 3, 4)

@@ -47,7 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
             loaded.profile(config.getoption("--convtest-client"))
         need_backend(config.getoption("--convtest-backend"))
     except ConfigError as error:
-        raise pytest.UsageError(str(error)) from None
+        from convtest.textmatch import visible
+
+        raise pytest.UsageError(visible(str(error))) from None
     asked_sweep(config)  # what is misspelt in it is said now, not at the first file
     config.stash[STATE] = State(loaded)
     config.pluginmanager.register(Counting(config.stash[STATE]), "convtest-counter")
@@ -187,7 +189,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     state = config.stash.get(STATE, None)
     if state is None:
         return
-    for line in summary(state, live=bool(config.getoption("--convtest-live"))):
-        terminalreporter.write_line(line)
-    for line in written(config):
-        terminalreporter.write_line(line)
+    lines = [*summary(state, live=bool(config.getoption("--convtest-live"))), *written(config)]
+    for line in lines:
+        from convtest.textmatch import visible
+
+        terminalreporter.write_line(visible(line))

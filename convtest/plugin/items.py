@@ -20,6 +20,7 @@ from convtest.plugin.sweeps import CAUSES, SWEEP, asked_sweep, point_facts
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
 from convtest.temporary import temporary
+from convtest.textmatch import visible
 
 if TYPE_CHECKING:
     from convtest.play.perform import Played, Ready
@@ -38,7 +39,7 @@ class ScenarioFile(pytest.File):
             client, asked = self.config.getoption("--convtest-client"), asked_sweep(self.config)
             scenarios = load_file(self.path, state.config, client, asked)
         except ConvtestError as error:
-            raise self.CollectError(str(error)) from None
+            raise self.CollectError(visible(str(error))) from None
         for scenario in scenarios:
             register_tags(self.config, scenario.tags)
             yield ScenarioItem.of(self, scenario)
@@ -91,7 +92,7 @@ class ScenarioItem(pytest.Function):
         for tag in scenario.tags:
             item.add_marker(getattr(pytest.mark, tag))
         if scenario.skip:
-            item.add_marker(pytest.mark.skip(reason=scenario.skip))
+            item.add_marker(pytest.mark.skip(reason=visible(scenario.skip)))
         if item.config.getoption("--convtest-live"):
             item.add_marker(pytest.mark.live)
         return item

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,8 +55,11 @@ class Shown:
     """The report of a failed item: whole in the terminal, one line in the summary."""
 
     def __init__(self, text: str, crash: Crash) -> None:
-        self._text = text
-        self.reprcrash = crash
+        from convtest.textmatch import visible
+
+        # What a program said or a scenario is called may steer a terminal.
+        self._text = visible(text)
+        self.reprcrash = replace(crash, message=visible(crash.message))
 
     def toterminal(self, tw: Any) -> None:
         lines = self._text.splitlines()
