@@ -27,7 +27,7 @@ from convtest.cassettes.scrubbing import Scrubber
 from convtest.cassettes.secrets import secret_values
 from convtest.cassettes.store import Cassette
 from convtest.clients.prices import usd
-from convtest.errors import ConversationFailed, RecordedElsewhere, SpendingLimit, UnreadableCassette
+from convtest.errors import ConversationFailed, RecordedElsewhere, SpendingLimit, TooLarge, UnreadableCassette
 from convtest.play.mode import Mode, Rules
 from convtest.play.perform import perform
 from convtest.play.recording import recording
@@ -564,7 +564,7 @@ def test_a_gigabyte_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "c.yaml").open("wb") as file:
         file.truncate(1_000_000_000)
 
-    with pytest.raises(UnreadableCassette, match="it has 1,000,000,000 bytes"):
+    with pytest.raises(TooLarge, match=r"the cassette c\.yaml has more than 536,870,912 bytes"):
         store.load(tmp_path / "c.yaml", shown="c.yaml")
 
 
