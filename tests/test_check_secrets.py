@@ -72,7 +72,7 @@ def test_the_project_that_another_recorder_made(project: Project) -> None:
     assert {one["file"] for one in found["secrets"]} == {"cassettes/x/y.yaml"}
     assert [one["line"] for one in found["secrets"] if one["kind"] == "PASSWORD"] == [6]
     assert found["errors"] == [error for error in found["errors"] if "a secret stands here" in error]
-    assert set(found) == {"items", "errors", "warnings", "secrets"}
+    assert set(found) == {"items", "errors", "warnings", "secrets", "proposed"}
     assert not re.search(r"tti|4fc603f7|dXNlcjp|acme|abcdefgh", json.dumps(found))
 
 
