@@ -1,7 +1,10 @@
 """What an application shares between its users lives in one event loop, whatever the number of items."""
 
 import asyncio
+import os
+import signal
 import threading
+import time
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -204,3 +207,30 @@ def test_after_a_hang_what_fails_in_the_new_loop_names_the_item_that_hung(stage:
     crash = finding_of(second, "client").seen
     assert "bound to a different event loop" in crash
     assert "the event loop is a new one since scenarios/talk.yaml::one hung in the old one" in crash
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_child_that_was_forked_plays_in_a_thread_of_its_own(stage: Stage) -> None:
+    text = ITEMS.partition("---")[0]
+    assert stage.play(text).verdict.passed
+
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            stage.runs = 100
+            code = 0 if stage.play(text).verdict.passed else 2
+        finally:
+            os._exit(code)
+    ended = 0
+    for _ in range(600):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    assert ended, "it hung"
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -4,6 +4,7 @@ its users (an HTTP client, a queue, a task of its own) meets one event loop and 
 import asyncio
 import atexit
 import contextvars
+import os
 import queue
 import re
 import threading
@@ -131,6 +132,10 @@ class Workers:
         """The worker that played it is not given back."""
         self._hung = item
 
+    def forget(self) -> None:
+        """In a child that was forked: their threads have stayed behind."""
+        self._idle, self._lock = [], threading.Lock()
+
     def close(self) -> None:
         """Close the loops of those that wait."""
         with self._lock:
@@ -141,3 +146,5 @@ class Workers:
 
 WORKERS = Workers()
 atexit.register(WORKERS.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=WORKERS.forget)
