@@ -272,7 +272,7 @@ SERVERS = [
     server("an answer without end", _forever(b"data: word\n\n" * 1000), "has more than 2,000,000 bytes|timeout"),
     server("a line without end", _forever(b"x" * 65_536), "has more than 2,000,000 bytes"),
     server("pings without end", _slowly, "timeout"),
-    server("JSON that is deep", HEAD + b"\r\ndata: " + b"[" * 100_000 + b"\n\ndata: [DONE]\n\n"),
+    server("JSON that is deep", HEAD + b"\r\ndata: " + b"[" * 100_000 + b"\n\ndata: [DONE]\n\n", ""),
     server("a number of 5,000 digits", HEAD + b"\r\ndata: " + b"9" * 5000 + b"\n\ndata: [DONE]\n\n", ""),
     server("bytes that are no UTF-8", HEAD + b"\r\ndata: \xff\xfe\xfd\n\ndata: [DONE]\n\n", ""),
     server("control characters", HEAD + b"\r\ndata: \x1b[31m\x07\x00\n\ndata: [DONE]\n\n", ""),
