@@ -188,13 +188,13 @@ def test_an_error_of_the_set_up_shows_no_source_of_ours(project: Project, change
     assert project.convtest("check").code == 2
 
 
-def test_recording_keeps_the_snapshot_of_the_simulator_good(project: Project) -> None:
+def test_recording_writes_the_snapshot_of_the_simulator_anew(project: Project) -> None:
     project.write("scenarios/name.yaml", NAME + "snapshot: true\n")
     project.pytest("--snapshot-update")
     project.convtest("record")
 
     assert project.pytest().counts() == {"passed": 1}
-    assert "# source: simulator" in project.read("scenarios/__snapshots__/name/remembers-the-name.txt")
+    assert "# source: cassette" in project.read("scenarios/__snapshots__/name/remembers-the-name.txt")
 
 
 @pytest.mark.parametrize(
