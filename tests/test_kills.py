@@ -66,6 +66,7 @@ def test_what_a_client_started_ends_with_the_command(project: Project, how: sign
             [sys.executable, "-c", "from convtest.cli import main; main()", "record"],
             cwd=project.root,
             env={**os.environ, "CONVTEST_TRIAL": mark},
+            preexec_fn=lambda: signal.signal(how, signal.SIG_DFL) if how != signal.SIGKILL else None,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -88,6 +89,25 @@ def test_what_a_client_started_ends_with_the_command(project: Project, how: sign
         assert len(does.requests) == asked
         assert ("go on: convtest record --resume" in said) == (how != signal.SIGKILL)
         assert (project.root / "cassettes/a/a.yaml.partial").exists()
+
+
+def test_a_recording_under_nohup_outlives_its_terminal(project: Project) -> None:
+    with model(Behaviour(pause=0.1)) as (url, does):
+        project.write("pyproject.toml", SECTION.replace('"simulator"', f'"{url}"'))
+        project.write("scenarios/a.yaml", "scenario: a\nsteps: [{user: One}, {user: Two}, {user: Three}]\n")
+        with subprocess.Popen(
+            [sys.executable, "-c", "from convtest.cli import main; main()", "record", "--no-replay"],
+            cwd=project.root,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+            stdout=subprocess.DEVNULL,
+        ) as child:
+            deadline = time.monotonic() + 60
+            while len(does.requests) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            child.send_signal(signal.SIGHUP)
+
+            assert child.wait(60) == 0
+        assert (project.root / "cassettes/a/a.yaml").exists()
 
 
 def test_only_what_carries_the_mark_is_ended() -> None:

@@ -74,12 +74,13 @@ def run_pytest(arguments: Sequence[str], finished: Callable[[Fact], str | None])
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """SIGTERM and a terminal that is closed end the command as Ctrl-C does: tidily."""
+    """SIGTERM and a closed terminal end the command as Ctrl-C does: tidily. Under nohup the latter is ignored."""
 
     def stop(number: int, frame: object) -> None:
         raise Stopped(128 + number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    there = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+    before = {number: signal.signal(number, stop) for number in there if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
     finally:

@@ -16,6 +16,9 @@ from convtest.clients.claude.sessions import StoredSessions
 from convtest.clients.port import Opening, SessionError
 from convtest.events import Event, TurnEnd
 
+STDERR_LINES = 1000
+"""How many lines of the CLI's stderr are kept: the one that refuses need not be the last."""
+
 
 class OneShots:
     """A session that lives in its id alone: the first call begins it, each further one resumes it."""
@@ -63,7 +66,7 @@ class OneShots:
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         from claude_agent_sdk import ClaudeAgentOptions, query
 
-        stderr: deque[str] = deque(maxlen=5)
+        stderr: deque[str] = deque(maxlen=STDERR_LINES)
         opening = replace(self._opening, resume=self._id) if self._id else self._opening
         options = ClaudeAgentOptions(**sdk_fields(opening, self._options), stderr=stderr.append)
         turn, end = Turn(), None
@@ -83,7 +86,7 @@ class OneShots:
             if end is None and "No conversation found" in f"{error} {stderr}":
                 raise SessionError("session_not_found", str(error)) from error
             end = end or TurnEnd(
-                ended="connection_lost", message=" ".join([f"{type(error).__name__}: {error}", *stderr])
+                ended="connection_lost", message=" ".join([f"{type(error).__name__}: {error}", *list(stderr)[-3:]])
             )
         self._prompt = None
         yield TurnEnd(ended="interrupted") if self._interrupted else end or TurnEnd(ended="connection_lost")
