@@ -22,7 +22,9 @@ from convtest.cassettes.format import from_plain, to_text
 from convtest.cassettes.naming import Names
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.play.mode import Mode
-from convtest.play.perform import Played
+from convtest.play.perform import Played, perform
+from convtest.play.prepare import prepare
+from convtest.play.sweeping import points
 from convtest.wire.canonical import canonical
 from convtest.wire.interaction import Chunk, Interaction, Request
 from convtest.wire.marks import formed, marks_of, numbered, placeholders_in
@@ -153,6 +155,37 @@ def test_older_placeholders_without_a_number_stand_for_any_of_their_kind(stage: 
 
     assert checks_of(play(stage, ONE)) == []
     assert checks_of(play(stage, ONE, bug="forgets")) != []
+
+
+@pytest.mark.parametrize("bug", ["", "swaps", "shares"])
+@pytest.mark.parametrize("again", ["others", "the same"])
+def test_a_recording_that_holds_the_secrets_themselves_replays(stage: Stage, bug: str, again: str) -> None:
+    """As one does that was made before their kind was known, or by another recorder."""
+    play(stage, TWO, Mode(record="all"))
+    path, run = stage.cassette(), Client.run + (again == "the same")
+    for number, user in ((1, "alice"), (2, "bob")):
+        path.write_text(path.read_text().replace(f"SCRUBBED_KEY-{number}", token(user, run)))
+
+    found = checks_of(play(stage, TWO, bug=bug))
+
+    assert (found == []) == (bug == "")
+
+
+def test_a_sweep_plays_from_a_recording_that_holds_the_secrets_themselves(stage: Stage) -> None:
+    text = ONE.replace("user: What", "id: swept\n    user: What") + "sweep: {turn: swept, disturb: [529]}\n"
+    play(stage, text, Mode(record="all"))
+    path = stage.cassette()
+    path.write_text(path.read_text().replace("SCRUBBED_KEY-1", token("main", 99)))
+
+    stage.options = {**MODEL, "bug": ""}
+    (base,) = stage.scenarios(text)
+    (point,) = points(stage.config(ME), base)
+    (folder := stage.root / "point").mkdir()
+
+    played = perform(prepare(stage.config(ME), point, Mode()), folder)
+
+    assert "miss" not in dict(checks_of(played))
+    assert played.transcript.interactions[0].origin == "replayed"
 
 
 def test_a_placeholder_that_is_sent_back_as_it_is_equals_itself() -> None:

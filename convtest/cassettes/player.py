@@ -62,12 +62,24 @@ class Player:
         self._played: set[int] = set()
         self._cut: dict[str | None, list[Cut]] = {}
         self._after_cut: dict[str | None, dict[str, deque[int]]] = {}
-        self._index: dict[tuple[str | None, str], deque[int]] = defaultdict(deque)
+        self._index: dict[tuple[str | None, str], deque[int]] = self._indexed()
+        self._looked = False
+
+    def _indexed(self) -> dict[tuple[str | None, str], deque[int]]:
+        """What may still be asked for, by lane and key."""
+        index: dict[tuple[str | None, str], deque[int]] = defaultdict(deque)
         for position, one in enumerate(self._recorded):
-            self._index[one.lane, one.canonical.key].append(position)
+            queue = index[one.lane, one.canonical.key]
+            if self._again and queue and queue[0] in self._played:
+                queue.popleft()
+            if self._again or position not in self._played:
+                queue.append(position)
+        return index
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         found = None if interaction.lane in self._left else self._take(interaction)
+        if found is None and interaction.lane not in self._left and self._looks_for_secrets(interaction):
+            found = self._take(interaction)
         if found is not None:
             pace = self._beyond.pace if self._beyond is not None else None
             return await self._play(found, interaction, turn, replace(via, clock=pace) if pace is not None else via)
@@ -112,6 +124,17 @@ class Player:
                 self._played.add(position)
                 return recorded
         return self._take_after_cut(interaction)
+
+    def _looks_for_secrets(self, missed: Interaction) -> bool:
+        """Whether some stand in the recording as they were: another recorder kept it, or their kind was not known yet.
+        Only where something is missed, and once: what was recorded here holds placeholders."""
+        if self._looked or missed.secrets is None:
+            return False
+        self._looked, found = True, [one for one in self._recorded if one.knows(missed.secrets)]
+        if found:
+            self._index = self._indexed()
+            self._cut.clear()
+        return bool(found)
 
     def _take_after_cut(self, interaction: Interaction) -> Interaction | None:
         """After a turn that the client cut, what it kept of the answer may be any beginning of it, or nothing."""

@@ -21,7 +21,6 @@ from convtest.cassettes.steady import steadied
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette, UnwritableCassette
 from convtest.limits import DEFAULTS, Limits
 from convtest.wire.interaction import Interaction
-from convtest.wire.marks import Finds
 
 _SWEEPING = 0.25
 """Seconds for which a run may hold a lock that only sweeps up."""
@@ -173,13 +172,11 @@ class Cassette:
         """Beside it: what was recorded by an item that failed."""
         return replace(self, path=self.path.with_suffix(".yaml.new"), shown=f"{self.shown}.new")
 
-    def load(self, volatile: frozenset[str] = frozenset(), secrets: Finds | None = None) -> list[Interaction]:
-        """Its interactions, compared without what stands under `volatile` keys; what others recorded has `secrets` in
-        it, which count as ours do. Raises UnreadableCassette."""
+    def load(self, volatile: frozenset[str] = frozenset()) -> list[Interaction]:
+        """Its interactions, compared without what stands under `volatile` keys. Raises UnreadableCassette."""
         found = load(self.path, shown=self.shown, command=self.command, limits=self.limits)
         for interaction in found:
             interaction.volatile = volatile
-            interaction.secrets = secrets if interaction.foreign else None
         return found
 
     def save(self, interactions: Iterable[Interaction], names: Names) -> None:

@@ -88,7 +88,6 @@ def command(
     recorded = store.load(replay, shown=str(replay), limits=limits) if replay is not None else []
     for one in recorded:
         one.volatile = volatile
-        one.secrets = scrubber if one.foreign else None
     plan = Plan(
         upstream=upstream, api_key=os.environ.get(api_key_env, ""), record=cassette, resume=resume,
         replay=replay, port=port, token=_token(token_env, token_file), speed=speed,

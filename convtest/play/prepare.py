@@ -139,8 +139,7 @@ def _recorded(
         raise NoCassette(cassette=cassette.shown, command=record_command(config, scenario), partial=left)
     if mode.resume and source == "recorded" and cassette.partial.is_there:
         return source, tuple(cassette.partial.load(config.volatile))
-    secrets = scrubber_of(config).but_for(words_of(scenario)) if reads else None
-    return source, tuple(cassette.load(config.volatile, secrets)) if reads else ()
+    return source, tuple(cassette.load(config.volatile)) if reads else ()
 
 
 def scrubber_of(config: Config) -> Scrubber:

@@ -91,7 +91,7 @@ def _recorded(cassette: Cassette, mode: Mode, source_name: str, rules: Rules) ->
     if source_name == "replayed" and not cassette.is_there:
         raise NoCassette(cassette=cassette.shown, command=cassette.command)
     reads = cassette.is_there and not mode.live and mode.record != "all"
-    return cassette.load(rules.volatile, rules.scrubber) if reads else []
+    return cassette.load(rules.volatile) if reads else []
 
 
 def _names(made: Recording, player: Player | None, rules: Rules) -> Names:

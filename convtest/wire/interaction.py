@@ -118,6 +118,15 @@ class Interaction:
             kept=self._kept(),
         )
 
+    def knows(self, secrets: Finds) -> bool:
+        """Whether the request holds some of these, which count as one of their kind from now on."""
+        if self.secrets is None:
+            self.secrets = secrets
+            text = f"{self.request.url} {self.request.body.decode(errors='replace')}"
+            if any(not one.mark.is_placeholder for one in secrets.found(text)):
+                self.__dict__.pop("canonical", None)
+        return any(not mark.is_placeholder for mark in self.canonical.marks)
+
     @property
     def unknown(self) -> str | None:
         """What it goes on from where no answer before it had that id: the server knows more than was seen."""
