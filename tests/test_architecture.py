@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": {"errors"},
     "version": set(),
     "temporary": set(),
+    "retention": {*GROUND},
     "config": {"errors", "limits", "patterns", "policy"},
     "scenario": {"errors", "events", "limits", "patterns", "textmatch"},
     "scenario/loading": {"errors", "config", "limits", "scenario"},
