@@ -86,3 +86,60 @@ def test_words_in_the_same_message_as_a_prompt_are_no_history_of_a_stranger(stag
     recorded = stage.play(ONE, ME, Mode(record="all"))
 
     assert checks_of(recorded) == []
+
+
+def with_system_turn(words: str, effort: str = "medium") -> bytes:
+    messages = [
+        {"role": "user", "content": "Hello."},
+        {"role": "system", "content": words, "output_config": {"effort": effort}},
+    ]
+    return msgspec.json.encode({"model": "m", "messages": messages})
+
+
+def test_claude_codes_system_turns_are_not_compared_and_still_read() -> None:
+    url = "https://api.anthropic.com/v1/messages"
+
+    def made(body: bytes, *, claude_code: bool) -> str:
+        return canonical("POST", url, body, claude_code=claude_code).key
+
+    one, other = with_system_turn("Today is 1."), with_system_turn("Today is 2.")
+    assert made(one, claude_code=True) == made(other, claude_code=True) == made(sent("Hello."), claude_code=True)
+    assert made(one, claude_code=False) != made(other, claude_code=False)
+    assert canonical("POST", url, one, claude_code=True).texts() == ["Hello.", "Today is 1."]
+
+
+def test_what_a_local_command_told_is_not_compared_and_still_read() -> None:
+    url = "https://api.anthropic.com/v1/messages"
+    told, later = (sent(f"<local-command-stdout>It took {n}s</local-command-stdout>", "Hello.") for n in (1, 2))
+
+    def made(body: bytes, *, claude_code: bool) -> str:
+        return canonical("POST", url, body, claude_code=claude_code).key
+
+    assert made(told, claude_code=True) == made(later, claude_code=True)
+    assert made(told, claude_code=False) != made(later, claude_code=False)
+    assert "It took 1s" in canonical("POST", url, told, claude_code=True).texts()[-1]
+
+
+@pytest.mark.parametrize(
+    ("sent_as", "typed"),
+    [
+        (
+            """<command-message>greet</command-message>
+            <command-name>/greet</command-name><command-args>Ada\nand Bob</command-args>
+            """,
+            "/greet Ada\nand Bob",
+        ),
+        (
+            """<command-name>/usage</command-name>
+            <command-message>usage</command-message><command-args></command-args>""",
+            "/usage",
+        ),
+        ("<command-name>/usage</command-name>", "<command-name>/usage</command-name>"),
+        ("<command-name>/a</command-name> <command-args>b</command-args> and words", None),
+    ],
+)
+def test_a_command_of_claude_code_is_what_was_typed(sent_as: str, typed: str | None) -> None:
+    found = canonical("POST", "https://api.anthropic.com/v1/messages", sent(sent_as), claude_code=True)
+
+    assert found.texts() == [typed or sent_as]
+    assert canonical("POST", "https://api.anthropic.com/v1/messages", sent(sent_as)).texts() == [sent_as]

@@ -104,19 +104,47 @@ def test_it_validates_as_the_real_api_does(request_body: Any, problem: str | Non
     assert problem is None or problem in str(found)
 
 
+PER_TURN = {"role": "system", "content": [], "output_config": {"effort": "medium"}}
+WORDS = {"role": "system", "content": "Be brief.", "clear_at": "next_user_message"}
+BOTH = "mid-conversation-system-2026-04-07, per-turn-control-2026-07-01"
+
+
+@pytest.mark.parametrize(
+    ("betas", "message", "problem"),
+    [
+        ("claude-code-20250219,per-turn-control-2026-07-01", PER_TURN, None),
+        (BOTH, PER_TURN, None),
+        (BOTH, WORDS, None),
+        ("mid-conversation-system-2026-04-07", WORDS, None),
+        ("claude-code-20250219", PER_TURN, "messages.1.role: Input should be 'user' or 'assistant'"),
+        ("", WORDS, "messages.1.role"),
+        (BOTH, {"role": "system", "content": []}, "messages.1: all messages must have non-empty content"),
+        ("mid-conversation-system-2026-04-07", PER_TURN, "non-empty content"),
+        ("mid-conversation-system-2026-04-07", {**WORDS, "output_config": {}}, "output_config: Extra inputs"),
+    ],
+)
+def test_system_messages_are_taken_as_the_betas_say(betas: str, message: dict[str, Any], problem: str | None) -> None:
+    status, data = asked(Simulator(), body({"role": "user", "content": "My name is Ada."}, message), betas=betas)
+
+    assert status == (200 if problem is None else 400)
+    told = msgspec.json.decode(data)
+    assert "Nice to meet you, Ada." in told["content"][0]["text"] if problem is None else problem in str(told)
+
+
 async def nowhere(request: Request) -> Answer:
     raise AssertionError("nothing is sent on")
 
 
-async def _asked(simulator: Simulator, data: bytes, turn: OpenTurn | None = None) -> tuple[int, bytes]:
-    request = Request(method="POST", url="https://api.anthropic.com/v1/messages", headers=(), body=data)
+async def _asked(simulator: Simulator, data: bytes, turn: OpenTurn | None = None, betas: str = "") -> tuple[int, bytes]:
+    headers = (("Anthropic-Beta", betas),) if betas else ()
+    request = Request(method="POST", url="https://api.anthropic.com/v1/messages", headers=headers, body=data)
     via = Via(clock=VirtualClock(), forward=nowhere)
     answered = await simulator.answer(Interaction(number=1, lane="main", turn=1, request=request), turn, via)
     return answered.status, b"".join([chunk async for chunk in answered.chunks])
 
 
-def asked(simulator: Simulator, request_body: Any, turn: OpenTurn | None = None) -> tuple[int, bytes]:
-    return anyio.run(_asked, simulator, msgspec.json.encode(request_body), turn)
+def asked(simulator: Simulator, request_body: Any, turn: OpenTurn | None = None, betas: str = "") -> tuple[int, bytes]:
+    return anyio.run(_asked, simulator, msgspec.json.encode(request_body), turn, betas)
 
 
 def test_a_refused_request_is_answered_in_the_apis_error_shape() -> None:

@@ -2,52 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from convtest.checks.adoption import adopt
 from convtest.checks.cutting import SENTENCE, is_bound
 from convtest.checks.framing import as_sent, bare, unframed
 from convtest.checks.habits import without_thinking
+from convtest.checks.states import Prompt, State, after_request, replaced
 from convtest.checks.threads import Choice, Form, Manner, name_roles
-from convtest.checks.weights import Mass, mass_of, settings_of
 from convtest.scenario.model import Act, SessionSpec
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
-from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, merged, request_blocks, sealed_of
+from convtest.wire.blocks import Block, collapsed, merged, request_blocks, sealed_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt the history should hold; it may be gone if its turn was cut short or a boundary was declared."""
-
-    text: str
-    required: bool
-    sent: str = ""
-    """The user's text in which it was sent, with what the client put around it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What a session's next request must begin with; `blocks` is None where nothing is known."""
-
-    blocks: tuple[Block, ...] | None = None
-    sealed: tuple[Sealed, ...] = ()
-    """What of it can only stand there as it was."""
-    prompts: tuple[Prompt, ...] = ()
-    system: str = ""
-    mass: Mass | None = None
-    settings: str = ""
-    gone: tuple[str, ...] = ()
-    """Prompts and answers that were cleared and must not come back."""
-    said: tuple[str, ...] = ()
-    """The answers so far, with white space collapsed."""
-    sent: Canonical | None = None
-    """The session's last main request."""
-    failed: bool = False
-    """Nobody answered it: what is asked next may be asked in another way."""
-    quiet: bool = False
-    """The last turn was cut short or used what the prompt's size does not follow: `mass` is silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,21 +135,21 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
         return
     state = _bound(record, sessions)
     # A fork in mid-turn may be made before or after its client noted the prompt: both are right.
-    sessions.in_turn[record.step.index] = _replaced(
+    sessions.in_turn[record.step.index] = replaced(
         state, prompts=(*state.prompts, Prompt(record.turn.prompt, False)), quiet=True
     )
     state = _with_prompt(state, record)
     main = record.main()
     for index, one in enumerate(main):
         yield Seen(record=record, before=state, interaction=one, is_first=index == 0)
-        state = _after_request(state, one)
+        state = after_request(state, one)
     if main:
         state = _after_turn(state, record, main[-1])
     elif record.policy.may_be_unsent(record.turn.prompt):
-        state = _replaced(state, prompts=state.prompts[:-1])
+        state = replaced(state, prompts=state.prompts[:-1])
     elif record.end is None or record.end.ended != "complete":
         # It never left: whether the client has kept it is the client's to say.
-        state = _replaced(state, prompts=(*state.prompts[:-1], Prompt(record.turn.prompt, False)))
+        state = replaced(state, prompts=(*state.prompts[:-1], Prompt(record.turn.prompt, False)))
     sessions.states[record.session] = state
     sessions.after_turn.setdefault(record.session, []).append(state)
     sessions.last = record.session
@@ -204,27 +170,7 @@ def _bound(record: TurnRecord, sessions: _Sessions) -> State:
 def _with_prompt(state: State, record: TurnRecord) -> State:
     main, text = record.main(), collapsed(record.turn.prompt)
     sent = as_sent(request_blocks(main[0].canonical), text) if main else ""
-    return _replaced(state, prompts=(*state.prompts, Prompt(record.turn.prompt, True, sent)))
-
-
-def _after_request(state: State, one: Interaction) -> State:
-    sent = one.canonical
-    # An answer that broke off binds nobody: what is asked again may hold it, or not.
-    whole = one.ended == "complete" and one.reply().get("stop_reason") is not None
-    answer = {"role": "assistant", "content": (one.reply().get("content") or []) if whole else []}
-    reply = blocks_of(answer)
-    return _replaced(
-        state,
-        blocks=merged([*request_blocks(sent), *reply]),
-        sealed=sealed_of([*sent.messages, answer]),
-        system=sent.system,
-        mass=mass_of(one),
-        settings=settings_of(sent),
-        sent=sent,
-        failed=not 200 <= one.status < 300,
-        quiet=any(block.kind not in {"text", "tool_use"} for block in reply) or _thought(one),
-        said=(*state.said, *(block.text for block in reply if block.kind == "text")),
-    )
+    return replaced(state, prompts=(*state.prompts, Prompt(record.turn.prompt, True, sent)))
 
 
 def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
@@ -237,7 +183,7 @@ def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
         blocks.pop()
     prompts = (*state.prompts[:-1], replace(state.prompts[-1], required=is_bound(record)))
     sealed = tuple(one for one in sealed_of(last.canonical.messages) if one.place < len(blocks[:-1]))
-    return _replaced(state, blocks=tuple(blocks[:-1]), sealed=sealed, prompts=prompts, quiet=True)
+    return replaced(state, blocks=tuple(blocks[:-1]), sealed=sealed, prompts=prompts, quiet=True)
 
 
 def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
@@ -285,15 +231,4 @@ def _resumed(act: Act, sessions: _Sessions) -> State:
 
 def _unbound_mass(state: State) -> State:
     """What is restored was weighed at another time, perhaps with other tools."""
-    return _replaced(state, mass=None)
-
-
-def _replaced(state: State, **changes: Any) -> State:
-    fields = {name: getattr(state, name) for name in State.__slots__}
-    return State(**{**fields, **changes})
-
-
-def _thought(one: Interaction) -> bool:
-    """Thinking, server tools and compaction change what the next prompt weighs."""
-    plain = {"text", "tool_use"}
-    return any(block.get("type") not in plain for block in one.reply().get("content") or [])
+    return replaced(state, mass=None)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from convtest.checks.cutting import is_bound
 from convtest.checks.framing import found_prompts, place_of
-from convtest.checks.histories import Prompt, Seen, follow
+from convtest.checks.histories import Seen, follow
 from convtest.checks.result import Finding, at_step
+from convtest.checks.states import Prompt
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.blocks import Block, collapsed, request_blocks
 from convtest.wire.canonical import message_texts

@@ -165,7 +165,8 @@ class Choice:
             again = _is_again(one, current) or _is_again(one, first)
             if again or (one.number > current.number and self._goes_on(one, current)):
                 main.append(one)
-                current = one if one.number > current.number else current
+                # What was refused is no round: another form of it goes on from where it did.
+                current = one if one.number > current.number and not one.refused else current
         return sorted(main, key=lambda one: one.number)
 
     def _goes_on(self, one: Interaction, current: Interaction) -> bool:

@@ -11,11 +11,13 @@ from convtest.scenario.grammar import SimulateShape
 from convtest.scenario.model import Scenario, Turn
 from convtest.simulator import signing
 from convtest.simulator.apis import COUNT_PATH, Api, api_at, models
+from convtest.simulator.betas import without_system_turns
 from convtest.simulator.conversation import conversation_of
 from convtest.simulator.everyday import story
 from convtest.simulator.oracle import Slot, answer
 from convtest.simulator.rendering import Reply, error_body, pieces
 from convtest.simulator.structured import Wanted, fits, instance, wanted_of
+from convtest.simulator.tokens import size_of, tokens_of
 from convtest.simulator.validation import problem_of
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PATH
@@ -71,7 +73,7 @@ class Simulator:
         if request is None:
             return self._whole(400, api.refusal(problem), via.clock)
         if path.endswith(COUNT_PATH):
-            return self._whole(200, msgspec.json.encode({"input_tokens": _tokens(request)}), via.clock)
+            return self._whole(200, msgspec.json.encode({"input_tokens": tokens_of(request)}), via.clock)
         where = (interaction.lane, turn.number) if turn is not None else None
         reply = self._reply(request, where, lambda: interaction.canonical.messages)
         if not request.get("stream"):
@@ -105,8 +107,9 @@ class Simulator:
         given = {"max_tokens": 1, **sent} if counts else sent
         if problem := api.problem(given):
             return problem, None
-        request = api.read(given)
-        problem = problem_of(request) or signing.problem_of(request, self._uses_after_thinking, alone=self._alone)
+        request, problem = without_system_turns(api.read(given), interaction.request.headers)
+        problem = problem or problem_of(request)
+        problem = problem or signing.problem_of(request, self._uses_after_thinking, alone=self._alone)
         return (problem, None) if problem else ("", request)
 
     def _whole(self, status: int, data: bytes, clock: Clock) -> Answer:
@@ -137,7 +140,7 @@ class Simulator:
         thinking = (scripted.thinking if scripted else None) or ""
         self._uses_after_thinking |= {id for id, _, _ in calls} if thinking else set()
         self._messages += 1
-        usage = {"input_tokens": _tokens(request), "output_tokens": _size(text, thinking, calls)}
+        usage = {"input_tokens": tokens_of(request), "output_tokens": size_of(text, thinking, calls)}
         return Reply(
             id=f"msg_simulated_{self._messages:04}",
             model=request["model"],
@@ -287,14 +290,3 @@ class _Paced:
             raise StopAsyncIteration
         self._simulator.asked += 1
         return data
-
-
-def _tokens(request: Mapping[str, Any]) -> int:
-    """About four letters a token, and a few for each message, as tokenizers come out on English."""
-    said = msgspec.json.encode([request.get("system") or "", request["messages"], request.get("tools") or []])
-    return len(said) // 4 + 3 * len(request["messages"])
-
-
-def _size(text: str, thinking: str, calls: Sequence[tuple[str, str, Mapping[str, Any]]]) -> int:
-    letters = len(text) + len(thinking) + sum(len(name) + len(msgspec.json.encode(dict(g))) for _, name, g in calls)
-    return max(1, letters // 4)

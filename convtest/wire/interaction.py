@@ -50,6 +50,9 @@ class Request:
         return self.body if self.encoded is None else self.encoded
 
 
+_REFUSED = frozenset({400, 413, 422})
+
+
 @dataclass(kw_only=True)
 class Interaction:
     """Filled while the stream runs; numbered in the order of sending."""
@@ -126,6 +129,11 @@ class Interaction:
             if any(not one.mark.is_placeholder for one in secrets.found(text)):
                 self.__dict__.pop("canonical", None)
         return any(not mark.is_placeholder for mark in self.canonical.marks)
+
+    @property
+    def refused(self) -> bool:
+        """It was not taken as it was: a client may ask again in another form, with less in it."""
+        return self.status in _REFUSED
 
     @property
     def unknown(self) -> str | None:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from convtest.wire.marks import Mark
+from convtest.wire.messages_api import text_of_content
 from convtest.wire.ordering import in_order_of_uses
 
 VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id", "conversation"})
@@ -21,10 +22,20 @@ DROPPED_KEYS = frozenset({"cache_control"})
 """Hints that do not change what the model reads."""
 
 
-_REMINDER = ("<system-reminder>", "</system-reminder>")
-"""A text block of the user between these is Claude Code's own where Claude Code sent it: date, folder, operating
-system, lists of what there is. It differs by machine and day, and nobody said it. In another client's request it is a
-text like any other."""
+_OWN = (
+    ("<system-reminder>", "</system-reminder>"),  # date, folder, operating system, lists of what there is
+    ("<local-command-stdout>", "</local-command-stdout>"),  # what /cost and the like said: times, totals, versions
+)
+"""A text block of the user between these is Claude Code's own where Claude Code sent it, and so is a system message
+among the messages. It differs by machine and day, and nobody said it. In another client's request it is a text like any
+other."""
+
+
+_COMMAND = re.compile(
+    r"(?s)(?=.*<command-name>(?P<name>/.*?)</command-name>)(?=.*<command-args>(?P<given>.*?)</command-args>)"
+    r"\s*(?:<(command-(?:name|message|args))>.*?</\3>\s*)+"
+)
+"""How Claude Code sends a command that somebody typed: its name, and what was given with it."""
 
 
 class Normaliser:
@@ -43,7 +54,7 @@ class Normaliser:
 
     def _field(self, key: str, value: Any) -> Any:
         if key == "messages" and isinstance(value, list):
-            return [self._message(message) for message in value]
+            return [self._message(message) for message in value if not self._is_own_turn(message)]
         if key == "system":
             return self._blocks(value)
         if key == "conversation" and isinstance(value, dict):
@@ -69,8 +80,15 @@ class Normaliser:
             return [self._block(block) for block in content if not self._is_dropped(block)]
         return content
 
+    def _is_own_turn(self, message: Any) -> bool:
+        """Newer models are told in system messages what stands in reminders else."""
+        if not self._claude_code or not isinstance(message, dict) or message.get("role") != "system":
+            return False
+        self.reminders += [text] if (text := text_of_content(message.get("content"))) else []
+        return True
+
     def _is_dropped(self, block: Any) -> bool:
-        if not self._claude_code or not _is_reminder(block):
+        if not self._claude_code or not _is_own(block):
             return False
         self.reminders.append(str(block["text"]))
         return True
@@ -84,6 +102,8 @@ class Normaliser:
             for key, value in block.items()
             if key not in DROPPED_KEYS
         }
+        if self._claude_code and block.get("type") == "text":
+            done["text"] = _as_typed(block.get("text"))
         if block.get("type") in ("tool_result", "mcp_tool_result"):
             done["content"] = self._blocks(block.get("content"))
             if not done.get("is_error"):
@@ -104,9 +124,15 @@ class Normaliser:
         return self._ids[str(value)]
 
 
-def _is_reminder(block: Any) -> bool:
+def _as_typed(text: Any) -> Any:
+    """A command as somebody typed it; any other text as it is."""
+    found = _COMMAND.fullmatch(text) if isinstance(text, str) and text.lstrip().startswith("<command-") else None
+    return f"{found['name']} {found['given']}".rstrip() if found else text
+
+
+def _is_own(block: Any) -> bool:
     text = str(block.get("text", "")).strip() if isinstance(block, dict) and block.get("type") == "text" else ""
-    return text.startswith(_REMINDER[0]) and text.endswith(_REMINDER[1])
+    return any(text.startswith(first) and text.endswith(last) for first, last in _OWN)
 
 
 def _without_dropped(value: Any) -> Any:
