@@ -10,7 +10,7 @@ from convtest.policy import Policy
 from convtest.scenario.model import Act, Disturbance, Scenario, Step, Turn
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
-from convtest.wire.messages_api import text_of_content, usage_of
+from convtest.wire.messages_api import text_of_content
 
 SourceName = Literal["live", "simulated", "replayed", "recorded", "swept"]
 """Who answered; `swept`: the base's recording up to the point of a sweep, then the simulator."""
@@ -101,14 +101,14 @@ class TurnRecord(StepRecord):
     def usage(self) -> Usage:
         """As the client reports it; as the model did on the wire, where the client reports none."""
         told = self.end.usage if self.end else Usage()
-        return told if told != Usage() else sum((used for _, used in self._used()), Usage())
+        return told if told != Usage() else sum((used for _, used in self._used() if used), Usage())
 
     @property
     def usd(self) -> float | None:
         """The cost as the client reports it, or by the price of what passed on the wire; None where neither tells."""
         if self.end is not None and self.end.usd is not None:
             return self.end.usd
-        costs = [self.price(model, used) for model, used in self._used()]
+        costs = [None if used is None else self.price(model, used) for model, used in self._used()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if costs and len(known) == len(costs) else None
 
@@ -116,10 +116,10 @@ class TurnRecord(StepRecord):
         """Those that were asked on the wire."""
         return list(dict.fromkeys(model for model, _ in self._used()))
 
-    def _used(self) -> list[tuple[str, Usage]]:
-        """The model and the tokens of each request."""
+    def _used(self) -> list[tuple[str, Usage | None]]:
+        """The model and the tokens of each request, None where its answer does not tell."""
         seen = self.interactions or self.borrowed
-        return [(str(one.canonical.fields.get("model", "")), usage_of(one.reply())) for one in seen]
+        return [(str(one.canonical.fields.get("model", "")), one.usage()) for one in seen]
 
     @property
     def calls(self) -> list[ToolUse]:

@@ -39,7 +39,7 @@ def _used(record: TurnRecord, name: str) -> tuple[float, str]:
     """How much, and why nobody can tell where that is so."""
     if name == "usd":
         return record.usd or 0.0, _why_unknown([record]) if record.usd is None else ""
-    return getattr(record.usage, name), _HIDDEN if _is_hidden([record]) else ""
+    return getattr(record.usage, name), _hidden([record])
 
 
 def budget(asked: Asked) -> Iterator[Finding]:
@@ -54,8 +54,8 @@ def over_budget(
     """(what, limit, used) of every limit that is exceeded by the turns together; a price not known counts as over."""
     for name in ("input_tokens", "output_tokens"):
         limit, used = getattr(budget, name), sum(getattr(record.usage, name) for record in records)
-        if limit is not None and (used > limit or _is_hidden(records)):
-            yield name, f"at most {limit}", str(used) if used > limit else _HIDDEN
+        if limit is not None and (used > limit or _hidden(records)):
+            yield name, f"at most {limit}", str(used) if used > limit else _hidden(records)
     if budget.usd is not None:
         ended = [record for record in records if record.end is not None]
         unknown = [record for record in ended if record.usd is None]
@@ -73,12 +73,26 @@ def over_budget(
 _HIDDEN = "unknown: the client reports no usage, and none is seen on its wire"
 
 
-def _is_hidden(records: list[TurnRecord]) -> bool:
-    """Of a turn that came to its end nobody tells what it used."""
-    return any(one.end is not None and one.end.ended == "complete" and one.usage == Usage() for one in records)
+_UNCOUNTED = "unknown: a streamed answer reports no usage (ask for it: stream_options = {include_usage = true})"
+
+
+def is_uncounted(record: TurnRecord) -> bool:
+    """Whether nobody tells what some answer of the turn used."""
+    told = record.end is not None and record.end.usage != Usage()
+    return not told and any(one.usage() is None for one in record.interactions or record.borrowed)
+
+
+def _hidden(records: list[TurnRecord]) -> str:
+    """Why nobody can tell what the turns used that came to their end; empty if all of it is known."""
+    ended = [one for one in records if one.end is not None and one.end.ended == "complete"]
+    if any(map(is_uncounted, ended)):
+        return _UNCOUNTED
+    return _HIDDEN if any(one.usage == Usage() for one in ended) else ""
 
 
 def _why_unknown(records: list[TurnRecord]) -> str:
+    if any(map(is_uncounted, records)):
+        return _UNCOUNTED
     models = list(dict.fromkeys(model for record in records for model in record.models()))
     if not models:
         return _HIDDEN

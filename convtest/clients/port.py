@@ -128,6 +128,8 @@ class Kind:
     base_url: str = ""
     base_path: str = ""
     """What base URLs of its API end in by convention."""
+    either: bool = False
+    """Its clients speak Anthropic's API or OpenAI's: the variable that holds the key tells which."""
     path: str = PATH
     """Where its API takes conversations."""
     gateway: bool = False

@@ -23,4 +23,4 @@ def _factory_of(profile: Profile, root: Path) -> Factory:
     return program(hosted, root, {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)})
 
 
-KIND = Kind(name="python", factory_of=_factory_of, options=None, base_url=PUBLIC_URL)
+KIND = Kind(name="python", factory_of=_factory_of, options=None, base_url=PUBLIC_URL, either=True)

@@ -26,18 +26,19 @@ def make(config: Config, name: str) -> Made:
     profile = config.profile(name)
     kind = _kind(profile)
     _check_options(profile, kind)
-    upstream = profile.upstream or kind.base_url
+    public, base_path = _api(profile, kind)
+    upstream = profile.upstream or public
     return Made(
         profile=name,
         factory=_requiring(profile, kind, kind.factory_of(profile, config.root)),
         options=profile.options,
         wire=profile.wire or kind.wire,
-        base_url=kind.base_url if upstream == SIMULATOR else upstream,
+        base_url=public if upstream == SIMULATOR else upstream,
         upstream=upstream,
-        public=bool(upstream) and upstream == kind.base_url,
+        public=bool(upstream) and upstream == public,
         api_key_env=profile.api_key_env or kind.api_key_env,
         gateway=kind.gateway or profile.gateway or profile.own_process,
-        base_path=kind.base_path,
+        base_path=base_path,
         prices=config.prices,
         environment=profile.env,
         missing=_missing(kind),
@@ -63,6 +64,13 @@ def key_names(config: Config) -> list[str]:
 def stand_in_key(name: str) -> str:
     """What a client is given for its key where the environment variable of that name is not set."""
     return f"convtest-stand-in-for-{name.lower().replace('_', '-') or 'no-key'}"
+
+
+def _api(profile: Profile, kind: Kind) -> tuple[str, str]:
+    """The base URL of the public API that the profile's client speaks, and what base URLs of that API end in."""
+    openai = chat_completions.KIND
+    spoken = openai if kind.either and profile.api_key_env == openai.api_key_env else kind
+    return spoken.base_url, spoken.base_path
 
 
 def _missing(kind: Kind) -> str:

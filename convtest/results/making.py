@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from convtest.cassettes.difference import against_nearest
 from convtest.checks.conduct import conduct_of
+from convtest.checks.limits import is_uncounted
 from convtest.checks.result import Finding, Verdict
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, kind_of, runs_of_kinds, text_of
 from convtest.results.model import (
@@ -28,7 +29,6 @@ from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
 from convtest.wire.blocks import Block, blocks_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
-from convtest.wire.messages_api import usage_of
 
 _SETTINGS = ("model", "system", "temperature", "max_tokens", "tools")
 
@@ -160,7 +160,7 @@ def _turn(record: TurnRecord, last: dict[str, Canonical]) -> dict[str, Any]:
         "conduct": str(conduct_of(record)) if record.wire == "history" else "",
         "first_event_ms": record.first_event_ms,
         "total_ms": record.total_ms,
-        "usage": record.usage,
+        "usage": None if is_uncounted(record) else record.usage,
         "usd": record.usd if end is not None else None,
         "requests": requests,
     }
@@ -215,7 +215,7 @@ def _request(one: Interaction, last: Canonical | None, *, is_main: bool) -> Requ
         sent_ms=one.sent_at,
         first_byte_ms=one.first_byte,
         chunks_ms=[chunk.ms for chunk in one.chunks],
-        usage=usage_of(one.reply()),
+        usage=one.usage(),
     )
 
 

@@ -52,7 +52,8 @@ class Request(Plain, frozen=True, kw_only=True):
     first_byte_ms: float | None = None
     chunks_ms: list[float] = []
     """When each piece of the answer came, since it was sent."""
-    usage: Usage = Usage()
+    usage: Usage | None = Usage()
+    """None where nobody tells."""
 
 
 class Said(Plain, frozen=True, kw_only=True):
@@ -109,7 +110,8 @@ class Step(Plain, frozen=True, kw_only=True):
     hung: str = ""
     first_event_ms: float | None = None
     total_ms: float | None = None
-    usage: Usage = Usage()
+    usage: Usage | None = Usage()
+    """None where nobody tells."""
     usd: float | None = None
     requests: list[Request] = []
     in_snapshot: bool = False

@@ -17,10 +17,12 @@ from convtest.wire.marks import Finds, Mark, Placeholders, formed, marks_of
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.neighbours import as_read
 from convtest.wire.normalising import VOLATILE_KEYS, Normaliser
-from convtest.wire.openai_apis import CHAT_PATH, chat_request
-from convtest.wire.responses_api import RESPONSES_PATH, responses_request
+from convtest.wire.openai_apis import CHAT_PATH, PUBLIC_URL, chat_request
+from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH, responses_request
 from convtest.wire.unread import decoded, readable
 
+_SIMULATED_AT = "api.anthropic.com"
+_OPENAI_PATHS = (CHAT_PATH, RESPONSES_PATH, CONVERSATIONS_PATH)
 _CLAUDE_CODE = "claude-cli/"
 """How its User-Agent begins."""
 
@@ -240,4 +242,8 @@ def _url(url: str) -> str:
     parts = urlsplit(url)
     # Clients build a query from a mapping: its order says nothing.
     query = "&".join(sorted(parts.query.split("&"))) if parts.query else ""
-    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), query, ""))
+    host, path = parts.netloc.lower(), parts.path.rstrip("/")
+    if host == _SIMULATED_AT and path.startswith(_OPENAI_PATHS):
+        # Once the simulator had Anthropic's address for every API; no real one is there.
+        return urlunsplit(urlsplit(PUBLIC_URL)._replace(path=f"/v1{path}", query=query))
+    return urlunsplit((parts.scheme, host, path, query, ""))

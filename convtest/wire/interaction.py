@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convtest.errors import ConvtestError, TooLarge
+from convtest.events import Usage
 from convtest.limits import Limits
 from convtest.wire.canonical import Canonical, Kept, canonical, is_claude_code, named_by, plain_messages
 from convtest.wire.marks import Finds
+from convtest.wire.messages_api import usage_of
 from convtest.wire.replies import reply_of
 from convtest.wire.responses_api import CONVERSATIONS_PATH, added_messages, made_id
 from convtest.wire.sse import begins_stream
@@ -183,6 +185,12 @@ class Interaction:
         """As its header says; else by its shape: recordings leave headers out, and servers say other types."""
         said = any(k.lower() == "content-type" and "event-stream" in v for k, v in self.headers)
         return said or begins_stream(chunk.data for chunk in self.chunks)
+
+    def usage(self) -> Usage | None:
+        """Tokens as the answer reports them; None for a whole answer that reports none."""
+        reply = self.reply()
+        unknown = bool(reply.get("content")) and not reply.get("usage") and self.ended == "complete"
+        return None if unknown else usage_of(reply)
 
     def reply(self) -> dict[str, Any]:
         """The message that was answered, as far as it came; empty if it was none."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from convtest.errors import SpendingLimit
 from convtest.events import Usage
 from convtest.wire.interaction import Interaction
-from convtest.wire.messages_api import usage_of
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
 
 Price = Callable[[str, Usage], float | None]
@@ -20,6 +19,8 @@ class Purse:
     limit: float
     price: Price
     spent: float = 0.0
+    uncounted: str = ""
+    """A model that has answered without a word of what it used."""
 
 
 class Spending:
@@ -36,6 +37,12 @@ class Spending:
         if self._purse.price(model, Usage()) is None:
             what = f"no price is known for {model!r}, so no limit in USD can be kept: add it to [tool.convtest.prices]"
             self._stop(interaction, what)
+        if self._purse.uncounted:
+            what = (
+                f"the answers of {self._purse.uncounted!r} report no usage, so no limit in USD can be kept: ask for it "
+                "with stream_options = {include_usage = true}, or record without the limit"
+            )
+            self._stop(interaction, what)
         if self._purse.spent >= self._purse.limit:
             self._stop(interaction, f"{_usd(self._purse.spent)} USD spent, the limit is {_usd(self._purse.limit)}")
         self._sent.append(interaction)
@@ -46,8 +53,11 @@ class Spending:
         ended = [one for one in self._sent if one.ended is not None]
         self._sent = [one for one in self._sent if one.ended is None]
         for one in ended:
+            used = one.usage()
             model = str(one.canonical.fields.get("model", ""))
-            self._purse.spent += self._purse.price(model, usage_of(one.reply())) or 0.0
+            if used is None:
+                self._purse.uncounted = model
+            self._purse.spent += self._purse.price(model, used or Usage()) or 0.0
 
     def _stop(self, interaction: Interaction, what: str) -> None:
         interaction.trouble = SpendingLimit(what)
