@@ -1,4 +1,5 @@
-"""Finding a value in text: whole tokens, case and width folded, grouped digits as one number."""
+"""Finding a value in text: whole tokens, case and width folded, grouped digits as one number. Where a script has no
+word boundaries, each of its letters is a token, so that a value is found anywhere in a run of them."""
 
 import re
 import unicodedata
@@ -11,7 +12,18 @@ _GROUPED = rf"\d{{1,3}}(?:{_BETWEEN}\d{{3}})+(?!\d)(?:\.\d+)?"
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _AROUND = 60
 """Characters shown before and after a first difference."""
-_TOKEN = re.compile(rf"{_GROUPED}|\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\w+")
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
+    "\u2e80-\u2fdf\u3005-\u3007\u3031-\u3035\u3040-\u30ff\u31f0-\u31ff"  # kana, and signs beside Han characters
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Letters of scripts that are written without spaces between words."""
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
+"""What is written over, under or beside the letter before it, and is no letter itself."""
+_LETTER = rf"(?:(?![{_UNSPACED}])[^\W\d_]|[{_MARKS}])"
+_TOKEN = re.compile(
+    rf"{_GROUPED}|\d+(?:[.,]\d+)*|(?![\d_])[{_UNSPACED}]|{_LETTER}+(?:['’]{_LETTER}+)*|(?:(?![{_UNSPACED}])\w)+"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cassettes": {*GROUND, "wire"},
     "simulator": {*GROUND, "scenario", "wire"},
     "transcript": {*GROUND, "policy", "scenario", "wire"},
-    "checks": {*GROUND, "policy", "scenario", "wire", "transcript"},
+    "checks": {*GROUND, "policy", "retention", "scenario", "wire", "transcript"},
     "results": {"errors", "events", "scenario", "wire", "cassettes", "transcript", "checks"},
     "results/model": {"events"},
     "results/ranking": {"results/model"},

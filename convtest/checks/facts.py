@@ -1,84 +1,11 @@
-"""What a probe found: whether a reply holds a slot's current value, an older one, somebody else's, or none."""
+"""What counts for a probe: the values that its session was told, and those told in others."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
+from convtest.retention.outcomes import Values
 from convtest.scenario.model import Fact
-from convtest.textmatch import contains_value, find_value, folded, tokens
+from convtest.textmatch import contains_value, folded, tokens
 from convtest.transcript import Transcript, TurnRecord
-
-Outcome = Literal["hit", "miss", "stale", "hedged", "confused", "leak", "invented", "no_reply"]
-
-_DENIAL = re.compile(
-    r"\b(?:not|never|no longer|neither|nor|(?:do|does|is|was|did|has|have|ca|wo|are|were)n't|cannot)\b"
-)
-_CLAUSE = re.compile(r"[;:!?]|\.(?=\s|$)|,|\bbut\b|\bhowever\b|\binstead\b")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
-    """Every value that counts for one probe."""
-
-    current: str
-    older: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
-    """Values of this session's other slots."""
-    foreign: tuple[str, ...] = ()
-    """Values told only in sessions that have nothing to do with this one."""
-    known_words: frozenset[str] = frozenset()
-    """Words of the question and the request: they are not inventions."""
-
-
-def outcome(reply: str, values: Values) -> Outcome:
-    """The one word for a reply. An older value beside the current one is never a hit, whatever is said of it."""
-    if not reply.strip():
-        return "no_reply"
-    if any(contains_value(reply, value) for value in values.foreign):
-        return "leak"
-    if _affirmed(reply, values.current):
-        return "hedged" if _alternatives(reply, values) else "hit"
-    if contains_value(reply, values.current):
-        return "miss"
-    if any(contains_value(reply, value) for value in values.older):
-        return "stale"
-    if any(contains_value(reply, value) for value in values.others):
-        return "confused"
-    return "invented" if _invented(reply, values) else "miss"
-
-
-def _affirmed(reply: str, value: str) -> bool:
-    """The value stands in at least one clause that does not deny it."""
-    text = folded(reply)
-    for start, _ in find_value(reply, value):
-        clause = _CLAUSE.split(text[:start])[-1]
-        if not _DENIAL.search(clause):
-            return True
-    return False
-
-
-def _alternatives(reply: str, values: Values) -> bool:
-    if any(contains_value(reply, value) for value in values.older):
-        return True
-    return _is_number(values.current) and any(
-        token.text != values.current and len(token.text) == len(values.current) and _is_number(token.text)
-        for token in tokens(reply)
-    )
-
-
-def _invented(reply: str, values: Values) -> bool:
-    """Something of the value's shape that nobody said: a number for a number, a name for a name."""
-    if _is_number(values.current):
-        return any(_is_number(token.text) for token in tokens(reply) if token.text not in values.known_words)
-    if not values.current[:1].isupper():
-        return False
-    names = re.findall(r"(?<![.!?…]\s)(?<!^)\b[A-ZÀ-Þ][\w'-]+", reply.strip())
-    return any(folded(name) not in values.known_words and name not in {"I", "I'm", "I'll"} for name in names)
-
-
-def _is_number(text: str) -> bool:
-    return bool(re.fullmatch(r"\d+(?:\.\d+)?", text))
 
 
 def told_version(transcript: Transcript, record: TurnRecord, fact: Fact) -> int | None:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from convtest.checks.facts import outcome, told_version, values_for
+from convtest.checks.facts import told_version, values_for
 from convtest.checks.replies import listed, shown
 from convtest.checks.result import Asked, Finding, NotSeen, at_step
+from convtest.retention.outcomes import outcome
 from convtest.scenario.expectations import SentShape
 from convtest.textmatch import contains_value
 from convtest.transcript import Transcript, TurnRecord
@@ -105,24 +106,25 @@ def not_knows(asked: Asked) -> Iterator[Finding]:
 def _knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wire_only: bool) -> Iterator[Finding]:
     fact = transcript.scenario.facts[name]
     values = values_for(transcript, record, fact)
+    current = values.current or ""
     found = outcome(record.text, values)
     said = f"reply ({found}): {shown(record.text, 200)!r}"
     sent = record.sent()
     if record.wire == "history":
         if sent is None and not record.policy.may_be_unsent(record.turn.prompt):
-            message = f"no request was sent, so {values.current!r} cannot be known"
-            yield _knows(record, "wire", message, f"a request that holds {values.current!r}", "none")
+            message = f"no request was sent, so {current!r} cannot be known"
+            yield _knows(record, "wire", message, f"a request that holds {current!r}", "none")
             return
-        if sent is not None and not any(contains_value(text, values.current) for text in _remembered(record, sent)):
+        if sent is not None and not any(contains_value(text, current) for text in _remembered(record, sent)):
             if told_version(transcript, record, fact) is None:
                 message, advice = f"nobody told {name} in session {record.session!r}", f"put tell: {name} before it"
-                yield at_step(record, "knows", None, message, expected=values.current, seen=said, advice=advice)
+                yield at_step(record, "knows", None, message, expected=current, seen=said, advice=advice)
                 return
             yield _knows(
                 record,
                 "wire",
-                f"the request does not hold {values.current!r}, the current value of {name}",
-                f"{values.current!r} in the request",
+                f"the request does not hold {current!r}, the current value of {name}",
+                f"{current!r} in the request",
                 f"{summary(sent)}; {said}",
                 advice="the client lost it: look at the history that it sends",
             )
@@ -131,8 +133,8 @@ def _knows_findings(transcript: Transcript, record: TurnRecord, name: str, *, wi
         return  # how the turn ended says it
     if found != "hit" and not wire_only:
         intact = "the request holds it: the model did not use it" if sent and record.wire == "history" else ""
-        message = f"the reply does not give {values.current!r}, the current value of {name}: {found}"
-        yield _knows(record, "reply", message, values.current, shown(record.text), advice=intact)
+        message = f"the reply does not give {current!r}, the current value of {name}: {found}"
+        yield _knows(record, "reply", message, current, shown(record.text), advice=intact)
 
 
 def _remembered(record: TurnRecord, sent: Canonical) -> list[str]:
