@@ -7,6 +7,7 @@ ConvtestError
 │   └── MissingCapability
 ├── CassetteError       a cassette is missing, unreadable or does not fit
 │   ├── NoCassette
+│   ├── NothingCaptured
 │   ├── NothingToSweep
 │   ├── RecordedElsewhere
 │   ├── SpendingLimit
@@ -26,6 +27,7 @@ import difflib
 import errno
 import sysconfig
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,12 +82,17 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(choices)}" if choices else ""
 
 
+def is_library(file: str) -> bool:
+    """Whether code in this file is not the user's."""
+    return file.startswith(_LIBRARIES)
+
+
 def raised_at(error: BaseException) -> str:
     """`agent.py:12, in query`: the innermost place in a user's own code, else the innermost of all."""
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return ""
-    ours = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    ours = [frame for frame in frames if not is_library(frame.filename)]
     frame = (ours or frames)[-1]
     return f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}"
 
@@ -157,6 +164,15 @@ class RecordedElsewhere(CassetteError):
         what = "has recorded this cassette meanwhile" if over else "is recording this cassette"
         help = "run this again" if over else "wait for it, or end it"
         super().__init__(f"another process {what} — {cassette}\n    {help}")
+
+
+class NothingCaptured(CassetteError):
+    """What was to be recorded connected to somebody, and convtest saw no request."""
+
+    def __init__(self, *, item: str, opened: Sequence[object], help: str) -> None:
+        counted = Counter(str(one) for one in opened)
+        shown = [one if count == 1 else f"{one} ({count} times)" for one, count in counted.items()][:5]
+        super().__init__(f"nothing was recorded of {item}, and it opened connections: {'; '.join(shown)}\n    {help}")
 
 
 class SpendingLimit(CassetteError):
@@ -231,9 +247,12 @@ class ReviewError(ConvtestError):
 class NetworkBlocked(ConvtestError, OSError):
     """Raised at a connection that would leave this machine while an item replays or simulates."""
 
-    def __init__(self, *, host: str, item: str, advice: str) -> None:
+    def __init__(self, *, host: str, item: str, advice: str, late: str = "") -> None:
+        """`late`: who it was, where it was not the item that plays."""
         self.host, self.advice = host, advice
-        super().__init__(f"network blocked: {item} tried to reach {host!r} while it replays or simulates\n    {advice}")
+        when = f" while {item} replays or simulates" if item else " when no item played"
+        what = f"{late or item} tried to reach {host!r}" + (when if late else " while it replays or simulates")
+        super().__init__(f"network blocked: {what}\n    {advice}")
 
 
 class CheckError(ConvtestError):

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *GROUND, "config", "scenario", "wire", "gateway", "cassettes", "simulator", "transcript", "clients", "checks",
         "results",
     },
-    "play/network": {"errors"},
+    "play/network": {"errors", "play/network"},
     "play/placeholders": {"cassettes", "results"},
     "play/cast": {"scenario", "clients"},
     "play/surroundings": {"wire", "gateway", "play/cast"},

@@ -8,18 +8,19 @@ from pathlib import Path
 from convtest.cassettes.naming import Names
 from convtest.cassettes.player import Player
 from convtest.clients.registry import SIMULATOR, key_names
-from convtest.errors import ConfigError, NetworkBlocked
+from convtest.errors import ConfigError
 from convtest.gateway.application import Gateway, Outlet, public_url
 from convtest.play.cast import Cast
 from convtest.play.children import environment
 from convtest.play.keeping import Keeping
-from convtest.play.network import attempt
+from convtest.play.network import Traffic, attempt
 from convtest.play.partial import Partial
 from convtest.play.prepare import Prepared
 from convtest.play.sources import Answering, at_a_point, source_of
 from convtest.play.surroundings import Environment, Surroundings
 from convtest.play.sweeping import in_pieces
 from convtest.simulator.source import Simulator, prompts_of, scripts_of, slots_of
+from convtest.wire import lanes
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
 from convtest.wire.marks import ITEM
@@ -36,8 +37,8 @@ class Arrangement:
     settle: Callable[[], None]
     """To be called when nothing more will be asked."""
     offline: bool
-    attempts: list[NetworkBlocked]
-    """What tried to leave this machine while nothing may, here and in other processes."""
+    traffic: Traffic
+    """What tried to leave this machine while nothing may, here and in other processes; what was connected to else."""
     keeping: Keeping | None
     """None where nothing is recorded."""
 
@@ -51,8 +52,8 @@ def arranged(prepared: Prepared, folder: Path) -> Arrangement:
         answers.player.bindings.stands_for(ITEM, str(folder))
     config = prepared.config
     tap = Tap(answers.source, answers.clock, prepared.scrubber, config.volatile, limits=config.limits)
-    attempts: list[NetworkBlocked] = []
-    gateway = _gateway(prepared, cast, tap, attempts) if prepared.needs_gateway else None
+    traffic = Traffic(beside=lanes.is_apart)
+    gateway = _gateway(prepared, cast, tap, traffic) if prepared.needs_gateway else None
     surroundings = Surroundings(cast=cast, tap=tap, folder=folder)
     if gateway is not None:
         made = _environment(prepared, gateway, folder, offline)
@@ -62,7 +63,7 @@ def arranged(prepared: Prepared, folder: Path) -> Arrangement:
         player=answers.player,
         settle=answers.settle,
         offline=offline,
-        attempts=attempts,
+        traffic=traffic,
         keeping=_keeping(prepared, answers.player) if prepared.source == "recorded" else None,
     )
 
@@ -85,7 +86,7 @@ def names_of(prepared: Prepared, player: Player | None, interactions: Sequence[I
     return Names(prepared.scrubber, taken).learn(interactions, list(prepared.scenario.sessions))
 
 
-def _gateway(prepared: Prepared, cast: Cast, tap: Tap, attempts: list[NetworkBlocked]) -> Gateway:
+def _gateway(prepared: Prepared, cast: Cast, tap: Tap, traffic: Traffic) -> Gateway:
     """The gateway of an item with clients elsewhere. What they try to reach through it as a proxy is an attempt."""
     if prepared.mode.backend != "asyncio":
         raise ConfigError("the gateway runs on asyncio", where="--convtest-backend", help="leave the option out")
@@ -103,7 +104,7 @@ def _gateway(prepared: Prepared, cast: Cast, tap: Tap, attempts: list[NetworkBlo
         item=prepared.scenario.name,
         door=prepared.door,
         knows=lambda session: session in cast,
-        refused=lambda host: attempts.append(attempt(host, prepared.node)),
+        refused=lambda host: traffic.attempts.append(attempt(host, prepared.node)),
     )
 
 

@@ -14,13 +14,13 @@ import anyio
 
 from convtest.cassettes.difference import difference
 from convtest.cassettes.player import Player
-from convtest.checks.adoption import is_blind, nobodys
+from convtest.checks.adoption import is_blind
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
 from convtest.clients.port import Factory, Made
 from convtest.clock import Clock
 from convtest.config import Config
-from convtest.errors import ClientError, ConvtestError, RecordedElsewhere, ScenarioChanged, unwrapped
+from convtest.errors import ConvtestError, RecordedElsewhere, ScenarioChanged, unwrapped
 from convtest.gateway.server import Door
 from convtest.limits import within
 from convtest.play.answering import Arrangement, arranged, names_of
@@ -32,6 +32,7 @@ from convtest.play.openings import OPENINGS, Openings
 from convtest.play.placeholders import without_secrets
 from convtest.play.prepare import Prepared, client_names, prepare
 from convtest.play.runner import Runner
+from convtest.play.unseen import has_to_be_captured, has_to_be_seen
 from convtest.play.waiting import trio_options
 from convtest.results.making import about_of, result_of
 from convtest.results.model import Result
@@ -142,18 +143,19 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
         _after_play(prepared, transcript, arrangement.player)
     if transcript.trouble is not None:
         raise transcript.trouble
-    transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in arrangement.attempts))
+    transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in arrangement.traffic.attempts))
     project = f"{prepared.config.root} {prepared.config.clients}"
     profiles = prepared.config.clients
     declared = {name: one.opening for name, one in profiles.items() if one.opening is not None}
     openings.tell(transcript, project, declared)
     with in_time(prepared.scenario, "judging"):
         verdict = judge(transcript)
-    if arrangement.attempts and verdict.passed:
-        raise arrangement.attempts[0]
+    if arrangement.traffic.attempts and verdict.passed:
+        raise arrangement.traffic.attempts[0]
+    has_to_be_captured(transcript, arrangement.traffic)
     openings.learn(transcript, project, prepared.node)
     if verdict.passed and is_blind(transcript):
-        _has_to_be_seen(prepared, transcript)
+        has_to_be_seen(prepared.config, transcript)
     written = arrangement.keeping.item(transcript, verdict) if arrangement.keeping is not None else None
 
     about = about_of(prepared.scenario, item=prepared.node, record_command=prepared.record_command)
@@ -174,27 +176,13 @@ def in_time(scenario: Scenario, what: str) -> AbstractContextManager[None]:
     return within(scenario.timeout, where, "make it quicker, or raise timeout: in the scenario")
 
 
-def _has_to_be_seen(prepared: Prepared, transcript: Transcript) -> None:
-    """Raises ClientError where a profile says that all of its client is seen, and whose requests are whose is not."""
-    clients = dict.fromkeys(record.client for record in transcript.turns())
-    declared = [one for one in clients if prepared.config.profile(one).wire == "history"]
-    if declared:
-        unknown, asked = len(nobodys(transcript)), len(transcript.interactions)
-        raise ClientError(
-            f'it declares wire = "history", and no session could be told for {unknown} of {asked} requests',
-            client=declared[0],
-            help="tell the application the session's name, and give each conversation's calls a base URL that ends in "
-            'it: {url}/s/app/<session>; or declare wire = "none"',
-        )
-
-
 def _played(prepared: Prepared, arrangement: Arrangement) -> Transcript:
     surroundings, keeping = arrangement.surroundings, arrangement.keeping
     after_turn = keeping.turn if keeping is not None else lambda transcript: None
     runner = Runner(prepared.scenario, surroundings, source=prepared.source, after_turn=after_turn)
     item, hosts = prepared.node, prepared.config.allow_hosts
     left: list[str] = []
-    with lanes.active(surroundings.tap), blocked(item, hosts, arrangement.offline, arrangement.attempts):
+    with lanes.active(surroundings.tap), blocked(item, hosts, arrangement.offline, arrangement.traffic):
         try:
             transcript = _watched(runner, prepared, surroundings.tap.clock)
         finally:

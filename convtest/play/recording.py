@@ -9,9 +9,10 @@ from convtest.cassettes.difference import difference
 from convtest.cassettes.naming import Names
 from convtest.cassettes.player import Player
 from convtest.cassettes.store import Cassette
-from convtest.errors import ConversationFailed, NoCassette
+from convtest.errors import ConversationFailed, NoCassette, NothingCaptured
 from convtest.play.mode import Mode, Rules
-from convtest.play.network import blocked
+from convtest.play.network import SEES, Traffic, blocked
+from convtest.play.network.sockets import allowed
 from convtest.play.sources import Answering, as_recorded, is_unchanged, source_of
 from convtest.wire import lanes
 from convtest.wire.interaction import Interaction
@@ -75,7 +76,7 @@ def recording(cassette: Cassette, mode: Mode, rules: Rules, *, node: str) -> Ite
 def _played(made: Recording, answers: Answering, allow_hosts: tuple[str, ...], node: str) -> Iterator[None]:
     """What is sent within it is the test's, and leaves this machine only where it is recorded or live."""
     with lanes.active(made.tap), lanes.routed(made.tap, LANE):
-        with blocked(node, allow_hosts, made.source == "replayed") as attempts:
+        with blocked(node, allow_hosts, made.source == "replayed") as traffic:
             try:
                 yield
             except Exception:
@@ -83,8 +84,17 @@ def _played(made: Recording, answers: Answering, allow_hosts: tuple[str, ...], n
                 raise
             finally:
                 answers.settle()
-        if attempts:
-            raise attempts[0]
+        if traffic.attempts:
+            raise traffic.attempts[0]
+        if made.source == "recorded" and not made.failed:
+            _has_to_be_captured(made, traffic, node)
+
+
+def _has_to_be_captured(made: Recording, traffic: Traffic, node: str) -> None:
+    """Raises NothingCaptured. An application on this machine is left alone."""
+    opened = [one for one in traffic.opened if not allowed(one.host, ())]
+    if opened and not made.interactions:
+        raise NothingCaptured(item=node, opened=opened, help=SEES)
 
 
 def _recorded(cassette: Cassette, mode: Mode, source_name: str, rules: Rules) -> list[Interaction]:

@@ -74,13 +74,13 @@ async def _result(case: Scenario, made: Made, folder: Path) -> CaseResult:
     tap = Tap(Simulator(slots_of(case), scripts_of(case)), clock)
     surroundings = Surroundings(cast=Cast(case, lambda name: made), tap=tap, folder=folder)
     runner = Runner(case, surroundings, source="simulated")
-    with lanes.active(tap), blocked(f"conformance.yaml::{case.id}", ()) as attempts:
+    with lanes.active(tap), blocked(f"conformance.yaml::{case.id}", ()) as traffic:
         try:
             transcript = await runner.play()
         except BaseExceptionGroup as error:
             raise unwrapped(error) from None
-    if attempts:
-        raise attempts[0]
+    if traffic.attempts:
+        raise traffic.attempts[0]
     if isinstance(transcript.trouble, MissingCapability):
         return CaseResult(case=case.id, status="lacks", detail=str(transcript.trouble))
     if transcript.trouble is not None:

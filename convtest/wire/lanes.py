@@ -86,6 +86,12 @@ def apart() -> None:
     _route.set(Route(None, None))
 
 
+def is_apart() -> bool:
+    """Whether an application under test is spoken to in this context."""
+    route = _route.get()
+    return route is not None and route.tap is None
+
+
 def patched() -> bool:
     """Whether any patch is in place."""
     return bool(_switch.undo)

@@ -1,0 +1,125 @@
+"""Which library a connection comes from, read from the call stack; and those that make theirs in C."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
+
+from convtest.errors import is_library
+from convtest.play.network.sockets import patched
+
+_UNDER = frozenset({"convtest", "anyio", "sniffio", "aiohappyeyeballs", "pluggy", "_pytest", "pytest"})
+"""Found on many a stack, and none of them what somebody chose to speak with."""
+
+
+def stack_of(frame: FrameType | None) -> str:
+    """`requests (urllib3), app.py:12`: the libraries between a socket and the code that is not a library's."""
+    found: list[str] = []
+    while frame is not None:
+        file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__", "")).split(".")[0]
+        if not is_library(file):
+            return f"{_named(found)}, {Path(file).name}:{frame.f_lineno}"
+        if (name not in sys.stdlib_module_names and name not in _UNDER and name not in found) or (
+            name in {"http", "urllib", "smtplib", "ftplib"} and name not in found
+        ):
+            found.append(name)
+        frame = frame.f_back
+    return _named(found)
+
+
+def _named(found: list[str]) -> str:
+    if len(found) > 1:
+        found = [one for one in found if one not in {"http", "urllib"}] or found
+    if not found:
+        return "a socket"
+    return found[-1] if len(found) == 1 else f"{found[-1]} ({', '.join(reversed(found[:-1]))})"
+
+
+Refuse = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def refused_in_c(refuse: Refuse) -> Iterator[None]:
+    """Within it, what is known to connect in C asks first, as far as it is imported."""
+    with contextlib.ExitStack() as stack:
+        for module, patches in _IN_C.items():
+            if module in sys.modules:
+                for owner, name, host in patches(sys.modules[module]):
+                    stack.enter_context(patched(owner, name, _asking(host, refuse)))
+        yield
+
+
+def _asking(host: Callable[..., str], refuse: Refuse) -> Callable[[Any], Any]:
+    def wrap(real: Any) -> Any:
+        def guarded(*args: Any, **more: Any) -> Any:
+            refuse(host(*args, **more))
+            return real(*args, **more)
+
+        return guarded
+
+    return wrap
+
+
+Patches = Iterator[tuple[Any, str, Callable[..., str]]]
+
+
+def _grpc(module: Any) -> Patches:
+    """Channels that are made, and calls on those that were made before."""
+    yield module.Channel, "__init__", lambda self, target, *rest, **more: _host(target)
+    for name, one in vars(module).items():
+        if name.endswith("MultiCallable") and name.startswith("_"):
+            for call in ("__call__", "with_call", "future"):
+                if call in vars(one):
+                    yield one, call, lambda self, *rest, **more: _host(self._target)
+
+
+def _grpc_aio(module: Any) -> Patches:
+    yield module.Channel, "__init__", lambda self, target, *rest, **more: _host(target)
+    for name in ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream"):
+        yield getattr(module, f"{name}MultiCallable"), "__call__", lambda self, *rest, **more: _aio_target(self)
+
+
+def _aio_target(call: Any) -> str:
+    target = call._channel.target() if hasattr(call._channel, "target") else ""
+    return _host(target) if target else "a host of grpc.aio"
+
+
+def _host(target: Any) -> str:
+    """Of `host:port`, `dns:///host:port` or `ipv4:1.2.3.4:5`; empty for a socket in the file system."""
+    text = target.decode() if isinstance(target, bytes) else str(target)
+    scheme, _, rest = text.partition(":")
+    if scheme in {"unix", "unix-abstract", "vsock"}:
+        return ""
+    text = rest.lstrip("/") if scheme in {"dns", "ipv4", "ipv6", "passthrough", "xds"} else text
+    return urlsplit(f"//{text}").hostname or text
+
+
+def _curl(module: Any) -> Patches:
+    for name in ("Session", "AsyncSession"):
+        yield (
+            getattr(module, name),
+            "request",
+            lambda self, method, url, *rest, **more: urlsplit(str(url)).hostname or "",
+        )
+
+
+def _of_url(url: Any) -> str:
+    return urlsplit(str(url)).hostname or ""
+
+
+def _cares(module: Any) -> Patches:
+    for name in ("getaddrinfo", "query", "gethostbyname", "search"):
+        if hasattr(module.Channel, name):
+            yield module.Channel, name, lambda self, host, *rest, **more: str(host)
+
+
+_IN_C: dict[str, Callable[[Any], Patches]] = {
+    "grpc._channel": _grpc,
+    "grpc.aio._channel": _grpc_aio,
+    "curl_cffi.requests.session": _curl,
+    "pycares": _cares,
+}
+"""By module: where it can be asked in Python before its C connects."""
