@@ -87,6 +87,7 @@ STREAMS: dict[str, Callable[[], list[bytes]]] = {
     "/v1/messages": lambda: chunks(REPLY),
     "/v1/chat/completions": chat_chunks,
     "/v1/responses": response_chunks,
+    "/model/m/invoke-with-response-stream": lambda: chunks(REPLY),
 }
 WHOLE: dict[str, Callable[[], bytes]] = {
     "/v1/messages": lambda: body(REPLY),
@@ -165,11 +166,10 @@ class _Handler(BaseHTTPRequestHandler):
         encoding = "" if self.headers.get("accept-encoding") == "identity" else does.encoding
         encode, finish = encoder(encoding)
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         if encoding:
             self.send_header("content-encoding", encoding)
-        for name, value in does.extra_headers.items():
+        for name, value in {"content-type": "text/event-stream", **does.extra_headers}.items():
             self.send_header(name, value)
         self.end_headers()
         try:

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "convtest"
 
-GROUND = {"errors", "clock", "events", "textmatch", "limits", "patterns"}
+GROUND = {"errors", "clock", "events", "textmatch", "limits", "patterns", "later"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "limits": {"errors"},
     "patterns": set(),
     "policy": {"errors"},
+    "later": set(),
     "version": set(),
     "temporary": set(),
     "retention": {*GROUND},
@@ -43,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *GROUND, "config", "scenario", "wire", "gateway", "cassettes", "simulator", "transcript", "clients", "checks",
         "results",
     },
-    "play/network": {"errors", "play/network"},
+    "play/network": {"errors", "later", "play/network"},
     "play/placeholders": {"cassettes", "results"},
     "play/cast": {"scenario", "clients"},
     "play/surroundings": {"wire", "gateway", "play/cast"},
@@ -145,6 +146,9 @@ ONLY_IN: dict[str, set[str]] = {
     "starlette": {"gateway/application"},
     "syrupy": {"plugin/items", "plugin/snapshots"},
     "uvicorn": {"gateway/server"},
+    "vcr": {"wire/stacks"},
+    "aiohttp": {"wire/stacks/aio"},
+    "multidict": {"wire/stacks/aio"},
     "yaml": {"scenario/nodes", "cassettes/reading", "cassettes/store"},
 }
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
+from convtest.wire import stacks
 from convtest.wire.responses_api import CONVERSATIONS_PATH
 from convtest.wire.tap import Tap
 from convtest.wire.transports import Binding, binding
@@ -27,6 +28,17 @@ MODEL_PATHS = (
     "/conversations",
 )
 """How the path of a model's API ends: on this machine only these are tapped, the rest is an application under test."""
+_OTHER_PATHS = (
+    ":generateContent",
+    ":streamGenerateContent",
+    ":embedContent",
+    ":countTokens",
+    "/converse",
+    "/converse-stream",
+    "/invoke-with-response-stream",
+    "/invoke",
+)
+"""Of APIs that are recorded where they are asked, and that the gateway does not speak: Gemini's, Bedrock's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,8 @@ class _Switch:
     lock: threading.Lock = field(default_factory=threading.Lock)
     active: list[Tap] = field(default_factory=list)
     undo: list[tuple[type[Any], str, Any]] = field(default_factory=list)
+    stacks: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What is replaced in other stacks than httpx."""
 
 
 _switch = _Switch()
@@ -52,7 +66,7 @@ _switch = _Switch()
 
 @contextlib.contextmanager
 def active(tap: Tap) -> Iterator[None]:
-    """While it lasts, requests of httpx and httpx2 whose context names the tap go through it."""
+    """While it lasts, requests of httpx, httpx2 and the other stacks whose context names the tap go through it."""
     with _switch.lock:
         if not _switch.active:
             _install()
@@ -103,6 +117,7 @@ def _install() -> None:
             bound = binding(name)
             _patch(bound.module.AsyncHTTPTransport, "handle_async_request", _async_dispatch(bound))
             _patch(bound.module.HTTPTransport, "handle_request", _sync_dispatch(bound))
+    _switch.stacks.enter_context(stacks.tapped(_route_of))
 
 
 def _patch(owner: type[Any], name: str, replacement: Any) -> None:
@@ -111,6 +126,7 @@ def _patch(owner: type[Any], name: str, replacement: Any) -> None:
 
 
 def _uninstall() -> None:
+    _switch.stacks.close()
     while _switch.undo:
         owner, name, original = _switch.undo.pop()
         setattr(owner, name, original)
@@ -160,7 +176,7 @@ def is_local_application(url: str) -> bool:
     with contextlib.suppress(ValueError):
         local = local or ipaddress.ip_address(host).is_loopback
     # A local model (Ollama, vLLM) is on this machine as an application is: only the path tells them apart.
-    return local and not is_model_path(parts.path)
+    return local and not (is_model_path(parts.path) or parts.path.endswith(_OTHER_PATHS))
 
 
 def is_model_path(path: str) -> bool:

@@ -23,7 +23,7 @@ _UNSPOKEN = {
 }
 """By the end of a host's name: whose API no part of convtest speaks."""
 SEES = (
-    "convtest sees what goes through httpx and httpx2, or to the gateway; "
+    "convtest sees what goes through httpx, httpx2, aiohttp, requests, urllib3 and botocore, or to the gateway; "
     'what it does not see is declared: wire = "none" in the profile'
 )
 _AFTERWARDS = "end the thread with the session that began it: what reaches out later is no item's any more"
@@ -41,7 +41,10 @@ def attempt(host: str, item: str, thread: str = "", began: str = "") -> NetworkB
 def _advice(host: str) -> str:
     foreign = next((name for end, name in _UNSPOKEN.items() if host == end or host.endswith(f".{end}")), None)
     if foreign is not None:
-        return f"convtest speaks Messages, Chat Completions and Responses; the API of {foreign} it does not"
+        return (
+            f"the API of {foreign} is recorded where it is asked in this process (docs/network.md says through what), "
+            "and has no simulator: that speaks Messages, Chat Completions and Responses"
+        )
     if host in _SPOKEN:
         return (
             "the client's requests do not come to convtest: in this process it takes opening.http, or its profile says "
@@ -107,7 +110,7 @@ class _Guard:
 
     def found(self, host: str, addresses: Collection[str]) -> None:
         for one in self.playing[-1:]:
-            one.addresses |= dict.fromkeys(addresses, host)
+            one.addresses |= {address: host for address in addresses if address != host}
 
     def connects(self, host: str, port: int) -> None:
         self.refuse(host)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from convtest.errors import is_library
+from convtest.later import with_modules
 from convtest.play.network.sockets import patched
 
 _UNDER = frozenset({"convtest", "anyio", "sniffio", "aiohappyeyeballs", "pluggy", "_pytest", "pytest"})
@@ -43,13 +44,15 @@ Refuse = Callable[[str], None]
 
 @contextlib.contextmanager
 def refused_in_c(refuse: Refuse) -> Iterator[None]:
-    """Within it, what is known to connect in C asks first, as far as it is imported."""
+    """Within it, what is known to connect in C asks first, also where it is imported only then."""
     with contextlib.ExitStack() as stack:
-        for module, patches in _IN_C.items():
-            if module in sys.modules:
-                for owner, name, host in patches(sys.modules[module]):
-                    stack.enter_context(patched(owner, name, _asking(host, refuse)))
-        yield
+
+        def ask(module: Any) -> None:
+            for owner, name, host in _IN_C[module.__name__](module):
+                stack.enter_context(patched(owner, name, _asking(host, refuse)))
+
+        with with_modules(_IN_C, ask):
+            yield
 
 
 def _asking(host: Callable[..., str], refuse: Refuse) -> Callable[[Any], Any]:
