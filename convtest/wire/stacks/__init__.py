@@ -2,11 +2,11 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
 from convtest.later import with_modules
-from convtest.wire.tap import Tap
+from convtest.wire.stacks.routes import RouteOf
 
 _FIRST = {
     "urllib3.connectionpool": ("HTTPConnectionPool", "urlopen"),
@@ -14,19 +14,6 @@ _FIRST = {
     "urllib.request": ("AbstractHTTPHandler", "do_open"),
 }
 """By module: the method that each request of the stack begins with; botocore's and requests' are urllib3's."""
-
-
-class Route(Protocol):
-    """Whose a request is."""
-
-    @property
-    def tap(self) -> Tap | None: ...
-    @property
-    def lane(self) -> str | None: ...
-
-
-RouteOf = Callable[[str], Route | None]
-"""By the URL, in the context of the call; None for what goes its own way."""
 
 
 @contextlib.contextmanager

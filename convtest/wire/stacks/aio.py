@@ -13,7 +13,7 @@ from vcr.stubs.aiohttp_stubs import MockClientResponse, MockStream
 from convtest.clock import run_now
 from convtest.wire.headers import to_bytes
 from convtest.wire.interaction import Request, StreamEnd
-from convtest.wire.stacks import RouteOf
+from convtest.wire.stacks.routes import RouteOf
 from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
 
 

@@ -18,7 +18,7 @@ from vcr.stubs import VCRConnection, VCRHTTPConnection, VCRHTTPSConnection
 from convtest.clock import Blocking, run_now
 from convtest.wire.headers import to_bytes
 from convtest.wire.interaction import Request, StreamEnd
-from convtest.wire.stacks import RouteOf
+from convtest.wire.stacks.routes import RouteOf
 from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
 
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})

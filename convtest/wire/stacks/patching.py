@@ -4,7 +4,8 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from convtest.wire.stacks import RouteOf, blocking
+from convtest.wire.stacks import blocking
+from convtest.wire.stacks.routes import RouteOf
 
 
 @contextlib.contextmanager
