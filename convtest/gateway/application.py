@@ -24,7 +24,7 @@ from convtest.wire.headers import to_bytes, to_text
 from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.lanes import is_model_path
 from convtest.wire.openai_apis import CHAT_PATH
-from convtest.wire.responses_api import RESPONSES_PATH
+from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH
 from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
 from convtest.wire.transports import Outward
 
@@ -35,6 +35,7 @@ STALLED_BODY = 30.0
 BEFORE_RESET = 0.1
 """Seconds between the last bytes and a reset or close: the peer may throw away what it has not read by then."""
 _OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive", "expect"})
+_OPENAI = (f"{RESPONSES_PATH}/", f"{CONVERSATIONS_PATH}/")
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "proxy-authenticate", "trailer", "upgrade"})
 _TIMEOUTS = {"connect": 30.0, "read": 600.0, "write": 60.0, "pool": 60.0}
 
@@ -61,7 +62,7 @@ class Outlet:
 
 def public_url(path: str) -> str:
     """The public API that a request to this path is one of: what the simulator counts as."""
-    openai = path.rstrip("/").endswith((CHAT_PATH, RESPONSES_PATH))
+    openai = path.rstrip("/").endswith(CHAT_PATH) or any(one in f"{path}/" for one in _OPENAI)
     return openai_apis.PUBLIC_URL if openai else messages_api.PUBLIC_URL
 
 

@@ -7,10 +7,19 @@ from typing import Any
 
 import msgspec
 
-from convtest.simulator import chat_rendering, chat_validation, rendering, validation
+from convtest.simulator import (
+    chat_rendering,
+    chat_validation,
+    rendering,
+    responses_rendering,
+    responses_validation,
+    validation,
+)
 from convtest.simulator.rendering import Reply
+from convtest.simulator.responses import Responses
 from convtest.wire.messages_api import PATH, text_of_content
 from convtest.wire.openai_apis import CHAT_PATH, chat_request
+from convtest.wire.responses_api import RESPONSES_PATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +31,12 @@ class Api:
     problem: Callable[[dict[str, Any]], str | None]
     read: Callable[[dict[str, Any]], dict[str, Any]]
     chunks: Callable[[Reply, Mapping[str, Any]], list[bytes]]
-    body: Callable[[Reply], bytes]
+    body: Callable[[Reply, Mapping[str, Any]], bytes]
     refusal: Callable[[str], bytes]
+    means: Callable[[Any], str | None] = validation.problem_of
+    """What is wrong with a request that was read."""
+    keep: Callable[[Reply, Mapping[str, Any]], None] = lambda reply, asked: None
+    """Hears of each answer that has been sent whole."""
 
 
 def _from_chat(body: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +57,7 @@ APIS = (
         problem=validation.shape_problem,
         read=lambda body: body,
         chunks=lambda reply, asked: rendering.chunks(reply),
-        body=rendering.body,
+        body=lambda reply, asked: rendering.body(reply),
         refusal=lambda message: rendering.error_body("invalid_request_error", message),
     ),
     Api(
@@ -52,7 +65,7 @@ APIS = (
         problem=chat_validation.shape_problem,
         read=_from_chat,
         chunks=chat_rendering.chunks,
-        body=chat_rendering.body,
+        body=lambda reply, asked: chat_rendering.body(reply),
         refusal=chat_rendering.refusal,
     ),
 )
@@ -61,8 +74,20 @@ MODELS_PATH = "/v1/models"
 MODELS = ("claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-4-5")
 
 
-def api_at(path: str) -> Api | None:
-    """The API whose requests go to this path."""
+def api_at(path: str, kept: Responses | None = None) -> Api | None:
+    """The API whose requests go to this path; `kept`: what the Responses API keeps."""
+    if path.endswith(RESPONSES_PATH):
+        kept = kept or Responses()
+        return Api(
+            path=RESPONSES_PATH,
+            problem=kept.problem,
+            read=kept.read,
+            chunks=responses_rendering.chunks,
+            body=responses_rendering.body,
+            refusal=responses_validation.refusal,
+            means=lambda body: None,
+            keep=kept.keep,
+        )
     return next((api for api in APIS if path.endswith(api.path)), None)
 
 

@@ -15,10 +15,11 @@ from convtest.simulator.betas import without_system_turns
 from convtest.simulator.conversation import conversation_of
 from convtest.simulator.everyday import story
 from convtest.simulator.oracle import Slot, answer
+from convtest.simulator.paced import Paced
 from convtest.simulator.rendering import Reply, error_body, pieces
+from convtest.simulator.responses import Responses, speaks_of
 from convtest.simulator.structured import Wanted, fits, instance, wanted_of
 from convtest.simulator.tokens import size_of, tokens_of
-from convtest.simulator.validation import problem_of
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import PATH
 from convtest.wire.tap import Answer, OpenTurn, Via
@@ -30,12 +31,11 @@ _Where = tuple[str | None, int]
 _Calls = tuple[tuple[str, str, Mapping[str, Any]], ...]
 """Of each tool use: its id, the tool's name, the input."""
 _FIRST_MS = 50.0
-_EACH_MS = 10.0
 
 
 class Simulator:
-    """Answers the Messages API and Chat Completions from what stands in each request; `scripts` says what is simulated
-    in which turn."""
+    """Answers the Messages API, Chat Completions and Responses from what stands in each request, and what it keeps by
+    an id that stands there; `scripts` says what is simulated in which turn."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Simulator:
         self._offering: set[str | None] = set()
         """Lanes that have offered tools."""
         self._messages = self._calls = 0
+        self._kept = Responses()
         self.asked = 0
         """How many chunks have been asked for so far."""
 
@@ -66,29 +67,40 @@ class Simulator:
             await turn.hold(via.clock)
         await via.clock.sleep(_FIRST_MS)
         path = urlsplit(interaction.request.url).path.rstrip("/")
-        listed, api = models(path), api_at(path.removesuffix(COUNT_PATH) + PATH if path.endswith(COUNT_PATH) else path)
+        if (kept := self._kept.ask(interaction)) is not None:
+            return self._whole(*kept, via.clock)
+        listed, api = models(path), self._api(path)
         if listed is not None or api is None:
             return self._whole(200, listed, via.clock) if listed is not None else self.unknown(interaction, via)
+        self._kept.learn(interaction.before())
         problem, request = self._refusal(interaction, api, counts=path.endswith(COUNT_PATH))
         if request is None:
-            return self._whole(400, api.refusal(problem), via.clock)
+            return self._whole(getattr(problem, "status", 400), api.refusal(problem), via.clock)
         if path.endswith(COUNT_PATH):
             return self._whole(200, msgspec.json.encode({"input_tokens": tokens_of(request)}), via.clock)
         where = (interaction.lane, turn.number) if turn is not None else None
         reply = self._reply(request, where, lambda: interaction.canonical.messages)
+        sent = decoded(interaction.request.body)
         if not request.get("stream"):
-            return self._whole(200, api.body(reply), via.clock)
+            api.keep(reply, sent)
+            return self._whole(200, api.body(reply, sent), via.clock)
         return Answer(
             status=200,
             reason="OK",
             headers=(("content-type", "text/event-stream; charset=utf-8"), ("server", SERVER)),
-            chunks=_Paced(self, api.chunks(reply, request), via.clock),
+            chunks=Paced(api.chunks(reply, sent), via.clock, self._count, lambda: api.keep(reply, sent)),
         )
 
     def knows(self, url: str) -> bool:
         """Whether it speaks the API at this address."""
         path = urlsplit(url).path.rstrip("/")
-        return api_at(path) is not None or path.endswith(COUNT_PATH) or models(path) is not None
+        return self._api(path) is not None or models(path) is not None or speaks_of(path)
+
+    def _api(self, path: str) -> Api | None:
+        return api_at(path.removesuffix(COUNT_PATH) + PATH if path.endswith(COUNT_PATH) else path, self._kept)
+
+    def _count(self) -> None:
+        self.asked += 1
 
     def unknown(self, interaction: Interaction, via: Via) -> Answer:
         """The answer to what it does not speak."""
@@ -108,14 +120,17 @@ class Simulator:
         if problem := api.problem(given):
             return problem, None
         request, problem = without_system_turns(api.read(given), interaction.request.headers)
-        problem = problem or problem_of(request)
+        problem = problem or api.means(request)
         problem = problem or signing.problem_of(request, self._uses_after_thinking, alone=self._alone)
         return (problem, None) if problem else ("", request)
 
     def _whole(self, status: int, data: bytes, clock: Clock) -> Answer:
         headers = (("content-type", "application/json"), ("server", SERVER))
         return Answer(
-            status=status, reason="OK" if status == 200 else "", headers=headers, chunks=_Paced(self, [data], clock)
+            status=status,
+            reason="OK" if status == 200 else "",
+            headers=headers,
+            chunks=Paced([data], clock, self._count),
         )
 
     def _reply(self, request: dict[str, Any], where: _Where | None, asked: Callable[[], Any]) -> Reply:
@@ -270,23 +285,3 @@ def scripts_of(scenario: Scenario) -> dict[int, Sequence[SimulateShape]]:
 def prompts_of(scenario: Scenario) -> dict[int, str]:
     """What is asked, by the index of the turn."""
     return {step.index: step.prompt.strip() for step in scenario.steps if isinstance(step, Turn)}
-
-
-class _Paced:
-    """Chunks as they are asked for; the clock passes before each one."""
-
-    def __init__(self, simulator: Simulator, data: list[bytes], clock: Clock) -> None:
-        self._simulator = simulator
-        self._clock = clock
-        self._data = iter(data)
-
-    def __aiter__(self) -> "_Paced":
-        return self
-
-    async def __anext__(self) -> bytes:
-        await self._clock.sleep(_EACH_MS)
-        data = next(self._data, None)
-        if data is None:
-            raise StopAsyncIteration
-        self._simulator.asked += 1
-        return data

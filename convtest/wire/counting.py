@@ -3,17 +3,17 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from convtest.events import TextDelta, kind_of
+from convtest.events import kind_of
 from convtest.wire.chat_stream import ChatStream
 from convtest.wire.interaction import TERMINAL, Interaction
 from convtest.wire.messages_api import MalformedStream, MessageStream, ReplyStream
 from convtest.wire.openai_apis import CHAT_PATH
 from convtest.wire.responses_api import RESPONSES_PATH
+from convtest.wire.responses_stream import ResponsesStream
 from convtest.wire.sse import ServerEvent, SSEParser, parse
 
 EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
@@ -113,34 +113,14 @@ def is_spoilt(one: Interaction) -> bool:
     return stream.error is not None
 
 
-def _reader(url: str) -> "ReplyStream | _Responses":
+def _reader(url: str) -> ReplyStream:
     path = urlsplit(url).path.rstrip("/")
     if path.endswith(RESPONSES_PATH):
-        return _Responses()
+        return ResponsesStream()
     return ChatStream() if path.endswith(CHAT_PATH) else MessageStream()
 
 
-class _Responses:
-    """Reads a stream of OpenAI's Responses API for its text."""
-
-    def __init__(self) -> None:
-        self.error: Any = None
-        """What an event said that failed."""
-
-    def feed(self, event: ServerEvent) -> list[TextDelta]:
-        if event.data.strip() == "[DONE]":
-            return []
-        try:
-            data = msgspec.json.decode(event.data, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise MalformedStream(f"event {event.event!r}: {error}") from None
-        if data.get("type") in ("response.failed", "error"):
-            self.error = data
-        spoken = data.get("type") == "response.output_text.delta" and isinstance(data.get("delta"), str)
-        return [TextDelta(text=data["delta"])] if spoken else []
-
-
-def _yields(stream: "ReplyStream | _Responses", event: ServerEvent) -> list[str]:
+def _yields(stream: ReplyStream, event: ServerEvent) -> list[str]:
     try:
         return [kind_of(one) for one in stream.feed(event)]
     except MalformedStream:

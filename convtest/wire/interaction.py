@@ -172,9 +172,13 @@ class Interaction:
                 made, found = True, added_messages(one.request.body)
             elif path.endswith(f"{CONVERSATIONS_PATH}/{conversation}/items") and one.status < 300:
                 found += added_messages(one.request.body)
-            elif named_by(one.request.body)[1] == conversation and one.status < 300:
+            elif named_by(one.request.body)[1] == conversation and one.status < 300 and one._is_whole():
+                # The API adds what was said once the response is complete.
                 found += one._exchange()
         return Kept(found, whole=made) if made or found else None
+
+    def _is_whole(self) -> bool:
+        return self.reply().get("stop_reason") is not None
 
     @property
     def body(self) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from convtest.wire import stacks
-from convtest.wire.responses_api import CONVERSATIONS_PATH
+from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH
 from convtest.wire.tap import Tap
 from convtest.wire.transports import Binding, binding
 
@@ -182,4 +182,4 @@ def is_local_application(url: str) -> bool:
 def is_model_path(path: str) -> bool:
     """Whether a model's API has it."""
     path = path.rstrip("/")
-    return path.endswith(MODEL_PATHS) or f"{CONVERSATIONS_PATH}/" in path
+    return path.endswith(MODEL_PATHS) or f"{CONVERSATIONS_PATH}/" in path or f"{RESPONSES_PATH}/resp_" in path

@@ -10,7 +10,8 @@ import msgspec
 from convtest.wire.chat_stream import chat_stream
 from convtest.wire.messages_api import PATH, MalformedStream, MessageStream
 from convtest.wire.openai_apis import CHAT_PATH, chat_reply
-from convtest.wire.responses_api import RESPONSES_PATH, responses_reply, responses_stream
+from convtest.wire.responses_api import RESPONSES_PATH, responses_reply
+from convtest.wire.responses_stream import responses_stream
 from convtest.wire.sse import parse
 from convtest.wire.unread import readable_blocks
 

@@ -3,13 +3,12 @@
 Source: https://platform.openai.com/docs/api-reference/responses.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from convtest.wire.openai_apis import has_role, message_of, parts, tool_use
-from convtest.wire.sse import ServerEvent
 from convtest.wire.unread import MARK, unread_message
 
 CONVERSATIONS_PATH = "/conversations"
@@ -45,6 +44,11 @@ def added_messages(body: bytes) -> list[dict[str, Any]]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     return list(responses_request({"input": given.get("items")})["messages"])
+
+
+def blocks_of_item(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What one item of an answer says or asks for, as blocks."""
+    return list(_item({"role": "assistant", **item})["content"])
 
 
 def _items(given: Any) -> list[dict[str, Any]]:
@@ -98,7 +102,7 @@ def responses_reply(data: Mapping[str, Any]) -> dict[str, Any]:
     output = data.get("output")
     if not isinstance(output, list):
         return {}
-    blocks = [block for item in output for block in _item({"role": "assistant", **item})["content"]]
+    blocks = [block for item in output for block in blocks_of_item(item)]
     return message_of(data, blocks, _finish(data, blocks))
 
 
@@ -108,39 +112,3 @@ def _finish(data: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]]) -> str
         details = data.get("incomplete_details") or {}
         return "content_filter" if details.get("reason") == "content_filter" else "length"
     return "tool_calls" if any(block.get("type") == "tool_use" for block in blocks) else "stop"
-
-
-def responses_stream(events: Iterable[ServerEvent]) -> dict[str, Any]:
-    """A streamed Responses answer as a message: the completed one, else the text that came."""
-    text, first, seals = "", dict[str, Any](), dict[str, list[str]]()
-    for data in _decoded(events):
-        if data.get("type") in ("response.completed", "response.incomplete"):
-            status = str(data["type"]).removeprefix("response.")
-            return _sealed_anew(responses_reply({"status": status, **(data.get("response") or {})}), seals)
-        item = data.get("item")
-        if isinstance(item, dict) and item.get("encrypted_content"):
-            seals.setdefault(str(item.get("id")), []).append(str(item["encrypted_content"]))
-        if data.get("type") == "response.output_text.delta":
-            text += data.get("delta") or ""
-        first = first or data.get("response") or {}
-    return message_of(first, parts(text), None) if text or first else {}
-
-
-def _sealed_anew(reply: dict[str, Any], seals: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Each event of a stream has an item encrypted anew: a client may send back any of them."""
-    for block in reply.get("content") or []:
-        if block.get("encrypted_content") and (others := seals.get(str(block.get("id")))):
-            block["also_encrypted_as"] = others
-    return reply
-
-
-def _decoded(events: Iterable[ServerEvent]) -> Iterable[dict[str, Any]]:
-    for event in events:
-        if event.data.strip() == "[DONE]":
-            return
-        try:
-            data = msgspec.json.decode(event.data)
-        except (msgspec.DecodeError, RecursionError):
-            return
-        if isinstance(data, dict):
-            yield data
