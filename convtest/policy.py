@@ -76,6 +76,9 @@ class Policy:
     what else it held is lost."""
     restarted_text: Literal["once", "doubled"] = "once"
     """Whether a session shows the beginning of an answer again when the answer broke off and was asked for again."""
+    abandoned: Literal["finishes", "stops", "either"] = "either"
+    """What an application behind HTTP does with the model's answer once whoever read its own has left: it reads on and
+    keeps all of it, or stops."""
 
     side: tuple[Signature, ...] = ()
     """Requests that are none of the conversation; declared by the profile beside its choices."""

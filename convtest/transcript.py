@@ -65,6 +65,8 @@ class TurnRecord(StepRecord):
     late: list[Event] = field(default_factory=list)
     """Events after the turn end."""
     first_event_ms: float | None = None
+    reader_left: bool = False
+    """Whoever read what an application answers left in the middle; the application's own connections stayed."""
     total_ms: float | None = None
     unreached: list[Disturbance] = field(default_factory=list)
     read_before: bool = False

@@ -63,6 +63,9 @@ def _was_cut(record: TurnRecord) -> bool:
 
 def _kept(seen: Seen, cut: TurnRecord, shows_uses: bool) -> Iterator[Finding]:
     kept = kept_of(seen.sent, cut, seen.record.turn.prompt)
+    if cut.reader_left:
+        yield from _after_reader(seen, cut, kept)
+        return
     if is_killed(cut) and not _is_boundary(seen.record):
         yield from _lost_use(seen, cut, kept)
     if kept is None:
@@ -77,6 +80,35 @@ def _kept(seen: Seen, cut: TurnRecord, shows_uses: bool) -> Iterator[Finding]:
         yield _finding(seen, message, ", ".join(may_hold) or "no tool use", ", ".join(kept.uses))
     elif is_interrupted(cut) or is_killed(cut):
         yield from _by_policy(seen, cut, kept)
+
+
+def _after_reader(seen: Seen, cut: TurnRecord, kept: Kept | None) -> Iterator[Finding]:
+    """The application was left alone with the model's answer: it has read on, and holds all of it, or has stopped."""
+    policy, answers = cut.policy.abandoned, cut.main()
+    came = "".join("".join(text_of_content(one.reply().get("content")) for one in answers).split())
+    whole = bool(answers) and is_whole(answers[-1])
+    if policy == "finishes" and (not whole or kept is None or kept.text != came):
+        message = (
+            "the history does not hold the whole answer that a reader left, and the policy says that it is finished"
+        )
+        found = "an answer that broke off" if not whole else repr(kept.shown) if kept is not None else "no such turn"
+        yield _finding(seen, message, f"abandoned: finishes, {came!r}", found, _ABANDONED)
+    elif policy == "stops" and whole and kept is not None and kept.text == came != kept.yielded:
+        message = "the history holds the whole answer that a reader left, and the policy says that it stops"
+        yield _finding(seen, message, f"abandoned: stops, {_may_keep(cut)}", repr(kept.shown), _ABANDONED)
+    elif kept is not None and not came.startswith(kept.text):
+        message = "the history holds text that the model never streamed"
+        yield _finding(seen, message, f"a beginning of {came!r}, or nothing", repr(kept.shown), _ABANDONED)
+    elif kept is not None and len(kept.uses) > len(_asked_whole(cut)):
+        expected = ", ".join(_asked_whole(cut)) or "no tool use"
+        yield _finding(
+            seen, "the history holds a tool use that the model never asked for", expected, ", ".join(kept.uses)
+        )
+
+
+_ABANDONED = (
+    "keep of the answer what was read of it; what the application does then is declared: abandoned in its policy"
+)
 
 
 def _is_boundary(record: TurnRecord) -> bool:

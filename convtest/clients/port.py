@@ -72,7 +72,8 @@ class Opening:
 class SessionClient(Protocol):
     """One session with a model, live.
 
-    A client with processes of its own has `kill()`, not async: they end at once, without a goodbye.
+    A client with processes of its own has `kill()`, not async: they end at once, without a goodbye. One that only reads
+    what an application answers has `only_reads = True`: the application's connections to its model outlive it.
 
     Optional methods, each a capability that a step may need: `get_messages() -> list[dict]`,
     `load_history(messages)`, `clear_history()`, `compact_history()`, `delete()`, `set(options)`; all of them async.

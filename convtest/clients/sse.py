@@ -1,25 +1,27 @@
 """`sse`: any HTTP chat endpoint, described by a request template and where the text stands in what it answers."""
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import anyio
 import httpx
-import msgspec
 
 from convtest.clients.messages.turns import lost
-from convtest.clients.options import SECONDS, TABLE_OF_TEXTS, TEXT
+from convtest.clients.options import SECONDS, TABLE_OF_TEXTS, TEXT, Wanted
 from convtest.clients.port import Kind, Opening, SessionError
-from convtest.events import Ended, Event, TextDelta, TurnEnd
+from convtest.clients.sse_formats import DESCRIBED, FORMATS, Format, at, decoded, format_of
+from convtest.events import Ended, Event, TurnEnd
 from convtest.wire import lanes
 from convtest.wire.sse import ServerEvent, SSEParser
 
-OPTIONS = frozenset({"url", "method", "headers", "body", "text", "event", "done", "session", "error", "read_timeout"})
+OPTIONS = frozenset({"url", "method", "headers", "body", "session", "read_timeout", "format", *DESCRIBED})
 _WANTED = {
     **dict.fromkeys(("url", "method", "text", "event", "done", "session", "error"), TEXT),
     "headers": TABLE_OF_TEXTS,
+    "where": TABLE_OF_TEXTS,
+    "format": Wanted(" or ".join(FORMATS), lambda value: value in FORMATS),
     "read_timeout": SECONDS,
 }
 _STATUSES: Mapping[int, Ended] = {429: "rate_limited", 529: "overloaded", 503: "overloaded"}
@@ -33,7 +35,9 @@ class SSEClient:
       it is, anything else as JSON),
     - `text`: where the text stands in the JSON of each event, or of the whole answer: keys and indexes joined by dots
       (`choices.0.delta.content`); without it the data itself is the text,
+    - `format`: `ai_sdk` or `chat_completions`, in place of the next ones: text, thinking, tools, ends as that has them,
     - `event`: only events of this name count,
+    - `where`: text stands only in those events that hold these values at these places (`{type = "token"}`),
     - `done`: the data that ends a turn before the connection ends, such as `[DONE]`,
     - `session`: where the application says the conversation's id, if it gives one,
     - `error`: where it says that something went wrong,
@@ -42,6 +46,8 @@ class SSEClient:
     The conversation's id is ours until the application gives one; `resume` goes on under the id, which is all that a
     client of such an application has.
     """
+
+    only_reads = True
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
@@ -133,7 +139,7 @@ class SSEClient:
         return value
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
-        self._size, pieces = 0, response.aiter_bytes()
+        self._size, pieces, format = 0, response.aiter_bytes(), format_of(self._options)
         if response.status_code >= 400:
             yield _refused(response.status_code, await self._piece(pieces) or b"")
             return
@@ -141,21 +147,24 @@ class SSEClient:
             body = bytearray()
             while data := await self._piece(pieces):
                 body += data
-            for event in self._read(ServerEvent("message", body.decode("utf-8", "replace"))):
+            for event in self._read(format, ServerEvent("message", body.decode("utf-8", "replace"))):
                 yield event
-            yield TurnEnd()
+            yield format.end()
             return
         parser = SSEParser()
         while (data := await self._piece(pieces)) is not None:
             for server_event in parser.feed(data):
-                if server_event.data.strip() == self._options.get("done"):
-                    yield TurnEnd()
+                if server_event.data.strip() == format.done:
+                    yield format.end()
                     return
-                for event in self._read(server_event):
+                for event in self._read(format, server_event):
                     yield event
             if not data:
-                done = "done" not in self._options
-                yield TurnEnd() if done else TurnEnd(ended="connection_lost", message="the stream ended early")
+                yield (
+                    format.end()
+                    if format.done is None
+                    else TurnEnd(ended="connection_lost", message="the stream ended early")
+                )
                 return
 
     async def _piece(self, pieces: AsyncIterator[bytes]) -> bytes | None:
@@ -165,22 +174,11 @@ class SSEClient:
         self._opening.limits.check("body", self._size, "the application's answer")
         return data
 
-    def _read(self, event: ServerEvent) -> list[Event]:
-        wanted = self._options.get("event")
-        path = self._options.get("text")
-        if wanted is not None and event.event != wanted:
-            return []
-        try:
-            data = msgspec.json.decode(event.data)
-        except (msgspec.DecodeError, RecursionError):
-            data = None
-        session, problem = _at(data, self._options.get("session")), _at(data, self._options.get("error"))
+    def _read(self, format: Format, event: ServerEvent) -> Iterator[Event]:
+        session = at(decoded(event.data), self._options.get("session"))
         if session is not None:
             self._id = str(session)
-        if problem:
-            return [TurnEnd(ended="error", message=str(problem))]
-        text = event.data if path is None else _at(data, path)
-        return [TextDelta(text=text)] if isinstance(text, str) and text else []
+        yield from format.read(event)
 
     async def _unless_stopped(self, waiting: Any) -> Any:
         """What is awaited, or None as soon as the turn is interrupted or cut."""
@@ -193,20 +191,6 @@ class SSEClient:
             finally:
                 self._waiting = None
         return None
-
-
-def _at(data: Any, path: str | None) -> Any:
-    """What stands at `a.0.b`, or None."""
-    if path is None:
-        return None
-    for part in path.split("."):
-        if isinstance(data, dict):
-            data = data.get(part)
-        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
-            data = data[int(part)]
-        else:
-            return None
-    return data
 
 
 def _refused(status: int, body: bytes) -> TurnEnd:

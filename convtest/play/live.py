@@ -20,6 +20,10 @@ from convtest.wire.tap import OpenTurn, Tap
 
 _GOODBYE = 2.0
 """Seconds that a client has to disconnect once a step of its has run out of time."""
+_ABANDONED = 10.0
+"""Seconds that an application has for what its reader has left."""
+_STORED = 0.25
+"""Seconds that it has to put down what it has read."""
 _SLACK = 0.5
 """Seconds by which a busy machine may be late."""
 
@@ -35,8 +39,11 @@ class LiveSession:
         tap: Tap,
         *,
         cut: Callable[[str], None] = lambda lane: None,
+        finishes: bool = False,
     ) -> None:
+        """`finishes`: an application goes on when its reader has left."""
         self.name = name
+        self._finishes = finishes
         self._cut = cut
         self._factory = factory
         self._opening = opening
@@ -115,12 +122,20 @@ class LiveSession:
         self._send.close()
 
     def drop(self) -> None:
-        """A kill: SIGKILL where the client has a process; else its transport is gone, and nobody says goodbye."""
+        """A kill: SIGKILL where the client has a process; else its transport is gone, and nobody says goodbye. One that
+        only reads what an application answers stops reading: the application's own connections stay."""
+        if self._only_reads:
+            self._kill()
+            return
         if hasattr(self._opening.transport, "drop"):
             self._opening.transport.drop()
         self._tap.drop(self.name)
         self._kill()
         self._cut(self.name)
+
+    @property
+    def _only_reads(self) -> bool:
+        return bool(getattr(self.client, "only_reads", False))
 
     def _kill(self) -> bool:
         """End the client's processes; false if it is not one that has any."""
@@ -158,6 +173,7 @@ class LiveSession:
             describe_due=plan.description,
             early=anyio.Event() if plan.wants_request() else None,
             faults=[one for one in step.disturbances if one.on_the_wire],
+            parted=self._finishes,  # nobody closes, so nobody is waited for
         )
         self._tap.begin_turn(self.name, turn)
         started = self._tap.clock.now()
@@ -171,11 +187,23 @@ class LiveSession:
                     tasks.start_soon(plan.act_when_out, turn, self.client)
                 await self._read(record, plan, started)
                 tasks.cancel_scope.cancel()
+            record.total_ms = self._tap.clock.now() - started
+            record.reader_left = plan.done and self._only_reads
+            if record.reader_left:
+                await self._abandoned(turn)
         finally:
             self._tap.end_turn(self.name)
-            record.total_ms = self._tap.clock.now() - started
+            if record.total_ms is None:
+                record.total_ms = self._tap.clock.now() - started
             record.read_before = plan.read_before
             record.unreached = [*plan.pending, *(one for one in turn.faults if one not in turn.met)]
+
+    async def _abandoned(self, turn: OpenTurn) -> None:
+        """The reader has left: wait for what the application does then, which it does in its own time."""
+        with anyio.move_on_after(_ABANDONED):
+            while not self._tap.is_over(self.name, turn.number):  # noqa: ASYNC110  it ends in other tasks
+                await anyio.sleep(0.02)
+            await anyio.sleep(_STORED)
 
     async def _read(self, record: TurnRecord, plan: "Plan", started: float) -> None:
         assert self.client is not None

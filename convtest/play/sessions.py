@@ -61,7 +61,8 @@ class Sessions:
             **how,
         )
         cut = around.gateway.drop if around.gateway is not None else lambda lane: None
-        live = LiveSession(session, made.factory, opening, self._tap, cut=cut)
+        finishes = made.policy(around.cast.options(session)).abandoned == "finishes"
+        live = LiveSession(session, made.factory, opening, self._tap, cut=cut, finishes=finishes)
         live.start(tasks)
         self._watch.last_seen = lambda: "connecting"
         await live.perform(live.open, record, self._scenario.timeout)

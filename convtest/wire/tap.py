@@ -57,8 +57,7 @@ class OpenTurn:
             await clock.checkpoint()
 
 
-async def _nothing() -> None:
-    return None
+async def _nothing() -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -175,6 +174,12 @@ class Tap:
         mine = [one for one in self.interactions if one.lane == lane and one.turn == turn]
         whole = bool(mine) and all(one.ended == "complete" for one in mine)
         return whole and mine[-1].reply().get("stop_reason") not in {None, "tool_use"}
+
+    def is_over(self, lane: str, turn: int) -> bool:
+        """Whether nothing of the lane's turn streams any more, and its last answer asks for no tool that still runs."""
+        mine = [one for one in self.interactions if one.lane == lane and one.turn == turn]
+        asks = bool(mine) and mine[-1].ended == "complete" and mine[-1].reply().get("stop_reason") == "tool_use"
+        return not asks and all(one.ended is not None for one in mine)
 
     def turn_of(self, lane: str | None) -> OpenTurn | None:
         """The turn in progress on the lane."""
