@@ -8,14 +8,16 @@ import pytest
 
 from tests.project import Project, Result
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+REPOSITORY = Path(__file__).parent.parent
+EXAMPLES = REPOSITORY / "examples"
 NOT_COPIED = shutil.ignore_patterns("node_modules", "dist", "__pycache__")
 
 
 def copied(name: str, folder: Path) -> Project:
-    shutil.copytree(EXAMPLES / name, folder / name, ignore=NOT_COPIED)
-    section = (folder / name / "pyproject.toml").read_text()
-    project = Project(folder / name)
+    root = folder / "examples" / name
+    shutil.copytree(EXAMPLES / name, root, ignore=NOT_COPIED)
+    section = (root / "pyproject.toml").read_text()
+    project = Project(root)
     project.write("pyproject.toml", section)
     return project
 
@@ -24,7 +26,9 @@ def copied(name: str, folder: Path) -> Project:
 def typescript(tmp_path_factory: pytest.TempPathFactory) -> Project:
     if shutil.which("npm") is None:
         pytest.skip("npm is not here: the TypeScript example cannot be built")
-    project = copied("typescript", tmp_path_factory.mktemp("examples"))
+    folder = tmp_path_factory.mktemp("repository")
+    shutil.copytree(REPOSITORY / "clients", folder / "clients", ignore=NOT_COPIED)
+    project = copied("typescript", folder)
     subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=project.root, check=True, timeout=300)
     return project
 
@@ -47,7 +51,7 @@ def passed(run: Result) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "items", "forgetting"), [("typescript", 3, 2), ("chatbot", 3, 3), ("assistant", 3, 2)]
+    ("name", "items", "forgetting"), [("typescript", 5, 3), ("chatbot", 3, 3), ("assistant", 3, 2)]
 )
 def test_an_example_passes_and_fails_when_it_is_told_to_forget(
     request: pytest.FixtureRequest, name: str, items: int, forgetting: int
@@ -85,10 +89,33 @@ def test_a_client_on_the_anthropic_package_may_be_cut_anywhere(assistant: Projec
 def test_an_example_can_be_recorded_anew(request: pytest.FixtureRequest, name: str) -> None:
     project: Project = request.getfixturevalue(name)
     project.environment = {}
+    items = 5 if name == "typescript" else 3
 
     recorded = project.convtest("record", "--mode", "all")
     replayed = project.pytest("scenarios", "-m", "not sweep", "--convtest-strict")
 
-    assert recorded.out.endswith("3 recorded\n"), recorded.text
-    assert passed(replayed) == 3
+    assert recorded.out.endswith(f"{items} recorded\n"), recorded.text
+    assert passed(replayed) == items
     assert str(project.root) not in "".join(p.read_text() for p in (project.root / "cassettes").rglob("*.yaml"))
+
+
+@pytest.mark.slow
+def test_the_agent_in_typescript_may_be_cut_anywhere(typescript: Project) -> None:
+    typescript.environment = {}
+
+    swept = typescript.convtest("sweep")
+
+    assert swept.code == 0, swept.text
+    assert "cut-anywhere: 4 of 4 points hold" in swept.out
+
+
+def test_an_example_that_lacks_what_it_needs_says_how_to_install_it(tmp_path: Path) -> None:
+    """Nothing is installed in a copy; and a finder that finds nothing stands for what is not there in Python."""
+    typescript = copied("typescript", tmp_path)
+
+    assert "the agent is not built: run npm install in" in typescript.pytest("scenarios").text
+    for name, needs in {"chatbot": "pip install fastapi openai uvicorn", "assistant": "pip install anthropic"}.items():
+        project = copied(name, tmp_path)
+        conftest = project.read("conftest.py")
+        project.write("conftest.py", conftest.replace("find_spec(", "find_spec('no_' + "))
+        assert needs in project.pytest("scenarios").text

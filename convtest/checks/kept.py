@@ -65,6 +65,8 @@ def _kept(seen: Seen, cut: TurnRecord, shows_uses: bool) -> Iterator[Finding]:
     kept = kept_of(seen.sent, cut, seen.record.turn.prompt)
     if cut.reader_left:
         yield from _after_reader(seen, cut, kept)
+        if kept is not None and cut.policy.abandoned != "finishes" and (is_interrupted(cut) or is_killed(cut)):
+            yield from _by_policy(seen, cut, kept)
         return
     if is_killed(cut) and not _is_boundary(seen.record):
         yield from _lost_use(seen, cut, kept)

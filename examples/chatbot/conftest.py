@@ -1,5 +1,6 @@
 """Starts the chatbot once, on a port that is known only then, with its model at convtest's gateway."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -7,6 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+NEEDS = ("fastapi", "openai", "uvicorn")
+
+
+def pytest_configure() -> None:
+    missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise pytest.UsageError(f"the chatbot needs {', '.join(missing)}: pip install {' '.join(NEEDS)}")
 
 
 @pytest.fixture(scope="session")
