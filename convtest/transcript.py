@@ -231,6 +231,8 @@ class Transcript:
     openings: Mapping[str, int | tuple[str, ...]] = field(default_factory=dict)  # by client: declared, or seen before
     elsewhere_said: Mapping[str, str] = field(default_factory=dict)
     """Prompts of other items of this process, and whose they are."""
+    followed: Sequence[Any] | None = field(default=None, repr=False, compare=False)
+    """Its main requests with what each had to extend, once the checks have found them."""
 
     def turns(self, session: str | None = None) -> list[TurnRecord]:
         """Turns in the order of playing, of one session or of all."""

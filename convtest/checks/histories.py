@@ -62,6 +62,7 @@ def assign(transcript: Transcript) -> None:
     adopt(transcript)
     sessions = _begun(transcript)
     manners: dict[str, Manner] = {}
+    followed: list[Seen] = []
     for position, record in enumerate(transcript.records):
         if isinstance(record, TurnRecord):
             if record.wire == "history":
@@ -74,10 +75,10 @@ def assign(transcript: Transcript) -> None:
                 name_roles(record)
                 if found.main:
                     manners[record.session] = Manner.of(found.main[-1].canonical)
-            for _ in _turn(record, sessions):
-                pass
+            followed += _turn(record, sessions)
         elif isinstance(record, ActRecord) and record.error is None:
             _act(record.act, record, sessions)
+    transcript.followed = followed
 
 
 def _forms(record: TurnRecord, prompts: Sequence[Prompt]) -> tuple[Form, Form]:
@@ -114,7 +115,10 @@ def _begun(transcript: Transcript) -> _Sessions:
 
 
 def follow(transcript: Transcript) -> Iterator[Seen]:
-    """Every main request of every session whose wire is seen, in order."""
+    """Every main request of every session whose wire is seen, in order; found once where it has been judged."""
+    if transcript.followed is not None:
+        yield from transcript.followed
+        return
     sessions = _begun(transcript)
     for record in transcript.records:
         if isinstance(record, TurnRecord):

@@ -1,6 +1,6 @@
 """White space in what a history holds: the line breaks of a program, the edges of an answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from convtest.checks.result import Finding, at_step
@@ -8,6 +8,7 @@ from convtest.textmatch import apart
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.blocks import collapsed
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages import once
 
 
 def respaced(transcript: Transcript) -> Iterator[Finding]:
@@ -36,16 +37,16 @@ def spacing_of(turns: Sequence[TurnRecord]) -> bool | None:
     """Whether all that these turns of one session send of earlier answers has its white space; None where none does."""
     told = _answers(turns)
     sent = [text for turn in turns for one in turn.main() for text in _texts(one)]
-    again = [text for text in sent if collapsed(text) in told and _matters(told[collapsed(text)])]
-    return all(text in told[collapsed(text)] for text in again) if again else None
+    again = [(text, words) for text, words in sent if words in told and _matters(told[words])]
+    return all(text in told[words] for text, words in again) if again else None
 
 
 def _others(record: TurnRecord, told: dict[str, set[str]]) -> list[tuple[str, str]]:
     """(as it was, as it is sent)"""
     found: list[tuple[str, str]] = []
     for one in record.main():
-        for text in _texts(one):
-            known = told.get(collapsed(text))
+        for text, words in _texts(one):
+            known = told.get(words)
             if known and text not in known:
                 found.append((min(known), text))
     return found
@@ -75,8 +76,13 @@ def _matters(forms: set[str]) -> bool:
     return any(text != collapsed(text) for text in forms)
 
 
-def _texts(one: Interaction) -> list[str]:
-    return [text for message in one.canonical.messages for text in _texts_of(message.get("content"))]
+def _texts(one: Interaction) -> list[tuple[str, str]]:
+    """Each text, and its words alone."""
+    return [pair for message in one.canonical.messages for pair in once(message, "spaced", _spaced)]
+
+
+def _spaced(message: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(text, collapsed(text)) for text in _texts_of(message.get("content"))]
 
 
 def _texts_of(content: Any) -> list[str]:

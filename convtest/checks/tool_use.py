@@ -1,7 +1,7 @@
 """Each tool use in a history has its one result, and each was carried out once."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from convtest.checks.result import Finding, at_step
 from convtest.checks.told import Told, came_to, is_part, same_input, told_in
 from convtest.events import ToolUse
 from convtest.transcript import Transcript, TurnRecord
+from convtest.wire.messages import once
 from convtest.wire.messages_api import PATH
 from convtest.wire.neighbours import joined, without_nothing
 
@@ -42,6 +43,8 @@ def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
 
 
 def _pair_problem(messages: list[dict[str, Any]]) -> str:
+    if not any(once(message, "uses tools", _uses_tools) for message in messages):
+        return ""
     opened: dict[Any, str] = {}
     for message in joined(without_nothing(messages)):
         blocks = [block for block in message.get("content") or [] if isinstance(block, dict)]
@@ -56,6 +59,11 @@ def _pair_problem(messages: list[dict[str, Any]]) -> str:
             return "a tool result answers no tool use of the message before it"
         opened = {b.get("id"): str(b.get("name")) for b in blocks if b.get("type") == "tool_use"}
     return f"the tool use {next(iter(opened.values()))} has no result" if opened else ""
+
+
+def _uses_tools(message: Mapping[str, Any]) -> bool:
+    blocks = message.get("content") or []
+    return any(isinstance(one, dict) and one.get("type") in {"tool_use", "tool_result"} for one in blocks)
 
 
 def _tool_line(messages: list[dict[str, Any]]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from convtest.wire.messages import Histories
 from convtest.wire.messages_api import text_of_content
 
 
@@ -44,9 +45,15 @@ class Conversation:
         return found
 
 
+_SAID = Histories()
+
+
 def conversation_of(body: Mapping[str, Any]) -> Conversation:
     """The conversation in the body of a Messages API request."""
-    said = tuple(one for message in body.get("messages") or [] for one in _said(message))
+    messages = body.get("messages") or []
+    look = _SAID.look("", messages)
+    said = (*(look.made or ()), *(one for message in messages[look.count :] for one in _said(message)))
+    look.note(said)
     return Conversation(text_of_content(body.get("system")), said)
 
 

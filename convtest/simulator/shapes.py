@@ -18,10 +18,10 @@ def optional(value: Any, *kinds: type, at: str) -> Iterator[str]:
         yield from wrong(value, *kinds, at=at)
 
 
-def entries(value: Any, at: str) -> Iterator[str]:
-    """A list of objects, or nothing."""
+def entries(value: Any, at: str, *, after: int = 0) -> Iterator[str]:
+    """A list of objects, or nothing; the first `after` of them are known to be."""
     yield from optional(value, list, at=at)
-    for index, one in enumerate(value or []):
+    for index, one in enumerate((value or [])[after:], after):
         yield from wrong(one, dict, at=f"{at}.{index}")
 
 

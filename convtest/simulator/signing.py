@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from convtest.wire.messages import Histories
+
 _OURS = b"simulated:"
 _THOUGHT = ("thinking", "redacted_thinking")
 
@@ -25,8 +27,13 @@ def problem_of(request: Mapping[str, Any], thought: Collection[str], *, alone: b
     return next(chain(_unsigned(messages, alone), _missing(request, messages, thought)), None)
 
 
-def _unsigned(messages: Sequence[Mapping[str, Any]], alone: bool) -> Iterator[str]:
-    for index, message in enumerate(messages):
+_SIGNED = Histories()
+"""By whether every signature has to be ours."""
+
+
+def _unsigned(messages: list[Mapping[str, Any]], alone: bool) -> Iterator[str]:
+    look = _SIGNED.look(alone, messages)
+    for index, message in enumerate(messages[look.count :], look.count):
         for at, block in enumerate(_blocks(message)):
             if block.get("type") != "thinking":
                 continue
@@ -35,6 +42,7 @@ def _unsigned(messages: Sequence[Mapping[str, Any]], alone: bool) -> Iterator[st
                 yield f"messages.{index}.content.{at}.thinking.signature: Field required"
             elif signature != signature_of(text) and (alone or _is_ours(signature) or not signature):
                 yield f"messages.{index}.content.{at}: Invalid `signature` in `thinking` block"
+    look.note(True)
 
 
 def _missing(

@@ -7,8 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from convtest.simulator.shapes import content, entries, optional, tools, wrong
+from convtest.wire.messages import Histories
 
 _ROLES = ("user", "assistant")
+
+
+_WELL_FORMED, _RIGHT = Histories(), Histories()
+"""What was looked at and is in order."""
 
 
 def shape_problem(body: Mapping[str, Any]) -> str | None:
@@ -17,9 +22,13 @@ def shape_problem(body: Mapping[str, Any]) -> str | None:
 
 
 def _shape_problems(body: Mapping[str, Any]) -> Iterator[str]:
-    yield from entries(body.get("messages"), "messages")
-    for index, message in enumerate(body.get("messages") or []):
+    messages = body.get("messages")
+    yield from optional(messages, list, at="messages")
+    look = _WELL_FORMED.look("", messages or [])
+    yield from entries(messages, "messages", after=look.count)
+    for index, message in enumerate((messages or [])[look.count :], look.count):
         yield from content(message.get("content"), f"messages.{index}.content")
+    look.note(True)
     yield from content(body.get("system"), "system")
     yield from tools(body.get("tools"))
     yield from optional(body.get("stream"), bool, at="stream")
@@ -43,11 +52,13 @@ def _problems(body: Any) -> Iterator[str]:
     if not messages:
         yield "messages: at least one message is required"
         return
-    for index, message in enumerate(messages):
+    look = _RIGHT.look("", messages)
+    for index, message in enumerate(messages[look.count :], look.count):
         yield from _message_problems(index, message)
     if messages[0].get("role") != "user":
         yield 'messages: first message must use the "user" role'
-    yield from _pair_problems(messages)
+    yield from _pair_problems(messages, look.count)  # what was right had no tool left open
+    look.note(True)
 
 
 def _message_problems(index: int, message: Any) -> Iterator[str]:
@@ -65,9 +76,9 @@ def _message_problems(index: int, message: Any) -> Iterator[str]:
             yield f"messages.{index}: text content blocks must contain non-whitespace text"
 
 
-def _pair_problems(messages: list[Any]) -> Iterator[str]:
+def _pair_problems(messages: list[Any], begin: int) -> Iterator[str]:
     open_ids: list[str] = []
-    for index, message in enumerate(messages):
+    for index, message in enumerate(messages[begin:], begin):
         blocks = message.get("content") if isinstance(message.get("content"), list) else []
         results = [block.get("tool_use_id") for block in blocks if block.get("type") == "tool_result"]
         missing = [one for one in open_ids if one not in results]

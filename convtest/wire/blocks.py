@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from convtest.wire.canonical import Canonical
+from convtest.wire.messages import once
 from convtest.wire.messages_api import text_of_content
 
 
@@ -27,6 +28,10 @@ class Block:
 
 def blocks_of(message: Mapping[str, Any]) -> list[Block]:
     """The blocks of one message; thinking is left out, clients may drop it."""
+    return once(message, "blocks", _blocks_of)
+
+
+def _blocks_of(message: Mapping[str, Any]) -> list[Block]:
     role, content = str(message.get("role")), message.get("content")
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
     found: list[Block] = []
@@ -81,14 +86,38 @@ THOUGHT = frozenset({"thinking", "redacted_thinking", "reasoning", "compaction"}
 def sealed_of(messages: Iterable[Mapping[str, Any]]) -> tuple[Sealed, ...]:
     """The sealed blocks of a history, those in tool results too."""
     found: list[Sealed] = []
-    plain: list[Block] = []
-    for message in messages:
-        content = message.get("content")
-        for block in content if isinstance(content, list) else []:
-            plain += blocks_of({"role": message.get("role"), "content": [block]})
-            seals = [seal for one in _within(block) if (seal := _seal(one)) is not None]
-            found += [Sealed(str(message.get("role")), *seal, len(merged(plain))) for seal in seals]
+    before, last = 0, ""
+    history = list(messages)
+    if not any(once(message, "is sealed", _is_sealed) for message in history):
+        return ()
+    for message in history:
+        role = str(message.get("role"))
+        for kinds, seals in once(message, "seals", _seals):
+            for kind in kinds:
+                says = f"{role} {kind}"
+                before += not says == last == "assistant text"  # neighbours of it are merged
+                last = says
+            found += [Sealed(role, *seal, before) for seal in seals]
     return tuple(found)
+
+
+_Seal = tuple[str, str, frozenset[str], bool]
+
+
+def _seals(message: Mapping[str, Any]) -> list[tuple[list[str], list[_Seal]]]:
+    """Of each block in a message: the kinds of what it is compared as, and the seals in it."""
+    content, role = message.get("content"), message.get("role")
+    return [
+        (
+            [one.kind for one in _blocks_of({"role": role, "content": [block]})],
+            [seal for one in _within(block) if (seal := _seal(one)) is not None],
+        )
+        for block in (content if isinstance(content, list) else [])
+    ]
+
+
+def _is_sealed(message: Mapping[str, Any]) -> bool:
+    return any(seals for _, seals in once(message, "seals", _seals))
 
 
 def _within(block: Any) -> list[Any]:
@@ -98,7 +127,7 @@ def _within(block: Any) -> list[Any]:
     return [block]
 
 
-def _seal(block: Any) -> tuple[str, str, frozenset[str], bool] | None:
+def _seal(block: Any) -> _Seal | None:
     """Its kind, words and keys, and whether it is unsigned; None where it is no sealed block."""
     kind = str(block.get("type")) if isinstance(block, dict) else ""
     values = [block[name] for name in _SEALED.get(kind, ()) if block.get(name)]

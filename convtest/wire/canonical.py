@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from convtest.wire.marks import Finds, Mark, Placeholders, formed, marks_of
+from convtest.wire.messages import once
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.neighbours import as_read
 from convtest.wire.normalising import VOLATILE_KEYS, Normaliser
@@ -23,6 +24,7 @@ from convtest.wire.unread import decoded, readable
 
 _SIMULATED_AT = "api.anthropic.com"
 _OPENAI_PATHS = (CHAT_PATH, RESPONSES_PATH, CONVERSATIONS_PATH)
+_PLACEHOLDERS = Placeholders()
 _CLAUDE_CODE = "claude-cli/"
 """How its User-Agent begins."""
 
@@ -129,6 +131,10 @@ def _strings(value: Any) -> Iterator[str]:
 
 def message_texts(message: Mapping[str, Any]) -> list[str]:
     """The texts of one canonical message, block by block."""
+    return once(message, "texts", _message_texts)
+
+
+def _message_texts(message: Mapping[str, Any]) -> list[str]:
     return [text for block in message.get("content") or [] for text in _block_texts(block)]
 
 
@@ -160,7 +166,7 @@ def canonical(
     `claude_code`: its reminders are no words of the conversation; `kept`: what the server has of it, which counts as
     sent."""
     plain: Any
-    finds = finds or Placeholders()
+    finds = finds or _PLACEHOLDERS
     normaliser = Normaliser(VOLATILE_KEYS | volatile, claude_code=claude_code)
     try:
         shape = _as_messages(url, decoded(body) if body else {})

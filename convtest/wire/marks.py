@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from convtest.wire.messages import Message
+
 PLACEHOLDER = "SCRUBBED"
 HOME = "/HOME"
 ITEM = "/ITEM"
@@ -93,6 +95,8 @@ def formed(value: Any, finds: Finds) -> Any:
     """JSON data with each secret as its kind, keys included; the very same object where there is none."""
     if isinstance(value, str):
         return replaced(value, finds.found(value), lambda mark: mark.kind)
+    if isinstance(value, Message):
+        return value if value.is_clean(finds) else _formed_message(value, finds)
     if isinstance(value, list):
         made = [formed(one, finds) for one in value]
         return value if all(a is b for a, b in zip(value, made, strict=True)) else made
@@ -106,10 +110,21 @@ def formed(value: Any, finds: Finds) -> Any:
     return value
 
 
+def _formed_message(message: Message, finds: Finds) -> Any:
+    fields = dict(message)
+    made = formed(fields, finds)
+    if made is not fields:
+        return made
+    message.found_clean(finds)
+    return message
+
+
 def marks_of(value: Any, finds: Finds) -> Iterator[Mark]:
     """The secrets of JSON data, in an order that does not depend on that of its keys."""
     if isinstance(value, str):
         yield from (one.mark for one in finds.found(value))
+    elif isinstance(value, Message) and value.is_clean(finds):
+        return
     elif isinstance(value, list):
         for one in value:
             yield from marks_of(one, finds)

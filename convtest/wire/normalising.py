@@ -4,8 +4,10 @@ import re
 from typing import Any
 
 from convtest.wire.marks import Mark
+from convtest.wire.messages import Histories, Message, the_same
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.ordering import in_order_of_uses
+from convtest.wire.unread import readable_message
 
 VOLATILE_KEYS = frozenset({"id", "tool_use_id", "user_id", "container", "previous_response_id", "conversation"})
 """Values of these keys in blocks and metadata become id1, id2 … by first appearance, so that swapped ones differ; and
@@ -38,6 +40,10 @@ _COMMAND = re.compile(
 """How Claude Code sends a command that somebody typed: its name, and what was given with it."""
 
 
+_HISTORIES = Histories()
+"""With the canonical messages, and the ids and reminders that were met in them."""
+
+
 class Normaliser:
     def __init__(self, volatile: frozenset[str], *, claude_code: bool) -> None:
         self._ids: dict[str, str] = {}
@@ -54,7 +60,7 @@ class Normaliser:
 
     def _field(self, key: str, value: Any) -> Any:
         if key == "messages" and isinstance(value, list):
-            return [self._message(message) for message in value if not self._is_own_turn(message)]
+            return self._messages(value)
         if key == "system":
             return self._blocks(value)
         if key == "conversation" and isinstance(value, dict):
@@ -67,10 +73,21 @@ class Normaliser:
             return [_without_dropped(tool) for tool in value]
         return value
 
-    def _message(self, message: Any) -> Any:
-        if not isinstance(message, dict):
-            return message
-        return {**message, "content": in_order_of_uses(self._blocks(message.get("content")))}
+    def _messages(self, messages: list[Any]) -> list[Any]:
+        look = _HISTORIES.look((self._keys, self._claude_code, *self._ids.items(), *self.ids), messages)
+        made: list[Any] = []
+        own = len(self.reminders)
+        if look.made is not None:
+            known, ids, marks, reminders = look.made
+            made, self._ids, self.ids = list(known), dict(ids), list(marks)
+            self.reminders += reminders
+        new = map(readable_message, messages[look.count :])
+        made += [self._message(message) for message in new if not self._is_own_turn(message)]
+        look.note((tuple(made), dict(self._ids), tuple(self.ids), tuple(self.reminders[own:])))
+        return made
+
+    def _message(self, message: dict[str, Any]) -> Message:
+        return the_same({**message, "content": in_order_of_uses(self._blocks(message.get("content")))})
 
     def _blocks(self, content: Any) -> Any:
         if isinstance(content, str):

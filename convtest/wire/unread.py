@@ -1,5 +1,6 @@
 """What no API takes, kept as text: malformed messages and blocks become ones that can be read, compared and shown."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -25,16 +26,17 @@ def unread_message(value: Any, what: str = "message") -> dict[str, Any]:
 
 
 def readable(body: Any) -> Any:
-    """The body with `messages` that have a role and blocks, whatever they had; anything else as it is."""
+    """The body with a list of `messages`, whatever it had; each is made readable by itself. Anything else as it is."""
     if not isinstance(body, dict) or body.get("messages") is None:
         return body
     messages = body["messages"]
     if not isinstance(messages, list):
         return {**body, "messages": [unread_message(messages, "messages")]}
-    return {**body, "messages": [_message(message) for message in messages]}
+    return body
 
 
-def _message(message: Any) -> dict[str, Any]:
+def readable_message(message: Any) -> dict[str, Any]:
+    """With a role and blocks, whatever it had."""
     if not isinstance(message, dict) or not isinstance(message.get("role"), _TEXT_OR_NOTHING):
         return unread_message(message)
     content = message.get("content")
@@ -68,17 +70,21 @@ def decoded(body: bytes) -> Any:
         raise ValueError(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise ValueError("the body is nested too deep") from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(found):
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(body):
         raise ValueError("the body is nested too deep")
     return found
 
 
-def _is_deeper(value: Any) -> bool:
-    """Level by level: what walks over JSON is recursive, and the room for that depends on who asks."""
-    level = [value]
+_INNERMOST = re.compile(rb"\[\]|\{\}")
+_ALL_BUT = bytes(one for one in range(256) if one not in b'[]{}"')
+
+
+def _is_deeper(body: bytes) -> bool:
+    """By the brackets alone: what walks over JSON is recursive, and the room for that depends on who asks."""
+    unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in body else body
+    nested = re.sub(rb'"[^"]*"', b"", unescaped.translate(None, _ALL_BUT))
     for _ in range(MAX_DEPTH):
-        below = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [one for inner in below for one in inner if isinstance(one, _NESTED)]
-        if not level:
+        nested = _INNERMOST.sub(b"", nested)
+        if not nested:
             return False
     return True
