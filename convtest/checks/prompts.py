@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from convtest.checks.cutting import is_bound
 from convtest.checks.framing import found_prompts, place_of
@@ -65,7 +64,7 @@ def _never_sent(transcript: Transcript) -> Iterator[Finding]:
 
 
 def _prompt_problem(prompts: tuple[Prompt, ...], blocks: tuple[Block, ...]) -> tuple[str, str, str] | None:
-    wanted = [replace(prompt, text=collapsed(prompt.text)) for prompt in prompts]
+    wanted = [Prompt(collapsed(prompt.text), prompt.required, prompt.sent) for prompt in prompts]
     found = found_prompts([(prompt.text, prompt.sent) for prompt in wanted], blocks)
     counts = Counter(found)
     for text, most in Counter(prompt.text for prompt in wanted).items():

@@ -210,6 +210,8 @@ def ends_in_prompt(sent: Canonical, prompt: str) -> bool:
 
 def extends(found: tuple[Block, ...], before: tuple[Block, ...]) -> bool:
     """Whether a request begins with all that has to stand there."""
+    if found[: len(before)] == before:
+        return True
     return len(found) >= len(before) and all(is_kept(*pair) for pair in zip(before, found, strict=False))
 
 
