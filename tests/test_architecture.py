@@ -111,6 +111,7 @@ ONLY_IN: dict[str, set[str]] = {
     "click": {"cli"},
     "filelock": {"cassettes/store", "temporary"},
     "httpx": {
+        "clients",  # that its command line is not imported with it
         "clients/messages/client",
         "clients/messages/sending",
         "clients/messages/turns",

@@ -6,8 +6,10 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 MARK = "CONVTEST_RUN"
 SESSION = "CONVTEST_SESSION"
@@ -25,12 +27,16 @@ def note(environment: Mapping[str, str], pid: int) -> None:
         _STARTED.setdefault(environment[MARK], {})[pid] = environment.get(SESSION, "")
 
 
-def family(token: str, session: str | None = None, *, mark: str = MARK) -> list[psutil.Process]:
+def family(token: str, session: str | None = None, *, mark: str = MARK) -> "list[psutil.Process]":
     """What runs with this token in its environment, of one session or of all; zombies apart."""
+    import psutil
+
     return [process for process in psutil.process_iter() if _belongs(process, token, session, mark)]
 
 
-def _belongs(process: psutil.Process, token: str, session: str | None, mark: str) -> bool:
+def _belongs(process: "psutil.Process", token: str, session: str | None, mark: str) -> bool:
+    import psutil
+
     try:
         found = process.environ()
         named = found.get(SESSION, "") if found.get(mark) == token else _of_session(process.pid, token)
@@ -45,8 +51,10 @@ def _of_session(pid: int, token: str) -> str | None:
     return started.get(os.getsid(pid)) if started and hasattr(os, "getsid") else None
 
 
-def kill(processes: list[psutil.Process]) -> None:
+def kill(processes: "list[psutil.Process]") -> None:
     """SIGKILL, and wait until they are dead; whoever started them still has to take their exit codes."""
+    import psutil
+
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
@@ -69,15 +77,19 @@ def forget(token: str) -> None:
     _STARTED.pop(token, None)
 
 
-def _lives(process: psutil.Process) -> bool:
+def _lives(process: "psutil.Process") -> bool:
+    import psutil
+
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
 
-def named(process: psutil.Process) -> str:
+def named(process: "psutil.Process") -> str:
     """`pid 12: node agent.js`; empty for one that is gone."""
+    import psutil
+
     try:
         return f"pid {process.pid}: {_in_short(process.cmdline())}" if process.is_running() else ""
     except psutil.Error:

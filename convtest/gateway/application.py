@@ -17,8 +17,9 @@ from starlette.requests import Request as Asked
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from convtest.gateway.door import HOST, Door, listening_socket
 from convtest.gateway.gate import PARTING, Gate, awaits_events
-from convtest.gateway.server import CONNECTION, HOST, Connection, Door, Server, listening_socket
+from convtest.gateway.server import CONNECTION, Connection, Server
 from convtest.wire import messages_api, openai_apis
 from convtest.wire.headers import to_bytes, to_text
 from convtest.wire.interaction import Request, StreamEnd

@@ -5,7 +5,6 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +12,6 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-HOST = "127.0.0.1"
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers; more is refused."""
 MAX_HEADERS = 256
@@ -28,29 +26,6 @@ _TOO_LARGE = (
     b"connection: close\r\n\r\nthe request's head is too big"
 )
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-
-
-def listening_socket(port: int = 0) -> socket.socket:
-    """A socket on loopback. With its protocol named: asyncio sets TCP_NODELAY on no other, which costs 40 ms a turn."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((HOST, port))
-        made.listen(2048)
-        made.setblocking(False)
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """Where a gateway listens and what it demands, where somebody was told so before it is opened."""
-
-    token: str = ""
-    """Empty: one of its own."""
-    listening: Callable[[], socket.socket | None] = lambda: None
 
 
 class Connection(HttpToolsProtocol):

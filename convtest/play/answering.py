@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convtest.cassettes.naming import Names
 from convtest.cassettes.player import Player
 from convtest.clients.registry import SIMULATOR, key_names
 from convtest.errors import ConfigError
-from convtest.gateway.application import Gateway, Outlet, public_url
 from convtest.play.cast import Cast
 from convtest.play.children import environment
 from convtest.play.keeping import Keeping
@@ -26,6 +26,9 @@ from convtest.wire.interaction import Interaction
 from convtest.wire.marks import ITEM
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via
 from convtest.wire.upstream import Upstream
+
+if TYPE_CHECKING:
+    from convtest.gateway.application import Gateway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +89,10 @@ def names_of(prepared: Prepared, player: Player | None, interactions: Sequence[I
     return Names(prepared.scrubber, taken).learn(interactions, list(prepared.scenario.sessions))
 
 
-def _gateway(prepared: Prepared, cast: Cast, tap: Tap, traffic: Traffic) -> Gateway:
+def _gateway(prepared: Prepared, cast: Cast, tap: Tap, traffic: Traffic) -> "Gateway":
     """The gateway of an item with clients elsewhere. What they try to reach through it as a proxy is an attempt."""
+    from convtest.gateway.application import Gateway, Outlet, public_url  # takes a server, which few items need
+
     if prepared.mode.backend != "asyncio":
         raise ConfigError("the gateway runs on asyncio", where="--convtest-backend", help="leave the option out")
 
@@ -108,7 +113,7 @@ def _gateway(prepared: Prepared, cast: Cast, tap: Tap, traffic: Traffic) -> Gate
     )
 
 
-def _environment(prepared: Prepared, gateway: Gateway, folder: Path, offline: bool) -> Environment:
+def _environment(prepared: Prepared, gateway: "Gateway", folder: Path, offline: bool) -> Environment:
     def made(session: str, own: Mapping[str, str]) -> Mapping[str, str]:
         return environment(
             gateway,

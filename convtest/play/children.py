@@ -4,9 +4,12 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convtest.clients.family import MARK, SESSION, family, forget, kill, named
-from convtest.gateway.application import Gateway
+
+if TYPE_CHECKING:
+    from convtest.gateway.application import Gateway
 
 _SECRET = re.compile(r"SECRET|TOKEN|PASSW|CREDENTIAL|API_?KEY|(_|^)(KEY|PAT|AUTH)S?$", re.IGNORECASE)
 _PRIVATE = frozenset({"HOME", "USERPROFILE", "CLAUDE_CONFIG_DIR", "ANTHROPIC_AUTH_TOKEN"})
@@ -14,7 +17,7 @@ _OFFLINE_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def environment(
-    gateway: Gateway,
+    gateway: "Gateway",
     session: str,
     *,
     home: Path,

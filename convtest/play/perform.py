@@ -21,7 +21,7 @@ from convtest.clients.port import Factory, Made
 from convtest.clock import Clock
 from convtest.config import Config
 from convtest.errors import ConvtestError, RecordedElsewhere, ScenarioChanged, unwrapped
-from convtest.gateway.server import Door
+from convtest.gateway.door import Door
 from convtest.limits import within
 from convtest.play.answering import Arrangement, arranged, names_of
 from convtest.play.children import end_leftovers

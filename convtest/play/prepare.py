@@ -14,7 +14,7 @@ from convtest.clients.port import Made
 from convtest.clients.registry import SIMULATOR, key_names, make, stand_in_key, wrong_options
 from convtest.config import Config
 from convtest.errors import ClientError, NoCassette
-from convtest.gateway.server import Door
+from convtest.gateway.door import Door
 from convtest.play.mode import Mode
 from convtest.play.placeholders import texts_in
 from convtest.scenario.model import Scenario

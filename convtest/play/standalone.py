@@ -14,7 +14,7 @@ from convtest.cassettes.store import Cassette
 from convtest.clock import RealClock
 from convtest.errors import UnwritableCassette
 from convtest.gateway.application import Gateway, Outlet, public_url
-from convtest.gateway.server import Door, listening_socket
+from convtest.gateway.door import Door, listening_socket
 from convtest.limits import DEFAULTS, Limits
 from convtest.play.partial import Partial
 from convtest.play.sources import as_recorded

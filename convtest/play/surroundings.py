@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from convtest.gateway.application import Gateway
 from convtest.play.cast import Cast
 from convtest.wire.tap import Tap
+
+if TYPE_CHECKING:
+    from convtest.gateway.application import Gateway
 
 Environment = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 """By session and what its profile adds: the complete environment of its processes."""
@@ -19,7 +22,7 @@ class Surroundings:
     cast: Cast
     tap: Tap
     folder: Path
-    gateway: Gateway | None = None
+    gateway: "Gateway | None" = None
     environment: Environment = lambda session, own: dict(own)
 
     @property

@@ -5,7 +5,7 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from convtest.gateway.server import Door
+    from convtest.gateway.door import Door
 
 
 class GatewayAddress:
@@ -21,7 +21,7 @@ class GatewayAddress:
     def url(self) -> str:
         """The base URL without the API's version: the Anthropic API's. With `/v1` it is that of OpenAI's."""
         if self._socket is None:
-            from convtest.gateway.server import listening_socket
+            from convtest.gateway.door import listening_socket
 
             self._socket = listening_socket()
             self.token = f"convtest-{secrets.token_hex(16)}"
@@ -41,7 +41,7 @@ class GatewayAddress:
         kept = self._socket
         if kept is None:
             return None
-        from convtest.gateway.server import Door
+        from convtest.gateway.door import Door
 
         return Door(token=self.token, listening=kept.dup)
 
