@@ -4,8 +4,8 @@ import sys
 
 
 def _import_httpx() -> None:
-    """httpx alone. Its command line brings click and rich where they are installed: seventy modules, a tenth of what a run
-    with one item imports."""
+    """httpx alone. Its command line brings click and rich where they are installed: seventy modules, a tenth of what a
+    run with one item imports."""
     if "httpx" not in sys.modules:
         sys.modules["httpx._main"] = None  # type: ignore[assignment]
         try:
