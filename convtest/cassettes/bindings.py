@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from convtest.cassettes.bodies import rewritten
 from convtest.wire.interaction import Chunk, Interaction
-from convtest.wire.marks import Mark, Placeholders, may_hold_placeholders, placeholders_in, replaced
+from convtest.wire.marks import ID, Mark, Placeholders, may_hold_placeholders, placeholders_in, replaced
 
 Pairs = list[tuple[Mark, Mark]]
 
@@ -31,7 +31,7 @@ class Bindings:
         for old, now in zip(recorded, sent, strict=True):
             if old.is_any or (old == now and old.is_placeholder and not self._renames):
                 continue
-            if old == now and old in values and not self._renames:
+            if old == now and old in values and old.kind != ID and not self._renames:
                 continue  # it came in a recorded answer, as it stood there
             unlike = values.get(old, now.token) != now.token or marks.get(now, old) != old
             if unlike or (now.is_placeholder and not self._renames):

@@ -9,6 +9,8 @@ from convtest.wire.messages import Message
 
 PLACEHOLDER = "SCRUBBED"
 HOME = "/HOME"
+ID = "id"
+"""The kind of an id that a server or a client made up."""
 ITEM = "/ITEM"
 SESSION_FILE = "/ITEM/session.jsonl"
 _NUMBER = r"(?:-(?:[1-9]|0[1-9]\d|00[1-9]\d{2}|000[1-9]\d{3}))?"

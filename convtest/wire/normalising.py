@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from convtest.wire.marks import Mark
+from convtest.wire.marks import ID, Mark
 from convtest.wire.messages import Histories, Message, the_same
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.ordering import in_order_of_uses
@@ -18,7 +18,6 @@ MADE_UP_KEYS = frozenset(
 )
 """The same for values of these keys that nobody wrote: `ada` stays what it is."""
 _MADE_UP = re.compile(r"(?=.*\d)[\w.:-]*(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}|\d{8,})[\w.:-]*")
-_ID = "id"
 
 DROPPED_KEYS = frozenset({"cache_control"})
 """Hints that do not change what the model reads."""
@@ -135,7 +134,7 @@ class Normaliser:
             return value
         if str(value) not in self._ids:
             known = key in VOLATILE_KEYS or key not in self._keys
-            self.ids.append(Mark(_ID, str(value)) if known else Mark(_ID, _ID, is_placeholder=True))
+            self.ids.append(Mark(ID, str(value)) if known else Mark(ID, ID, is_placeholder=True))
             # By first appearance and not one constant: else swapped ids would be equal.
             self._ids[str(value)] = f"id{len(self._ids) + 1}"
         return self._ids[str(value)]
