@@ -15,6 +15,7 @@ ConvtestError
 │   ├── UnwritableCassette
 │   ├── ScenarioChanged
 │   └── RecordingEnds
+├── RetentionError      runs of retention cannot be compared or judged, or a file of them not be read
 ├── ReviewError         a change cannot be shown, accepted or rejected
 ├── NetworkBlocked      something reached for the network while replaying or simulating
 ├── CheckError          a user's own check could not be run
@@ -235,6 +236,13 @@ class ResultsError(ConvtestError):
 
     def __init__(self, what: str, *, where: str) -> None:
         super().__init__(f"{what} — {where}\n    write it again: pytest --convtest-results=FILE")
+
+
+class RetentionError(ConvtestError):
+    """A run of retention cannot be judged, or not against this baseline."""
+
+    def __init__(self, what: str, *, help: str = "") -> None:
+        super().__init__(what + (f"\n    {help}" if help else ""))
 
 
 class ReviewError(ConvtestError):

@@ -1,0 +1,59 @@
+"""How often the verdict of live retention is wrong, and what it sees: `scripts/verdicts [COMPARISONS]`.
+
+Writes the two tables of docs/retention-statistics.md between their marks. Runs are simulated, their true rates are
+known, and every number stands beside the seed that makes it again.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.retention_runs import Shape, Truth, regressed, regressed_by_probe
+
+DOCS = Path(__file__).parent.parent / "docs" / "retention-statistics.md"
+SHAPES = Shape(4, 5, 10), Shape(10, 5, 10), Shape(20, 5, 10)
+RATES = 0.98, 0.90, 0.70
+DERAILED = 0.0, 0.05, 0.20
+DROPS = 0.05, 0.10, 0.20
+MOST = 0.05
+
+
+def false_alarms(count: int) -> Iterator[str]:
+    yield "| held | Beta | derailed | " + " | ".join(map(str, SHAPES)) + " | by probe | seed |"
+    yield "|---" * (5 + len(SHAPES)) + "|"
+    for number, (rate, derailed) in enumerate((rate, derailed) for rate in RATES for derailed in DERAILED):
+        truth, seed = Truth(rate=rate, derailed=derailed), 100 + number
+        found = [regressed(truth, 0.0, shape, count, seed) for shape in SHAPES]
+        if max(found) > MOST:
+            sys.exit(f"more false alarms than {MOST}: {truth}: {found}")
+        alone = regressed_by_probe(truth, SHAPES[1], count, seed)
+        yield _row(truth, f"{derailed:.0%}", *[f"{one:.3f}" for one in found], f"{alone:.3f}", seed)
+
+
+def power(count: int) -> Iterator[str]:
+    yield "| held | Beta | drop | derailed | " + " | ".join(map(str, SHAPES)) + " | seed |"
+    yield "|---" * (5 + len(SHAPES)) + "|"
+    cases = [(rate, drop, derailed) for rate in RATES for drop in DROPS for derailed in DERAILED[:2]]
+    for number, (rate, drop, derailed) in enumerate(cases):
+        truth, seed = Truth(rate=rate, derailed=derailed), 200 + number
+        found = [f"{regressed(truth, drop, shape, count, seed):.2f}" for shape in SHAPES]
+        yield _row(truth, f"{drop:.2f}", f"{derailed:.0%}", *found, seed)
+
+
+def _row(truth: Truth, *more: object) -> str:
+    beta = f"{truth.rate * truth.both:g}, {(1 - truth.rate) * truth.both:g}"
+    return "| " + " | ".join(map(str, (f"{truth.rate:.2f}", beta, *more))) + " |"
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    text = DOCS.read_text(encoding="utf-8")
+    for name, lines in (("false alarms", false_alarms(count)), ("power", power(count // 2))):
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        before, _, rest = text.partition(begin)
+        text = before + begin + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
+    DOCS.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
