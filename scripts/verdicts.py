@@ -6,6 +6,7 @@ known, and every number stands beside the seed that makes it again.
 
 import sys
 from collections.abc import Iterator
+from math import sqrt
 from pathlib import Path
 
 from tests.retention_runs import Shape, Truth, regressed, regressed_by_probe
@@ -16,6 +17,7 @@ RATES = 0.98, 0.90, 0.70
 DERAILED = 0.0, 0.05, 0.20
 DROPS = 0.05, 0.10, 0.20
 MOST = 0.05
+"""What the test allows; what is counted may be above it by chance, by two standard errors."""
 
 
 def false_alarms(count: int) -> Iterator[str]:
@@ -24,7 +26,7 @@ def false_alarms(count: int) -> Iterator[str]:
     for number, (rate, derailed) in enumerate((rate, derailed) for rate in RATES for derailed in DERAILED):
         truth, seed = Truth(rate=rate, derailed=derailed), 100 + number
         found = [regressed(truth, 0.0, shape, count, seed) for shape in SHAPES]
-        if max(found) > MOST:
+        if max(found) > MOST + 2 * sqrt(MOST * (1 - MOST) / count):
             sys.exit(f"more false alarms than {MOST}: {truth}: {found}")
         alone = regressed_by_probe(truth, SHAPES[1], count, seed)
         yield _row(truth, f"{derailed:.0%}", *[f"{one:.3f}" for one in found], f"{alone:.3f}", seed)

@@ -137,6 +137,7 @@ ONLY_IN: dict[str, set[str]] = {
         "importing",
         "mutate/mutant",
         "mutate/shapes",
+        "retention/baseline",
     },
     "jsonschema": {"checks/schemas"},
     "referencing": {"checks/schemas"},

@@ -1,4 +1,4 @@
-"""The verdict of live retention: laws of its exact test, its gates, and how often it is wrong where the truth is known."""
+"""The verdict of live retention: laws of its exact test, its gates, and how often it is wrong if the truth is known."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convtest.errors import RetentionError
-from convtest.retention.exact import Stratum, holm, p_of_drop
+from convtest.retention.exact import Stratum, holm, p_about, p_of_drop
 from convtest.retention.intervals import newcombe, wilson
 from convtest.retention.power import Gates, Spread, power_of
 from convtest.retention.verdict import Compared, judged
@@ -70,6 +70,20 @@ def test_a_trunk_that_holds_less_makes_it_no_less_likely_a_drop(strata: list[Str
     assert p_of_drop([worse, *strata[1:]]) <= p_of_drop(strata) + 1e-12
     assert p_of_drop(strata) + p_of_drop(other_way) >= 1 - 1e-12
     assert p_of_drop(list(reversed(strata))) == p_of_drop(strata)
+
+
+def test_of_many_trunks_the_normal_curve_says_about_the_same() -> None:
+    for drop in (0.0, 0.05):
+        for pair in pairs(Truth(rate=0.9), drop, Shape(10, 5, 10), 20, seed=5):
+            assert p_about(by_trunk(*pair)) == pytest.approx(p_of_drop(by_trunk(*pair)), abs=0.01)
+
+
+def test_parts_of_a_probe_change_nothing() -> None:
+    base, now = next(pairs(Truth(rate=0.8), 0.1, Shape(6, 5, 8), 1, seed=5))
+    strata = by_trunk(base, now)
+    fine = [Stratum(tuple(8 * n for n in one.base), tuple(8 * n for n in one.now), one.probes, 8) for one in strata]
+
+    assert judged(Compared(strata=fine)) == judged(Compared(strata=strata))
 
 
 def test_five_losses_and_no_gain_are_the_first_that_say_something() -> None:

@@ -4,16 +4,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
-from math import comb, prod
+from math import comb, prod, sqrt
+from statistics import NormalDist, fmean, variance
 
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The trunks of one template: what each held, in the baseline and now, of `full` at most."""
+    """The trunks of one template: how many probes each held, in the baseline and now."""
 
     base: tuple[int, ...]
     now: tuple[int, ...]
-    full: int
+    probes: int
+    parts: int = 1
+    """What a held probe counts; more than 1 where one without a reply counts as some part of it."""
+
+    @property
+    def full(self) -> int:
+        return self.probes * self.parts
 
 
 def p_of_drop(strata: Iterable[Stratum]) -> float:
@@ -38,6 +45,16 @@ def p_of_drop(strata: Iterable[Stratum]) -> float:
     tail = counts[seen * width :] if lost else counts[: (seen + 1) * width]
     found = sum(int.from_bytes(tail[at : at + width], "little") for at in range(0, len(tail), width))
     return float(Fraction(found, ways))
+
+
+def p_about(strata: Sequence[Stratum]) -> float:
+    """About the same, by the mean and the variance of all choices; for many trunks, and where it need not be exact."""
+    away = spread = 0.0
+    for one in strata:
+        every = [*one.base, *one.now]
+        away += sum(one.now) - len(one.now) * fmean(every)
+        spread += len(one.now) * len(one.base) / len(every) * variance(every)
+    return NormalDist().cdf((away + 0.5) / sqrt(spread)) if spread else 1.0
 
 
 def _held(one: Stratum) -> int:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, comb, prod, sqrt
 from random import Random
-from statistics import variance
+from statistics import fmean, variance
 
-from convtest.retention.exact import Stratum, p_of_drop
+from convtest.retention.exact import Stratum, p_about, p_of_drop
 from convtest.retention.intervals import wilson
 
 _Z_ALPHA, _Z_POWER = 1.645, 0.842
@@ -15,6 +15,8 @@ _RUNS = 400
 _STEP = 25
 _LEAST_SPREAD = 0.05
 _MOST_REPEATS = 400
+_COUNTED = 10**12
+"""Choices of trunks that are counted in each simulated run; beyond, the normal curve is close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,25 @@ class Gates:
 def drop_of(strata: Sequence[Stratum]) -> float:
     """How much less is held now, as a part of 1; each template counts by its probes."""
     told = [one for one in strata if one.base and one.now]
-    full = sum(one.full for one in told)
-    parts = (sum(one.base) / len(one.base) - sum(one.now) / len(one.now) for one in told)
-    return sum(parts) / full if full else 0.0
+    probes = sum(one.probes for one in told)
+    lost = ((sum(one.base) / len(one.base) - sum(one.now) / len(one.now)) / one.parts for one in told)
+    return sum(lost) / probes if probes else 0.0
 
 
 def is_regressed(strata: Sequence[Stratum], gates: Gates) -> bool:
-    return drop_of(strata) >= gates.min_drop - 1e-12 and p_of_drop(strata) < gates.alpha
+    return _drops(strata, gates) and p_of_drop(strata) < gates.alpha
+
+
+def _drops(strata: Sequence[Stratum], gates: Gates) -> bool:
+    return drop_of(strata) >= gates.min_drop - 1e-12
+
+
+def _would_be(strata: Sequence[Stratum], gates: Gates) -> bool:
+    """As `is_regressed`, of a run that is made up: nearly, where it would take long."""
+    if not _drops(strata, gates):
+        return False
+    ways = prod(comb(len(one.base) + len(one.now), len(one.now)) for one in strata)
+    return (p_of_drop(strata) if ways <= _COUNTED else p_about(strata)) < gates.alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +67,14 @@ class Spread:
     def seen(cls, strata: Sequence[Stratum]) -> "Spread":
         """As both sides show it; the rate is the baseline's. At least a little is taken to be there: a run without a
         loss cannot show how losses would come."""
-        trials = sum(one.full * len(one.base) for one in strata)
-        rate = (sum(sum(one.base) for one in strata) + 1) / (trials + 2)
-        sides = [(side, one.full) for one in strata for side in (one.base, one.now) if len(side) > 1]
+        trials = sum(one.probes * len(one.base) for one in strata)
+        rate = (sum(sum(one.base) / one.parts for one in strata) + 1) / (trials + 2)
+        every = [([count / one.parts for count in side], one.probes) for one in strata for side in (one.base, one.now)]
+        sides = [one for one in every if len(one[0]) > 1]
         if not sides and len(strata) > 1:
-            sides = [(tuple(one.base[0] for one in strata), round(sum(one.full for one in strata) / len(strata)))]
-        usual = sum(full * rate * (1 - rate) for _, full in sides)
-        probes = sum(full for _, full in sides) / len(sides) if sides else 1.0
+            sides = [([side[0] for side, _ in every[::2]], round(fmean(one.probes for one in strata)))]
+        usual = sum(probes * rate * (1 - rate) for _, probes in sides)
+        probes = fmean(probes for _, probes in sides) if sides else 1.0
         seen = sum(variance(side) for side, _ in sides) / usual if usual else 1.0
         return cls(rate, min(0.95, max(_LEAST_SPREAD, (seen - 1) / (probes - 1) if probes > 1 else 0.0)))
 
@@ -85,7 +100,7 @@ def power_of(strata: Sequence[Stratum], gates: Gates, spread: Spread, repeats: i
     lower = spread.rate - gates.detect
     found = 0
     for run in range(1, _RUNS + 1):
-        found += is_regressed([_drawn(one, spread, lower, repeats, chance) for one in strata], gates)
+        found += _would_be([_drawn(one, spread, lower, repeats, chance) for one in strata], gates)
         if run % _STEP == 0:
             low, high = wilson(found, run)
             if high < gates.power or low > gates.power:
@@ -95,9 +110,9 @@ def power_of(strata: Sequence[Stratum], gates: Gates, spread: Spread, repeats: i
 
 def _drawn(one: Stratum, spread: Spread, lower: float, repeats: int | None, chance: Random) -> Stratum:
     def side(rate: float, count: int) -> tuple[int, ...]:
-        return tuple(spread.trunk(rate, one.full, chance) for _ in range(count))
+        return tuple(spread.trunk(rate, one.probes, chance) for _ in range(count))
 
-    return Stratum(side(spread.rate, repeats or len(one.base)), side(lower, repeats or len(one.now)), one.full)
+    return Stratum(side(spread.rate, repeats or len(one.base)), side(lower, repeats or len(one.now)), one.probes)
 
 
 def repeats_for(strata: Sequence[Stratum], gates: Gates, spread: Spread) -> int | None:
@@ -105,7 +120,7 @@ def repeats_for(strata: Sequence[Stratum], gates: Gates, spread: Spread) -> int 
     if spread.rate <= gates.detect:
         return None
     lower = spread.rate - gates.detect
-    probes = sum(one.full for one in strata) / len(strata)
+    probes = fmean(one.probes for one in strata)
     noise = (spread.rate * (1 - spread.rate) + lower * (1 - lower)) * spread.weight(probes) / probes
     trunks = noise * ((_Z_ALPHA + _Z_POWER) / gates.detect) ** 2
     repeats = max(1, ceil(gates.trunks / len(strata)), round(0.8 * trunks / len(strata)))

@@ -63,7 +63,7 @@ def judged(compared: Compared, gates: Gates | None = None) -> Verdict:
     """Raises RetentionError where too many probes had no reply, or nothing can be compared."""
     gates = gates or Gates()
     _check_replies(compared)
-    strata = [one for one in compared.strata if one.base and one.now and one.full]
+    strata = [one for one in compared.strata if one.base and one.now and one.probes]
     trunks = sum(len(one.base) for one in strata), sum(len(one.now) for one in strata)
     if not strata:
         if compared.hard:
@@ -102,21 +102,23 @@ def _check_replies(compared: Compared) -> None:
 
 
 def _difference(strata: Sequence[Stratum], spread: Spread) -> Difference:
-    full = sum(one.full for one in strata)
-    sides = []
-    for held in ([(sum(one.base), len(one.base), one.full) for one in strata],
-                 [(sum(one.now), len(one.now), one.full) for one in strata]):  # fmt: skip
-        rate = sum(count / trunks for count, trunks, _ in held) / full
-        trials = sum(trunks * most for _, trunks, most in held)
-        alone = sum(trunks * most / spread.weight(most) for _, trunks, most in held)
-        sides.append((rate, min(alone, trials)))
-    (base, first), (now, second) = sides
+    (base, first), (now, second) = (
+        _side([(one, one.base) for one in strata], spread),
+        _side([(one, one.now) for one in strata], spread),
+    )
     interval = newcombe((base * first, first), (now * second, second))
     return Difference(base=base, now=now, drop=drop_of(strata), interval=interval, p=p_of_drop(strata))
 
 
+def _side(given: Sequence[tuple[Stratum, Sequence[int]]], spread: Spread) -> tuple[float, float]:
+    """What one side held, as a part of 1, and how many probes that stand alone would say as much."""
+    probes = sum(one.probes for one, _ in given)
+    held = sum(sum(trunks) / len(trunks) / one.parts for one, trunks in given)
+    return held / probes, sum(len(trunks) * one.probes / spread.weight(one.probes) for one, trunks in given)
+
+
 def _families(given: Mapping[str, Sequence[Stratum]], spread: Spread) -> dict[str, Difference]:
-    told = {name: [one for one in strata if one.base and one.now and one.full] for name, strata in given.items()}
+    told = {name: [one for one in strata if one.base and one.now and one.probes] for name, strata in given.items()}
     found = {name: _difference(strata, spread) for name, strata in sorted(told.items()) if strata}
     adjusted = holm({name: one.p for name, one in found.items()})
     return {
