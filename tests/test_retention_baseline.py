@@ -237,8 +237,8 @@ def test_the_verdict_is_the_same_in_another_process(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from convtest.retention.baseline import load; "
         "from convtest.retention.comparing import compare; print(compare(*map(load, map(Path, sys.argv[1:]))))"
     )
-    save(tmp_path / "base.json", run(lambda one: "HHHM"[(one.repeat + one.told_at) % 4]))
-    save(tmp_path / "now.json", run(lambda one: "HHMH"[(one.repeat + one.told_at) % 4]))
+    save(tmp_path / "base.json", run(lambda one: "MHHHHHH"[(one.repeat + one.after) % 7]))
+    save(tmp_path / "now.json", run(lambda one: "HHMHHHH"[(one.repeat + one.after) % 7]))
 
     said = {
         subprocess.run(

@@ -36,6 +36,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     broken: tuple[int, ...] = ()
     """The repeats in which the wire was not as it must be."""
     reply_layer: str = ""
+    leaked: str = ""
+    """The session whose value was named."""
 
     @property
     def template(self) -> tuple[str, str, int]:
@@ -115,6 +117,7 @@ def _line(group: Sequence[Probe], repeats: int) -> Line:
         session=first.session, told_at=first.told_at, after=first.after, disturb=first.disturb,
         outcomes="".join(outcomes), wire="".join(wire),
         broken=tuple(one.repeat for one in group if not one.intact), reply_layer=first.reply_layer,
+        leaked=next((one.leaked for one in group if one.leaked), ""),
     )  # fmt: skip
 
 

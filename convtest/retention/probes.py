@@ -58,6 +58,8 @@ class Probe:
     """Of the request that asked, as its answer reported them, with those read from a cache."""
     reply_layer: ReplyLayer = ""
     """Where the reply comes from: a fork (`store`), or the conversation itself (`live`); empty where none came."""
+    leaked: str = ""
+    """The session whose value was named where it is another's; empty where there is none, or nobody can say."""
 
     @property
     def is_hit(self) -> bool:
