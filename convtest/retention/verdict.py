@@ -75,8 +75,9 @@ def judged(compared: Compared, gates: Gates | None = None) -> Verdict:
     spread = Spread.seen(strata)
     pooled = _difference(strata, spread)
     families = _families(compared.families, spread)
-    if compared.hard or is_regressed(strata, gates):
-        why = tuple(compared.hard) or (_drop_text(pooled, gates),)
+    dropped = is_regressed(strata, gates)
+    if compared.hard or dropped:
+        why = (*compared.hard, *([_drop_text(pooled, gates)] if dropped else []))
         return Verdict(word="regressed", why=why, all=pooled, families=families, trunks=trunks)
     power = power_of(strata, gates, spread)
     few = min(trunks) < gates.trunks
