@@ -45,7 +45,19 @@ class RealClock(_Async):
 
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
-        self._start = time.perf_counter()
+        self._start = self._counted = time.perf_counter()
+        self.left_out = 0.0
+        """Seconds that counted for nobody."""
+        self.leaving_out = 0
+        """How many are just waiting so."""
+
+    def leave_out(self, since: float) -> None:
+        """What has passed since then, by time.perf_counter(), counts for nobody; once, however many waited."""
+        now = time.perf_counter()
+        passed = max(0.0, now - max(since, self._counted))
+        self._counted = now
+        self._start += passed
+        self.left_out += passed
 
     def now(self) -> float:
         return (time.perf_counter() - self._start) * 1000 * self.speed
@@ -119,7 +131,7 @@ class Blocking:
     """The same clock for a synchronous caller: nothing it awaits ever suspends, so `run_now` can drive it."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self._clock = self.real = clock
         self._advance = clock.advance if isinstance(clock, VirtualClock) else None
 
     def now(self) -> float:
@@ -136,6 +148,31 @@ class Blocking:
 
     async def forever(self) -> None:
         raise CannotWait
+
+
+async def aside(clock: Clock, ms: float) -> None:
+    """Wait for something of ours: on a clock of wall time it counts for nobody."""
+    real = clock.real if isinstance(clock, Blocking) else clock
+    if not isinstance(real, RealClock):
+        await clock.sleep(ms)
+        return
+    begun = time.perf_counter()
+    real.leaving_out += 1
+    try:
+        await clock.sleep(ms)
+    finally:
+        real.leaving_out -= 1
+        real.leave_out(begun)
+
+
+def left_out(clock: Clock) -> float:
+    """Seconds that counted for nobody so far."""
+    return clock.left_out if isinstance(clock, RealClock) else 0.0
+
+
+def is_leaving_out(clock: Clock) -> bool:
+    """Whether somebody waits so just now."""
+    return isinstance(clock, RealClock) and clock.leaving_out > 0
 
 
 def run_now(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -109,7 +109,7 @@ ONLY_IN: dict[str, set[str]] = {
         "clients/claude/query",
     },
     "click": {"cli"},
-    "filelock": {"cassettes/store", "temporary"},
+    "filelock": {"cassettes/store", "temporary", "wire/pacing"},
     "httpx": {
         "clients",  # that its command line is not imported with it
         "clients/messages/client",

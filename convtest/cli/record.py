@@ -8,7 +8,7 @@ import click
 
 from convtest.cli.asking import asks_to_go_on
 from convtest.cli.project import missing_folders, project
-from convtest.cli.running import NOTHING_COLLECTED, Fact, Stopped, run_pytest
+from convtest.cli.running import NOTHING_COLLECTED, Fact, Stopped, pace_options, run_pytest
 from convtest.cli.saying import pass_on, say
 from convtest.config import Config
 from convtest.errors import ConfigError
@@ -31,6 +31,9 @@ _FAILS = "no replay"
 @click.option("--client", help="Record with this client profile.")
 @click.option("--resume", is_flag=True, help="Go on with recordings that broke off.")
 @click.option("--max-usd", type=float, metavar="USD", help="Send no further request once this much is spent.")
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Requests that may be out at once.")
+@click.option("--requests-per-minute", type=click.IntRange(1), metavar="N", help="Of all processes together.")
+@click.option("--tokens-per-minute", type=click.IntRange(1), metavar="N", help="Prompts and answers, as requests are.")
 @click.option("--replay/--no-replay", default=True, help="Replay what was recorded, and write its snapshots.")
 def command(
     items: tuple[str, ...],
@@ -39,6 +42,9 @@ def command(
     client: str | None,
     resume: bool,
     max_usd: float | None,
+    concurrency: int | None,
+    requests_per_minute: int | None,
+    tokens_per_minute: int | None,
     replay: bool,
 ) -> None:
     """Record ITEMS (files, folders or pytest ids); all scenarios of the project without any.
@@ -55,6 +61,7 @@ def command(
     options = [f"--convtest-record={mode}", *clients, *(["-k", expression] if expression else [])]
     options += ["--convtest-resume"] if resume else []
     options += [f"--convtest-max-usd={max_usd}"] if max_usd is not None else []
+    options += pace_options(concurrency, requests_per_minute, tokens_per_minute)
     session = _Session(replay)
     code = session.play(options, arguments, clients)
     _finish(code, session.counts, narrowed=bool(items or expression))

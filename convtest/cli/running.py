@@ -41,6 +41,12 @@ class Stopped(SystemExit):
     """A signal ended the command before pytest was done."""
 
 
+def pace_options(concurrency: int | None, requests: int | None, tokens: int | None) -> list[str]:
+    """For pytest: how fast real models may be asked."""
+    named = {"concurrency": concurrency, "requests-per-minute": requests, "tokens-per-minute": tokens}
+    return [f"--convtest-{name}={most}" for name, most in named.items() if most is not None]
+
+
 def run_pytest(arguments: Sequence[str], finished: Callable[[Fact], str | None]) -> Ran:
     """Run it to its end; `finished` hears of each item and says which line to show, if any.
 

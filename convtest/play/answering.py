@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from convtest.wire import lanes
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
 from convtest.wire.marks import ITEM
+from convtest.wire.pacing import Paced
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via
 from convtest.wire.upstream import Upstream
 
@@ -139,7 +140,7 @@ def _answering(prepared: Prepared, cast: Cast) -> Answering:
             chunks_of=in_pieces(prepared.scenario, prepared.recorded, exact=prepared.needs_gateway),
             elsewhere=prepared.needs_gateway,
         )
-    return source_of(
+    made = source_of(
         prepared.mode,
         Faulty(upstreams),
         prepared.recorded,
@@ -148,6 +149,7 @@ def _answering(prepared: Prepared, cast: Cast) -> Answering:
         command=prepared.record_command,
         elsewhere=prepared.needs_gateway,
     )
+    return replace(made, counting=(*made.counting, *upstreams.counting))
 
 
 class _Upstreams:
@@ -158,7 +160,9 @@ class _Upstreams:
         self._cast = cast
         slots, scripts, prompts = slots_of(scenario), scripts_of(scenario), prompts_of(scenario)
         self._simulator = Simulator(slots, scripts, prompts, alone=not prepared.recorded)
-        self._upstream = Upstream()
+        pace = prepared.mode.pace
+        self._upstream: Source = Paced(Upstream(), pace) if pace else Upstream()
+        self.counting = [self._upstream] if isinstance(self._upstream, Paced) else []
         self._swept = prepared.source == "swept"
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:

@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from convtest.clients.port import Factory, Opening, SessionClient, SessionError
+from convtest.clock import is_leaving_out, left_out
 from convtest.errors import ConvtestError, raised_at
 from convtest.events import Event, TurnEnd, kind_of
 from convtest.play.disturbing import Plan
@@ -24,6 +25,8 @@ _ABANDONED = 10.0
 """Seconds that an application has for what its reader has left."""
 _STORED = 0.25
 """Seconds that it has to put down what it has read."""
+_A_WHILE = 1.0
+"""Seconds in which what is waited for is looked at again."""
 _SLACK = 0.5
 """Seconds by which a busy machine may be late."""
 
@@ -81,8 +84,7 @@ class LiveSession:
         """Have the session's task make the call; what goes wrong is put down in the record, None is returned then."""
         result, started = _Call(), time.monotonic()
         await self._send.send((call, result))
-        with anyio.move_on_after(timeout):
-            await result.done.wait()
+        waited = await self._in_time(result.done, timeout)
         if not result.done.is_set():
             record.hung = self.last_seen
             self.dead = True
@@ -92,11 +94,24 @@ class LiveSession:
                 await result.done.wait()
             return None
         result.describe(record)
-        if (took := time.monotonic() - started) > timeout + _SLACK:
+        if (took := time.monotonic() - started - waited) > timeout + _SLACK:
             record.hung = f"{self.last_seen}; it blocked the event loop and took {took:.1f}s"
         if self.client is not None:
             record.session_id = self.client.session_id
         return result.value
+
+    async def _in_time(self, done: anyio.Event, timeout: float) -> float:
+        """Wait for it; the seconds that were waited for leave to ask a model, which do not count."""
+        clock = self._tap.clock
+        first = left_out(clock)
+        while timeout > 0:
+            before = left_out(clock)
+            with anyio.move_on_after(timeout):
+                await done.wait()
+            if done.is_set():
+                break
+            timeout = max(left_out(clock) - before, _A_WHILE if is_leaving_out(clock) else 0.0)
+        return left_out(clock) - first
 
     async def open(self) -> None:
         self.last_seen = "connecting"

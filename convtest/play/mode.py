@@ -5,6 +5,7 @@ from typing import Literal
 
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.limits import DEFAULTS, Limits
+from convtest.wire.pacing import Pace
 from convtest.wire.spending import Purse
 
 RecordMode = Literal["none", "once", "new_episodes", "all"]
@@ -20,6 +21,7 @@ class Mode:
     resume: bool = False
     """Go on with a recording that broke off."""
     purse: Purse | None = None
+    pace: Pace | None = None
     backend: str = "asyncio"
 
 

@@ -18,7 +18,7 @@ from convtest.checks.adoption import is_blind
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
 from convtest.clients.port import Factory, Made
-from convtest.clock import Clock
+from convtest.clock import Clock, left_out
 from convtest.config import Config
 from convtest.errors import ConvtestError, RecordedElsewhere, ScenarioChanged, unwrapped
 from convtest.gateway.door import Door
@@ -200,7 +200,7 @@ def _watched(runner: Runner, prepared: Prepared, clock: Clock) -> Transcript:
         return _in_trio(runner, clock)
     worker, job = WORKERS.take(), Job(runner.play, clock, _is_shared(prepared))
     worker.take(job)
-    if not _ended(job.done, runner):
+    if not _ended(job.done, runner, clock):
         WORKERS.give_up(prepared.node)
         return _given_up(runner)
     WORKERS.give_back(worker)
@@ -232,7 +232,7 @@ def _in_trio(runner: Runner, clock: Clock) -> Transcript:
             done.set()
 
     threading.Thread(target=context.run, args=(body,), name="convtest-item", daemon=True).start()
-    if not _ended(done, runner):
+    if not _ended(done, runner, clock):
         return _given_up(runner)
     if outcome.error is not None:
         raise unwrapped(outcome.error)
@@ -240,9 +240,12 @@ def _in_trio(runner: Runner, clock: Clock) -> Transcript:
     return outcome.value
 
 
-def _ended(done: threading.Event, runner: Runner) -> bool:
+def _ended(done: threading.Event, runner: Runner, clock: Clock) -> bool:
     """Whether the play came to its end; false once a step has overstayed its time limit for good."""
+    before = left_out(clock)
     while not done.wait(0.5):
+        runner.watch.deadline += left_out(clock) - before
+        before = left_out(clock)
         if time.monotonic() > runner.watch.deadline + _GRACE:
             return False
     return True

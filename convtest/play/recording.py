@@ -16,6 +16,7 @@ from convtest.play.network.sockets import allowed
 from convtest.play.sources import Answering, as_recorded, is_unchanged, source_of
 from convtest.wire import lanes
 from convtest.wire.interaction import Interaction
+from convtest.wire.pacing import Paced
 from convtest.wire.tap import Tap
 from convtest.wire.transports import binding
 from convtest.wire.upstream import Upstream
@@ -57,7 +58,8 @@ def recording(cassette: Cassette, mode: Mode, rules: Rules, *, node: str) -> Ite
     with cassette.only_writer() if source_name == "recorded" else contextlib.nullcontext():
         recorded = _recorded(cassette, mode, source_name, rules)
         replays = source_name == "replayed"
-        answers = source_of(mode, Upstream(), recorded, replays=replays, simulated=False, command=cassette.command)
+        upstream = Paced(Upstream(), mode.pace) if mode.pace else Upstream()
+        answers = source_of(mode, upstream, recorded, replays=replays, simulated=False, command=cassette.command)
         tap = Tap(answers.source, answers.clock, rules.scrubber, rules.volatile, limits=rules.limits)
         made = Recording(tap=tap, source=source_name)
         made.verify = lambda: _verify(made, answers.player, rules, node, cassette.command)

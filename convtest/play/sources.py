@@ -8,17 +8,20 @@ from convtest.clock import Clock, RealClock, UnpacedClock, VirtualClock
 from convtest.play.mode import Mode
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Chunk, Interaction
+from convtest.wire.pacing import Paced
 from convtest.wire.spending import Spending
 from convtest.wire.tap import Answer, OpenTurn, Source, Via
+
+Counting = Spending | Paced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """The source of one item, its clock, and what counts the cost where there is a limit."""
+    """The source of one item, its clock, and what counts what is asked where there is a limit."""
 
     source: Source
     clock: Clock
-    spending: Spending | None = None
+    counting: "Sequence[Counting]" = ()
 
     @property
     def player(self) -> Player | None:
@@ -26,9 +29,9 @@ class Answering:
         return source if isinstance(source, Player) else None
 
     def settle(self) -> None:
-        """Count the cost of the last answer: nothing more will be asked."""
-        if self.spending is not None:
-            self.spending.settle()
+        """Count the last answer: nothing more will be asked."""
+        for one in self.counting:
+            one.settle()
 
 
 def source_of(
@@ -46,14 +49,15 @@ def source_of(
     paced: Clock = RealClock(mode.speed) if mode.speed else _idle_clock(elsewhere)
     if replays:
         return Answering(source=Player(recorded, command=command), clock=paced)
-    spending = None
+    counting: list[Counting] = [upstream] if isinstance(upstream, Paced) else []
     if mode.purse is not None:
         upstream = spending = Spending(upstream, mode.purse)
+        counting.append(spending)
     clock = paced if simulated else RealClock()
     if recorded:
         player = Player(recorded, command=command, beyond=Beyond(source=upstream, pace=paced))
-        return Answering(source=player, clock=clock, spending=spending)
-    return Answering(source=upstream, clock=clock, spending=spending)
+        return Answering(source=player, clock=clock, counting=counting)
+    return Answering(source=upstream, clock=clock, counting=counting)
 
 
 def _idle_clock(elsewhere: bool) -> Clock:

@@ -1,11 +1,19 @@
 """pytest's command line: convtest's options, and what is wrong with them before anything is collected."""
 
+import argparse
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from convtest.errors import ConfigError
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
 
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
@@ -53,6 +61,26 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "metavar": "USD",
             "type": float,
             "help": "while recording: send no further request once this much is spent (under xdist: each worker)",
+        },
+    ),
+    (
+        "--convtest-concurrency",
+        {
+            "metavar": "N",
+            "type": _at_least_one,
+            "help": "requests to real models that may be out at once, of all processes",
+        },
+    ),
+    (
+        "--convtest-requests-per-minute",
+        {"metavar": "N", "type": _at_least_one, "help": "requests a minute to real models, of all processes together"},
+    ),
+    (
+        "--convtest-tokens-per-minute",
+        {
+            "metavar": "N",
+            "type": _at_least_one,
+            "help": "tokens a minute, prompts and answers, of all processes together",
         },
     ),
     ("--convtest-sweep-turn", {"metavar": "ID", "help": "sweep this turn, whatever the scenario says of it"}),

@@ -119,6 +119,7 @@ def mode_of(config: pytest.Config) -> "Mode":
     """How items are to be played, by the command line."""
     from convtest.clients.prices import usd
     from convtest.play.mode import Mode
+    from convtest.wire.pacing import Pace
     from convtest.wire.spending import Purse
 
     option: Any = config.getoption
@@ -126,7 +127,13 @@ def mode_of(config: pytest.Config) -> "Mode":
     if option("--convtest-max-usd") is not None and state.purse is None:
         prices = state.config.prices
         state.purse = Purse(option("--convtest-max-usd"), lambda model, usage: usd(model, usage, prices))
+    pace = Pace(
+        concurrency=option("--convtest-concurrency"),
+        requests=option("--convtest-requests-per-minute"),
+        tokens=option("--convtest-tokens-per-minute"),
+    )
     return Mode(
+        pace=pace,
         resume=option("--convtest-resume"),
         purse=state.purse,
         record=option("--convtest-record") or "none",
