@@ -78,7 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin/summary": {"plugin/state", "plugin/sweeps"},
     "cli": {
         "version", "config", "errors", "limits", "textmatch", "scenario", "gateway", "cassettes", "clients", "results",
-        "reporting", "importing", "review", "probe", "play", "temporary",
+        "reporting", "importing", "review", "probe", "play", "temporary", "retention", "wire",
     },
     "__init__": {"clock", "errors", "events", "version", "transcript", "results", "clients", "play", "probe", "plugin"},
 }  # fmt: skip
@@ -138,6 +138,7 @@ ONLY_IN: dict[str, set[str]] = {
         "mutate/mutant",
         "mutate/shapes",
         "retention/baseline",
+        "retention/journal",
     },
     "jsonschema": {"checks/schemas"},
     "referencing": {"checks/schemas"},

@@ -11,7 +11,8 @@ from convtest.errors import ConvtestError
 from convtest.version import VERSION
 
 COMMANDS = (
-    "init", "check", "import", "record", "sweep", "probe", "show", "diff", "review", "report", "serve", "schema",
+    "init", "check", "import", "record", "sweep", "retention", "probe", "show", "diff", "review", "report", "serve",
+    "schema",
 )  # fmt: skip
 _MODULES = {"import": "import_"}
 """Commands whose names are no names of modules."""

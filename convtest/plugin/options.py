@@ -83,6 +83,14 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "help": "tokens a minute, prompts and answers, of all processes together",
         },
     ),
+    (
+        "--convtest-retention",
+        {"metavar": "FILE", "help": "note each trunk of a retention matrix in this journal, and go on from there"},
+    ),
+    (
+        "--convtest-repeat",
+        {"metavar": "N", "type": _at_least_one, "default": 1, "help": "which repeat of a retention matrix this is"},
+    ),
     ("--convtest-sweep-turn", {"metavar": "ID", "help": "sweep this turn, whatever the scenario says of it"}),
     (
         "--convtest-sweep-disturb",

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,13 +121,16 @@ def mode_of(config: pytest.Config) -> "Mode":
     from convtest.clients.prices import usd
     from convtest.play.mode import Mode
     from convtest.wire.pacing import Pace
-    from convtest.wire.spending import Purse
+    from convtest.wire.spending import Ledger, Purse
 
     option: Any = config.getoption
     state = config.stash[STATE]
-    if option("--convtest-max-usd") is not None and state.purse is None:
+    journal = option("--convtest-retention")
+    limit = option("--convtest-max-usd")
+    if state.purse is None and (limit is not None or journal):
         prices = state.config.prices
-        state.purse = Purse(option("--convtest-max-usd"), lambda model, usage: usd(model, usage, prices))
+        ledger = Ledger(Path(journal).with_suffix(".usd")) if journal else None
+        state.purse = Purse(limit, lambda model, usage: usd(model, usage, prices), ledger)
     pace = Pace(
         concurrency=option("--convtest-concurrency"),
         requests=option("--convtest-requests-per-minute"),

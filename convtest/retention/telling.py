@@ -157,5 +157,5 @@ def as_junit(run: Run, found: Comparison) -> str:
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def json_text(run: Run, found: Comparison | None) -> str:
-    return json.dumps(as_data(run, found), indent=2, ensure_ascii=False)
+def json_text(run: Run, found: Comparison | None, usd: float = 0.0) -> str:
+    return json.dumps({**as_data(run, found), "usd": round(usd, 6)}, indent=2, ensure_ascii=False)

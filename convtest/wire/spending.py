@@ -1,7 +1,10 @@
 """A limit on what recording may cost: checked before each request that goes to a real model."""
 
+import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from convtest.errors import SpendingLimit
 from convtest.events import Usage
@@ -12,13 +15,47 @@ Price = Callable[[str, Usage], float | None]
 """What tokens of a model cost in USD, None where that is not known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A file with a line for what each request cost, in USD: of all processes, and of those that were killed."""
+
+    path: Path
+
+    def add(self, usd: float) -> None:
+        """On disk at once; lines of several processes do not mix."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, f"{usd!r}\n".encode())
+        finally:
+            os.close(handle)
+
+    def total(self) -> float:
+        if not self.path.is_file():
+            return 0.0
+        *lines, _ = self.path.read_text(encoding="ascii").split("\n")
+        return math.fsum(map(float, lines))
+
+
 @dataclass(slots=True)
 class Purse:
-    """What a run may spend in all, in USD, and what it has spent."""
+    """What a run may spend in all, in USD (None: it is only counted), and what it has spent."""
 
-    limit: float
+    limit: float | None
     price: Price
-    spent: float = 0.0
+    ledger: Ledger | None = None
+    """Where others spend from the same purse."""
+    _spent: float = 0.0
+
+    @property
+    def spent(self) -> float:
+        return self._spent if self.ledger is None else self.ledger.total()
+
+    def spend(self, usd: float) -> None:
+        self._spent += usd
+        if self.ledger is not None and usd:
+            self.ledger.add(usd)
+
     uncounted: str = ""
     """A model that has answered without a word of what it used."""
 
@@ -33,18 +70,8 @@ class Spending:
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         self.settle()
-        model = str(interaction.canonical.fields.get("model", ""))
-        if self._purse.price(model, Usage()) is None:
-            what = f"no price is known for {model!r}, so no limit in USD can be kept: add it to [tool.convtest.prices]"
-            self._stop(interaction, what)
-        if self._purse.uncounted:
-            what = (
-                f"the answers of {self._purse.uncounted!r} report no usage, so no limit in USD can be kept: ask for it "
-                "with stream_options = {include_usage = true}, or record without the limit"
-            )
-            self._stop(interaction, what)
-        if self._purse.spent >= self._purse.limit:
-            self._stop(interaction, f"{_usd(self._purse.spent)} USD spent, the limit is {_usd(self._purse.limit)}")
+        if self._purse.limit is not None:
+            self._check(interaction, self._purse.limit)
         self._sent.append(interaction)
         return await self._source.answer(interaction, turn, via)
 
@@ -57,7 +84,15 @@ class Spending:
             model = str(one.canonical.fields.get("model", ""))
             if used is None:
                 self._purse.uncounted = model
-            self._purse.spent += self._purse.price(model, used or Usage()) or 0.0
+            self._purse.spend(self._purse.price(model, used or Usage()) or 0.0)
+
+    def _check(self, interaction: Interaction, limit: float) -> None:
+        model = str(interaction.canonical.fields.get("model", ""))
+        if self._purse.price(model, Usage()) is None:
+            what = f"no price is known for {model!r}, so no limit in USD can be kept: add it to [tool.convtest.prices]"
+            self._stop(interaction, what)
+        if self._purse.spent >= limit:
+            self._stop(interaction, f"{_usd(self._purse.spent)} USD spent, the limit is {_usd(limit)}")
 
     def _stop(self, interaction: Interaction, what: str) -> None:
         interaction.trouble = SpendingLimit(what)

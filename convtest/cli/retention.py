@@ -1,0 +1,233 @@
+"""`convtest retention`: how memory holds over distance and disturbance, and whether that is worse than a baseline."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from convtest.cli.project import missing_folders, project
+from convtest.cli.running import NOTHING_COLLECTED, Fact, Stopped, pace_options, run_pytest
+from convtest.cli.saying import pass_on, say
+from convtest.config import Config
+from convtest.errors import ConfigError
+from convtest.importing.benchmarks import KINDS, benchmarks, write
+from convtest.retention.baseline import Run, load, save
+from convtest.retention.comparing import Comparison, compare
+from convtest.retention.journal import Journal
+from convtest.retention.pictures import draw, pictures
+from convtest.retention.telling import as_junit, as_markdown, counts, json_text, strips, verdict_lines
+from convtest.review.kept import FOLDER
+from convtest.version import VERSION
+from convtest.wire.spending import Ledger
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outputs:
+    """What is made of a run."""
+
+    save: Path | None
+    pictures: Path | None
+    summary: Path | None
+    junit: Path | None
+    json: bool
+    usd: float
+
+
+@click.command(name="retention")
+@click.argument("items", nargs=-1)
+@click.option("-k", "expression", help="Only cells that match, as pytest's -k.")
+@click.option("--client", help="Play with this client profile.")
+@click.option("--repeats", type=click.IntRange(1), metavar="K", help="Trunks of each template: 5 live, 1 simulated.")
+@click.option("--save", "saved", type=_FILE, help="Keep this run as a baseline.")
+@click.option("--against", type=_FILE, help="Compare with this baseline; the verdict is the exit code.")
+@click.option("--live", is_flag=True, help="Ask the upstream; without it the simulator answers.")
+@click.option("--max-usd", type=float, metavar="USD", help="Send no further request once this much is spent.")
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Trunks, and requests, at once.")
+@click.option("--requests-per-minute", type=click.IntRange(1), metavar="N", help="Of all processes together.")
+@click.option("--tokens-per-minute", type=click.IntRange(1), metavar="N", help="Prompts and answers, as requests are.")
+@click.option("--anew", is_flag=True, help="Begin anew where a live run broke off, and leave what it has.")
+@click.option("--pictures", type=click.Path(file_okay=False, path_type=Path), help="Draw SVG files into this folder.")
+@click.option("--summary", type=_FILE, help="Write Markdown for a pull request.")
+@click.option("--junit", type=_FILE, help="Write the verdict as JUnit's XML.")
+@click.option(
+    "--import",
+    "imported",
+    type=(click.Choice(list(KINDS)), click.Path(exists=True, path_type=Path)),
+    metavar="KIND PATH",
+    help="Make scenarios of published questions instead: bfcl-memory or locomo.",
+)
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="The folder that --import writes to.")
+@click.option("--force", is_flag=True, help="Let --import write over files that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    items: tuple[str, ...],
+    expression: str | None,
+    client: str | None,
+    repeats: int | None,
+    saved: Path | None,
+    against: Path | None,
+    live: bool,
+    max_usd: float | None,
+    concurrency: int | None,
+    requests_per_minute: int | None,
+    tokens_per_minute: int | None,
+    anew: bool,
+    pictures: Path | None,
+    summary: Path | None,
+    junit: Path | None,
+    imported: tuple[str, Path] | None,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Play the retention cells of ITEMS (files, folders or pytest ids) and say what is still known; of all scenarios
+    of the project without any.
+
+    With --against the exit code is the verdict's: 1 regressed, 0 not, 2 where the runs cannot be compared.
+    """
+    config = project()
+    if imported:
+        _import(*imported, output or (config.scenarios[0] if config.scenarios else config.root), config, force=force)
+        return
+    if not items and (missing := missing_folders(config)):
+        raise ConfigError(missing[0], where="[tool.convtest]")
+    base = load(against) if against else None
+    options = ["-m", "retention", *(["-k", expression] if expression else [])]
+    options += [f"--convtest-client={client}"] if client else []
+    options += ["--convtest-live"] if live else []
+    options += [f"--convtest-max-usd={max_usd}"] if max_usd is not None else []
+    options += pace_options(concurrency, requests_per_minute, tokens_per_minute)
+    options += ["-n", str(concurrency)] if live and concurrency and concurrency > 1 else []
+    arguments = list(items) or [str(root) for root in config.scenarios if root.is_dir()]
+    playing = _Playing(_journal(config, live=live, anew=anew), quiet=as_json)
+    code = playing.play([*options, *arguments], repeats or (5 if live else 1))
+    run = playing.journal.run(VERSION)
+    if run is None:
+        say("no cell was played to its end" if code == 1 else "no cell was played: no scenario has any", err=True)
+        sys.exit(2)
+    outputs = _Outputs(
+        save=saved,
+        pictures=pictures,
+        summary=summary,
+        junit=junit,
+        json=as_json,
+        usd=Ledger(playing.journal.ledger).total(),
+    )
+    found = compare(base, run) if base is not None else None
+    _show(run, base, found, outputs)
+    if live:
+        playing.over()
+    sys.exit(2 if code not in (0, 1) else code if found is None else found.verdict.code)
+
+
+def _import(kind: str, path: Path, folder: Path, config: Config, *, force: bool) -> None:
+    for made in benchmarks(kind, path):
+        left = f"; left out {made.left_out}, which only a judge could compare" if made.left_out else ""
+        shown = config.shown(write(made, folder, force=force))
+        say(f"written  {shown}: {made.asked} questions{left}")
+    say(f"licence: {KINDS[kind]}")
+
+
+def _journal(config: Config, *, live: bool, anew: bool) -> Journal:
+    """Of a live run beside pyproject.toml, where it outlives whatever ends it; what is simulated is played again."""
+    folder = config.root / FOLDER
+    journal = Journal(folder / ("retention.jsonl" if live else "simulated.jsonl"))
+    if anew or not live:
+        _remove(journal)
+    elif count := len(journal.finished()):
+        say(f"going on: {count} trunks were finished before; to begin anew: convtest retention --live --anew", err=True)
+    return journal
+
+
+def _remove(journal: Journal) -> None:
+    for path in (journal.path, journal.ledger):
+        path.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class _Playing:
+    """pytest, once for each repeat, and what became of it so far."""
+
+    journal: Journal
+    quiet: bool
+    begun: float = field(default_factory=time.monotonic)
+    done: int = 0
+
+    def play(self, options: list[str], repeats: int) -> int:
+        """pytest's worst exit code. What is finished stands in the journal, whatever ends this."""
+        worst = 0
+        for repeat in range(1, repeats + 1):
+            given = [f"--convtest-retention={self.journal.path}", f"--convtest-repeat={repeat}", *options]
+            try:
+                ran = run_pytest(given, self._finished(repeat, repeats))
+            except Stopped:
+                say(
+                    f"stopped; {len(self.journal.finished())} trunks are finished; go on with the same command",
+                    err=True,
+                )
+                raise
+            if ran.code == NOTHING_COLLECTED:
+                return ran.code if not self.journal.finished() else worst
+            if ran.code not in (0, 1) or (ran.code == 1 and not self.quiet and repeat == 1):
+                pass_on(ran.output)
+            worst = max(worst, ran.code)
+            if worst > 1:
+                break
+        return worst
+
+    def _finished(self, repeat: int, repeats: int) -> "Callable[[Fact], str | None]":
+        def told(fact: Fact) -> str | None:
+            self.done += 1
+            return None if self.quiet else self._line(fact, repeat, repeats)
+
+        return told
+
+    def _line(self, fact: Fact, repeat: int, repeats: int) -> str:
+        spent = Ledger(self.journal.ledger).total()
+        cost = f"  {spent:.4f} USD" if spent else ""
+        left = self._left(fact, repeat, repeats)
+        return f"{fact['outcome']:<8} {fact['item']}  {repeat}/{repeats}{left}{cost}"
+
+    def _left(self, fact: Fact, repeat: int, repeats: int) -> str:
+        """How long the rest will take, as long as a probe took so far."""
+        total = fact.get("of")
+        if not total:
+            return ""
+        rest = total * repeats - self.done
+        seconds = (time.monotonic() - self.begun) / self.done * max(0, rest)
+        return f"  {self.done} of {total * repeats} probes, {_time(seconds)} left"
+
+    def over(self) -> None:
+        """The run came to its end: nothing is gone on with."""
+        _remove(self.journal)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _show(run: Run, base: Run | None, found: Comparison | None, outputs: _Outputs) -> None:
+    if outputs.json:
+        say(json_text(run, found, outputs.usd))
+    else:
+        for line in [*strips(run), "", *counts(run), *(verdict_lines(found) if found else [])]:
+            say(line)
+    for warning in found.warnings if found else ():
+        say(f"warning: {warning}", err=True)
+    if found is not None and found.verdict.word == "underpowered":
+        say(f"warning: underpowered: {found.verdict.why[-1]}", err=True)
+    if outputs.save:
+        save(outputs.save, run)
+        say(f"saved    {outputs.save}", err=outputs.json)
+    if outputs.pictures:
+        draw(outputs.pictures, pictures(run, base, found.verdict if found else None))
+        say(f"drawn    {outputs.pictures}", err=outputs.json)
+    if outputs.summary:
+        outputs.summary.write_text(as_markdown(run, found), encoding="utf-8")
+    if outputs.junit and found:
+        outputs.junit.write_text(as_junit(run, found), encoding="utf-8")
