@@ -20,8 +20,8 @@ from tests.project import Project
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-SEEN = "claude-agent-sdk-points.md"
-"""What was seen of the SDK, made by a script: nothing to run."""
+SEEN = {"claude-agent-sdk-points.md", "retention-statistics.md"}
+"""What was seen of the SDK, and what was counted of the verdict, made by scripts: nothing to run."""
 PROSE = [*PAGES, *(REPOSITORY / name for name in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
 
 
@@ -92,7 +92,7 @@ def test_every_code_block_runs(project: Project, page: Path) -> None:
                 assert re.fullmatch(pattern(expected), found[1].strip("\n")), f"{where}: {command}\n{found[1]}"
         else:
             assert (page.name, block.language) == ("README.md", "sh"), f"{where} is run by nothing"
-    assert seen or page.name == SEEN, "a page without anything to run"
+    assert seen or page.name in SEEN, "a page without anything to run"
 
 
 def test_the_two_commands_at_the_top_of_the_readme_are_what_ci_runs() -> None:
