@@ -97,19 +97,12 @@ def command(
     if not items and (missing := missing_folders(config)):
         raise ConfigError(missing[0], where="[tool.convtest]")
     base = load(against) if against else None
-    options = ["-m", "retention", *(["-k", expression] if expression else [])]
-    options += [f"--convtest-client={client}"] if client else []
-    options += ["--convtest-live"] if live else []
-    options += [f"--convtest-max-usd={max_usd}"] if max_usd is not None else []
-    options += pace_options(concurrency, requests_per_minute, tokens_per_minute)
-    options += ["-n", str(concurrency)] if live and concurrency and concurrency > 1 else []
+    paced = pace_options(concurrency, requests_per_minute, tokens_per_minute)
+    options = [*_options(expression, client, max_usd), *paced, *(_live(concurrency) if live else [])]
     arguments = list(items) or [str(root) for root in config.scenarios if root.is_dir()]
     playing = _Playing(_journal(config, live=live, anew=anew), quiet=as_json)
     code = playing.play([*options, *arguments], repeats or (5 if live else 1))
-    run = playing.journal.run(VERSION)
-    if run is None:
-        say("no cell was played to its end" if code == 1 else "no cell was played: no scenario has any", err=True)
-        sys.exit(2)
+    run = _run(playing.journal, code)
     outputs = _Outputs(
         save=saved,
         pictures=pictures,
@@ -123,6 +116,27 @@ def command(
     if live:
         playing.over()
     sys.exit(2 if code not in (0, 1) else code if found is None else found.verdict.code)
+
+
+def _options(expression: str | None, client: str | None, max_usd: float | None) -> list[str]:
+    return [
+        *["-m", "retention", *(["-k", expression] if expression else [])],
+        *([f"--convtest-client={client}"] if client else []),
+        *([f"--convtest-max-usd={max_usd}"] if max_usd is not None else []),
+    ]
+
+
+def _live(concurrency: int | None) -> list[str]:
+    return ["--convtest-live", *(["-n", str(concurrency)] if concurrency and concurrency > 1 else [])]
+
+
+def _run(journal: Journal, code: int) -> Run:
+    """What was played. Exits 2 where that is nothing."""
+    run = journal.run(VERSION)
+    if run is None:
+        say("no cell was played to its end" if code == 1 else "no cell was played: no scenario has any", err=True)
+        sys.exit(2)
+    return run
 
 
 def _import(kind: str, path: Path, folder: Path, config: Config, *, force: bool) -> None:
