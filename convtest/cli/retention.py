@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,15 +28,28 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Outputs:
-    """What is made of a run."""
+class _Asked:
+    """The command line."""
 
-    save: Path | None
+    items: tuple[str, ...]
+    expression: str | None
+    client: str | None
+    repeats: int | None
+    saved: Path | None
+    against: Path | None
+    live: bool
+    max_usd: float | None
+    concurrency: int | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    anew: bool
     pictures: Path | None
     summary: Path | None
     junit: Path | None
-    json: bool
-    usd: float
+    imported: tuple[str, Path] | None
+    output: Path | None
+    force: bool
+    as_json: bool
 
 
 @click.command(name="retention")
@@ -64,70 +78,43 @@ class _Outputs:
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="The folder that --import writes to.")
 @click.option("--force", is_flag=True, help="Let --import write over files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(
-    items: tuple[str, ...],
-    expression: str | None,
-    client: str | None,
-    repeats: int | None,
-    saved: Path | None,
-    against: Path | None,
-    live: bool,
-    max_usd: float | None,
-    concurrency: int | None,
-    requests_per_minute: int | None,
-    tokens_per_minute: int | None,
-    anew: bool,
-    pictures: Path | None,
-    summary: Path | None,
-    junit: Path | None,
-    imported: tuple[str, Path] | None,
-    output: Path | None,
-    force: bool,
-    as_json: bool,
-) -> None:
+def command(**given: Any) -> None:
     """Play the retention cells of ITEMS (files, folders or pytest ids) and say what is still known; of all scenarios
     of the project without any.
 
     With --against the exit code is the verdict's: 1 regressed, 0 not, 2 where the runs cannot be compared.
     """
-    config = project()
-    if imported:
-        _import(*imported, output or (config.scenarios[0] if config.scenarios else config.root), config, force=force)
+    config, asked = project(), _Asked(**given)
+    if asked.imported:
+        _import(*asked.imported, asked.output or _scenarios(config), config, force=asked.force)
         return
-    if not items and (missing := missing_folders(config)):
+    if not asked.items and (missing := missing_folders(config)):
         raise ConfigError(missing[0], where="[tool.convtest]")
-    base = load(against) if against else None
-    paced = pace_options(concurrency, requests_per_minute, tokens_per_minute)
-    options = [*_options(expression, client, max_usd), *paced, *(_live(concurrency) if live else [])]
-    arguments = list(items) or [str(root) for root in config.scenarios if root.is_dir()]
-    playing = _Playing(_journal(config, live=live, anew=anew), quiet=as_json)
-    code = playing.play([*options, *arguments], repeats or (5 if live else 1))
+    base = load(asked.against) if asked.against else None
+    arguments = list(asked.items) or [str(root) for root in config.scenarios if root.is_dir()]
+    playing = _Playing(_journal(config, live=asked.live, anew=asked.anew), quiet=asked.as_json)
+    code = playing.play([*_options(asked), *arguments], asked.repeats or (5 if asked.live else 1))
     run = _run(playing.journal, code)
-    outputs = _Outputs(
-        save=saved,
-        pictures=pictures,
-        summary=summary,
-        junit=junit,
-        json=as_json,
-        usd=Ledger(playing.journal.ledger).total(),
-    )
     found = compare(base, run) if base is not None else None
-    _show(run, base, found, outputs)
-    if live:
+    _show(run, base, found, asked, Ledger(playing.journal.ledger).total())
+    if asked.live:
         playing.over()
     sys.exit(2 if code not in (0, 1) else code if found is None else found.verdict.code)
 
 
-def _options(expression: str | None, client: str | None, max_usd: float | None) -> list[str]:
+def _scenarios(config: Config) -> Path:
+    return config.scenarios[0] if config.scenarios else config.root
+
+
+def _options(asked: _Asked) -> list[str]:
+    at_once = asked.concurrency or 1
     return [
-        *["-m", "retention", *(["-k", expression] if expression else [])],
-        *([f"--convtest-client={client}"] if client else []),
-        *([f"--convtest-max-usd={max_usd}"] if max_usd is not None else []),
+        *["-m", "retention", *(["-k", asked.expression] if asked.expression else [])],
+        *([f"--convtest-client={asked.client}"] if asked.client else []),
+        *([f"--convtest-max-usd={asked.max_usd}"] if asked.max_usd is not None else []),
+        *pace_options(asked.concurrency, asked.requests_per_minute, asked.tokens_per_minute),
+        *(["--convtest-live", *(["-n", str(at_once)] if at_once > 1 else [])] if asked.live else []),
     ]
-
-
-def _live(concurrency: int | None) -> list[str]:
-    return ["--convtest-live", *(["-n", str(concurrency)] if concurrency and concurrency > 1 else [])]
 
 
 def _run(journal: Journal, code: int) -> Run:
@@ -225,9 +212,9 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _show(run: Run, base: Run | None, found: Comparison | None, outputs: _Outputs) -> None:
-    if outputs.json:
-        say(json_text(run, found, outputs.usd))
+def _show(run: Run, base: Run | None, found: Comparison | None, asked: _Asked, usd: float) -> None:
+    if asked.as_json:
+        say(json_text(run, found, usd))
     else:
         for line in [*strips(run), "", *counts(run), *(verdict_lines(found) if found else [])]:
             say(line)
@@ -235,13 +222,13 @@ def _show(run: Run, base: Run | None, found: Comparison | None, outputs: _Output
         say(f"warning: {warning}", err=True)
     if found is not None and found.verdict.word == "underpowered":
         say(f"warning: underpowered: {found.verdict.why[-1]}", err=True)
-    if outputs.save:
-        save(outputs.save, run)
-        say(f"saved    {outputs.save}", err=outputs.json)
-    if outputs.pictures:
-        draw(outputs.pictures, pictures(run, base, found.verdict if found else None))
-        say(f"drawn    {outputs.pictures}", err=outputs.json)
-    if outputs.summary:
-        outputs.summary.write_text(as_markdown(run, found), encoding="utf-8")
-    if outputs.junit and found:
-        outputs.junit.write_text(as_junit(run, found), encoding="utf-8")
+    if asked.saved:
+        save(asked.saved, run)
+        say(f"saved    {asked.saved}", err=asked.as_json)
+    if asked.pictures:
+        draw(asked.pictures, pictures(run, base, found.verdict if found else None))
+        say(f"drawn    {asked.pictures}", err=asked.as_json)
+    if asked.summary:
+        asked.summary.write_text(as_markdown(run, found), encoding="utf-8")
+    if asked.junit and found:
+        asked.junit.write_text(as_junit(run, found), encoding="utf-8")
