@@ -262,10 +262,7 @@ class Transcript:
         return bool(set(self.lineage(one)) & set(self.lineage(other)))
 
     def usage(self) -> Usage:
-        total = Usage()
-        for turn in self.turns():
-            total += turn.usage
-        return total
+        return sum((turn.usage for turn in self.turns()), Usage())
 
     def usd(self) -> float | None:
         """The cost of all turns, or None if one of them has no known price."""
