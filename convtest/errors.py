@@ -130,6 +130,7 @@ class MissingCapability(ClientError):
     """A step needs something that the client does not offer."""
 
     def __init__(self, *, client: str, capability: str, place: Place) -> None:
+        self.capability = capability
         super().__init__(
             f"{place}: this step needs {capability}(), which the client does not have",
             client=client,
@@ -156,6 +157,13 @@ class NothingToSweep(CassetteError):
     def __init__(self, why: str, *, place: Place, command: str = "") -> None:
         help = f"\n    record the base first: {command}" if command else ""
         super().__init__(f"{place.line_only}: {why}{help}")
+
+
+class TrunkFailed(ConvtestError):
+    """A cell's conversation did not hold, or broke off: what the cell found tells nothing."""
+
+    def __init__(self, *, trunk: str, why: str) -> None:
+        super().__init__(f"{why}\n    what failed in it: pytest '{trunk}'")
 
 
 class RecordedElsewhere(CassetteError):

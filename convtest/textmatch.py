@@ -33,6 +33,7 @@ class Token:
     end: int
 
 
+@lru_cache(maxsize=4096)
 def folded(text: str) -> str:
     """NFKC, case folded, white space collapsed."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
@@ -77,10 +78,11 @@ def contains_value(text: str, value: str) -> bool:
     return bool(find_value(text, value))
 
 
-def sentences(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def sentences(text: str) -> tuple[str, ...]:
     """Whole sentences, folded; a decimal point ends none."""
     parts = re.split(r"(?<=[.!?…])\s+|\n+", text)
-    return [done for part in parts if (done := folded(part))]
+    return tuple(done for part in parts if (done := folded(part)))
 
 
 def visible(text: str) -> str:

@@ -356,12 +356,6 @@ def test_simulate_on_a_turn_that_knows_would_answer_for_the_client(tmp_path: Pat
     assert "simulate on a turn that knows something" in refused(tmp_path, text)
 
 
-def test_what_is_known_and_does_nothing_yet_is_refused_once(tmp_path: Path) -> None:
-    message = refused(tmp_path, "scenario: x\nretention: {facts: [who]}\nsteps: [{user: a}]\n")
-
-    assert message.count("is not supported yet") == 1
-
-
 def test_prose_is_not_judged(tmp_path: Path) -> None:
     assert "unknown key 'similar'" in refused(tmp_path, "scenario: x\nsteps: [{user: a, expect: {similar: b}}]\n")
 

@@ -51,6 +51,7 @@ def test_what_the_loader_refuses_is_invalid(document: object) -> None:
         {"scenario": "x", "timeout": "30s", "steps": [{"user": "a", "expect": {"contains": 18}}]},
         {"scenario": "x", "timeout": 30, "steps": [{"user": 12, "expect": {"contains": ["a", "b"]}}]},
         {"scenario": "x", "steps": [{"together": [[{"user": "a"}], [{"user": "b"}]]}]},
+        {"scenario": "x", "retention": {"families": ["recall"], "disturb": "kill", "ask_after": [1]}},
         {"scenario": "x", "steps": [{"user": "a"}], "sweep": {"turn": "t", "disturb": ["kill"], "at": "every event"}},
     ],
 )

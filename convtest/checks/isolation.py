@@ -33,13 +33,14 @@ def isolation(transcript: Transcript) -> Iterator[Finding]:
     sessions = transcript.sessions()
     known = {name: _known(transcript, name) for name in sessions}
     forked = {one.session for one in transcript.records if isinstance(one, ActRecord) and one.act.kind == "fork"}
+    talk = _Talk(transcript)
     for record in transcript.turns():
         yield from swapped(transcript, record)
         for other in sessions:
             if not transcript.related(record.session, other):
                 finding = _leak(transcript, record, other, known[record.session], known[other])
             elif record.wire == "history" and _are_apart(transcript, record.session, other, forked):
-                finding = _of_the_other_side(transcript, record, other)
+                finding = _of_the_other_side(talk, record, other)
             else:
                 continue
             if finding:
@@ -51,22 +52,49 @@ def _are_apart(transcript: Transcript, one: str, other: str, forked: set[str]) -
     return not forked.isdisjoint({*transcript.lineage(one)} ^ {*transcript.lineage(other)})
 
 
-def _of_the_other_side(transcript: Transcript, record: TurnRecord, other: str) -> Finding | None:
+class _Talk:
+    """The sentences of each turn and session, each read once: a matrix has hundreds of forks."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+        self._turns: dict[int, frozenset[str]] = {}
+        self._sessions: dict[str, frozenset[str]] = {}
+        self._mine: tuple[int, frozenset[str]] = (0, frozenset())
+
+    def said_in(self, session: str) -> frozenset[str]:
+        """The long ones of all its turns."""
+        if session not in self._sessions:
+            self._sessions[session] = frozenset(_long(self._of(self._transcript.turns(session))))
+        return self._sessions[session]
+
+    def known_to(self, record: TurnRecord) -> frozenset[str]:
+        """All that was said before it or in its session."""
+        if self._mine[0] != id(record):
+            turns = [*self._transcript.heard(record), *self._transcript.turns(record.session)]
+            self._mine = id(record), self._of(turns)
+        return self._mine[1]
+
+    def _of(self, turns: list[TurnRecord]) -> frozenset[str]:
+        for turn in turns:
+            if id(turn) not in self._turns:
+                self._turns[id(turn)] = _sentences(turn)
+        return frozenset().union(*(self._turns[id(turn)] for turn in turns))
+
+
+def _of_the_other_side(talk: _Talk, record: TurnRecord, other: str) -> Finding | None:
     """Nothing that the other one says from the fork on stands in this one's requests."""
-    mine = [*transcript.heard(record), *transcript.turns(record.session)]
-    lines = _long(_sentences(transcript.turns(other))) - _sentences(mine)
-    for one in [*record.interactions, *record.borrowed]:
+    lines = talk.said_in(other) - talk.known_to(record)
+    for one in [*record.interactions, *record.borrowed] if lines else ():
         found = _first(one.canonical.texts(), [], sorted(lines))
         if found:
             return _finding(record, "wire", "request", other, found)
     return None
 
 
-def _sentences(turns: list[TurnRecord]) -> frozenset[str]:
-    """What was said in these turns, and what the model answered, yielded or not."""
-    answers = (_reply_text(one) for turn in turns for one in turn.interactions)
-    words = (text for turn in turns for text in (turn.turn.prompt, turn.text))
-    return frozenset(line for text in (*words, *answers) for line in sentences(text))
+def _sentences(turn: TurnRecord) -> frozenset[str]:
+    """What was said in a turn, and what the model answered, yielded or not."""
+    answers = (_reply_text(one) for one in turn.interactions)
+    return frozenset(line for text in (turn.turn.prompt, turn.text, *answers) for line in sentences(text))
 
 
 def _known(transcript: Transcript, session: str) -> _Known:

@@ -163,13 +163,13 @@ class _Upstreams:
         pace = prepared.mode.pace
         self._upstream: Source = Paced(Upstream(), pace) if pace else Upstream()
         self.counting = [self._upstream] if isinstance(self._upstream, Paced) else []
-        self._swept = prepared.source == "swept"
+        self._stands_in = prepared.source == "swept" or (scenario.trunk and prepared.source == "simulated")
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         made = self._cast.made(interaction.lane)
         if made.upstream == SIMULATOR and made.gateway and not self._simulator.knows(interaction.request.url):
             return self._simulator.unknown(interaction, via)
-        stands_in = made.upstream == SIMULATOR or self._swept
+        stands_in = made.upstream == SIMULATOR or self._stands_in
         simulated = stands_in and self._simulator.knows(interaction.request.url)
         # What the simulator does not speak is sent on for real, where the network block meets it.
         chosen: Source = self._simulator if simulated else self._upstream

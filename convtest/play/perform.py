@@ -55,8 +55,8 @@ class Played:
     """The cassette, or what was recorded for review beside it."""
     aside: str = ""
     """Where turns of an earlier recording stand now that broke off, as it is shown."""
-    result: Callable[[], Result]
-    """All of it as plain data, without secrets; made when it is asked for."""
+    result: Callable[..., Result]
+    """All of it as plain data, without secrets; made when it is asked for: (the item's id, another verdict on it)."""
 
 
 Around = Callable[[Factory], Factory]
@@ -158,13 +158,12 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
         has_to_be_seen(prepared.config, transcript)
     written = arrangement.keeping.item(transcript, verdict) if arrangement.keeping is not None else None
 
-    about = about_of(prepared.scenario, item=prepared.node, record_command=prepared.record_command)
-
-    def result() -> Result:
+    def result(item: str = prepared.node, judged: Verdict = verdict) -> Result:
+        about = about_of(prepared.scenario, item=item, record_command=prepared.record_command)
         shown = prepared.config.shown(written) if written is not None else None
         with in_time(prepared.scenario, "reporting"):
             names = names_of(prepared, arrangement.player, transcript.interactions)
-            return without_secrets(result_of(about, transcript, verdict, shown), names)
+            return without_secrets(result_of(about, transcript, judged, shown), names)
 
     aside = _aside(arrangement)
     return Played(transcript=transcript, verdict=verdict, written=written, aside=aside, result=cache(result))

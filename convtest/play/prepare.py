@@ -106,7 +106,7 @@ def prepare(config: Config, scenario: Scenario, mode: Mode, door: Door | None = 
     cassette = cassette_of(config, scenario)
     for one in made:
         _check_key(one, mode, cassette.is_there)
-    simulated = all(one.upstream == SIMULATOR for one in made)
+    simulated = all(one.upstream == SIMULATOR for one in made) or (scenario.trunk and not mode.live)
     seen = cassette.state()
     source, recorded = _recorded(config, scenario, mode, simulated)
     return Prepared(
@@ -130,6 +130,8 @@ def _recorded(
     """Who answers, and what has been recorded of it."""
     if scenario.point is not None:
         return "swept", base_recording(config, scenario)
+    if scenario.trunk:
+        return "live" if mode.live else "simulated", ()
     cassette = cassette_of(config, scenario)
     source, reads = _source(mode, cassette.path, simulated and scenario.cassette is None)
     if scenario.cassette is not None and not mode.live:

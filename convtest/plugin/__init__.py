@@ -12,6 +12,7 @@ import pytest
 from convtest.config import load_config
 from convtest.errors import ConfigError, ConversationFailed, ConvtestError
 from convtest.plugin.gateway import GatewayAddress
+from convtest.plugin.matrices import begin_probes
 from convtest.plugin.options import add_options, need_backend
 from convtest.plugin.outputs import begin_outputs, end_outputs, tell_worker, written
 from convtest.plugin.results import begin_results
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convtest.play.recording import Recording
-    from convtest.plugin.items import ScenarioFile
+    from convtest.plugin.files import ScenarioFile
 
 _MARKS = {
     "live": "a scenario that is played against the real upstream",
@@ -60,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         sweep(loaded.cassettes)
     begin_outputs(config)
+    config.stash[STATE].cells.path = begin_probes(config)
     begin_results(config)
     if config.getoption("--convtest-speed") < 0:
         raise pytest.UsageError("--convtest-speed is 0 or more")
@@ -87,7 +89,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioF
     inside = any(path.is_relative_to(root) for root in state.config.scenarios)
     if path.is_relative_to(state.config.cassettes) or not (named or inside):
         return None
-    from convtest.plugin.items import ScenarioFile
+    from convtest.plugin.files import ScenarioFile
 
     return ScenarioFile.from_parent(parent, path=file_path)
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,8 @@ from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCa
 from convtest.plugin.properties import properties_of
 from convtest.plugin.results import hand_out, results_file
 from convtest.plugin.snapshots import ScenarioSnapshots, Snapshot
-from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of, register_tags
-from convtest.plugin.sweeps import CAUSES, SWEEP, asked_sweep, point_facts
-from convtest.scenario.loading import load_file
+from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of
+from convtest.plugin.sweeps import CAUSES, SWEEP, point_facts
 from convtest.scenario.model import Scenario
 from convtest.temporary import temporary
 from convtest.textmatch import visible
@@ -28,42 +26,6 @@ if TYPE_CHECKING:
 
 OVERRIDABLE = ("convtest_client_options", "convtest_upstream", "convtest_scrub")
 """Fixtures of the plugin that a conftest.py may define anew."""
-
-
-class ScenarioFile(pytest.File):
-    """A YAML file of scenarios."""
-
-    def collect(self) -> Iterator["ScenarioItem"]:
-        state = self.config.stash[STATE]
-        try:
-            client, asked = self.config.getoption("--convtest-client"), asked_sweep(self.config)
-            scenarios = load_file(self.path, state.config, client, asked)
-        except ConvtestError as error:
-            raise self.CollectError(visible(str(error))) from None
-        for scenario in scenarios:
-            register_tags(self.config, scenario.tags)
-            yield ScenarioItem.of(self, scenario)
-            if scenario.sweep is not None and not self._asks_upstream():
-                yield from self._points(scenario)
-
-    def _asks_upstream(self) -> bool:
-        """Points of a sweep are played offline and write nothing."""
-        return bool(self.config.getoption("--convtest-live") or self.config.getoption("--convtest-record"))
-
-    def _points(self, base: Scenario) -> Iterator["ScenarioItem"]:
-        from convtest.play.sweeping import points
-
-        try:
-            found = points(self.config.stash[STATE].config, base)
-        except ConvtestError as error:
-            # One item that says what is missing: the file's other scenarios are none the worse.
-            item = ScenarioItem.of(self, replace(base, name=f"{base.name}[sweep]", sweep=None, snapshot=False))
-            item.add_marker(pytest.mark.sweep)
-            item.trouble = error
-            yield item
-            return
-        for scenario in found:
-            yield ScenarioItem.of(self, scenario)
 
 
 class ScenarioItem(pytest.Function):
@@ -81,7 +43,7 @@ class ScenarioItem(pytest.Function):
     """Its snapshot, once it was compared."""
 
     @classmethod
-    def of(cls, parent: ScenarioFile, scenario: Scenario) -> "ScenarioItem":
+    def of(cls, parent: pytest.File, scenario: Scenario) -> "ScenarioItem":
         item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
         _know_brackets(item)
         item.scenario, item.written, item.outcome, item.trouble, item.compared = scenario, None, None, None, None
@@ -102,6 +64,15 @@ class ScenarioItem(pytest.Function):
         from convtest.play.perform import ready
         from convtest.play.prepare import cassette_path, record_command
 
+        config = self.begin()
+        state = self.config.stash[STATE]
+        self.ready = ready(config, self.scenario, mode_of(self.config), state.gateway.door)
+        if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
+            shown = config.shown(cassette_path(config, self.scenario))
+            raise NoCassette(cassette=shown, command=record_command(config, self.scenario))
+
+    def begin(self) -> Config:
+        """The configuration that it is played with. Raises ConvtestError for what was wrong before it began."""
         state = self.config.stash[STATE]
         if str(state.config.root) not in sys.path:
             # Last, so that it hides nothing: `target = "module:attr"` is looked for beside pyproject.toml.
@@ -113,10 +84,7 @@ class ScenarioItem(pytest.Function):
         super().setup()
         config = self._configured(state.config)
         self._need(config)
-        self.ready = ready(config, self.scenario, mode_of(self.config), state.gateway.door)
-        if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
-            shown = config.shown(cassette_path(config, self.scenario))
-            raise NoCassette(cassette=shown, command=record_command(config, self.scenario))
+        return config
 
     def teardown(self) -> None:
         """pytest keeps its items to the end of the run: thousands of them must not keep their recordings too."""

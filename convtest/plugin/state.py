@@ -10,6 +10,7 @@ import pytest
 
 from convtest.config import Config
 from convtest.plugin.gateway import GatewayAddress
+from convtest.plugin.matrices import Cells
 from convtest.plugin.sweeps import Sweeps
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class State:
     unseen: int = 0
     """Items in which a check could not look at the wire."""
     sweeps: Sweeps = field(default_factory=Sweeps)
+    cells: Cells = field(default_factory=Cells)
+    trunks: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """What became of the trunks that this process has played, by file and name."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """By matrix: cells that are not asked since each takes processes."""
     aside: list[str] = field(default_factory=list)
     """Where turns stand of recordings that broke off and were not gone on with."""
 

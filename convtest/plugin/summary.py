@@ -26,6 +26,7 @@ class Counting:
         same = self._state.sweeps.note(report, headline_of(report))
         if same is not None and isinstance(report.longrepr, Shown):
             report.longrepr = Shown(same, report.longrepr.reprcrash)
+        self._state.cells.note(report)
         found: Any = properties.get(PROPERTY)
         if report.when != "call" or not found:
             return
@@ -41,6 +42,7 @@ class Counting:
 def summary(state: State, *, live: bool) -> Iterator[str]:
     """The lines of one run: the sweeps, then what was played, from what, and at what cost."""
     yield from state.sweeps.lines()
+    yield from state.cells.lines()
     if not state.sources:
         return
     parts = [f"{count} {source}" for source, count in sorted(state.sources.items())]

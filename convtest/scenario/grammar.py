@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from convtest.retention.families import Family
+from convtest.retention.wording import Language
 from convtest.scenario.disturbances import Doing, FaultDoing
 from convtest.scenario.expectations import BudgetShape, ExpectShape, SentShape
 from convtest.scenario.shapes import Duration, OneOrMore, Shape
@@ -171,12 +173,17 @@ class XfailShape(Shape, frozen=True, kw_only=True):
 
 
 class RetentionShape(Shape, frozen=True, kw_only=True):
-    """A matrix of facts, where they are told and asked, and disturbances between."""
+    """A matrix of questions, where their facts are told and asked for, and disturbances between."""
 
-    facts: list[str]
-    tell_at: list[int] | None = None
-    ask_after: list[int] | None = None
-    disturb: list[str] | None = None
+    facts: list[str] | None = None
+    families: list[Family] | None = None
+    tell_at: list[int] = field(default_factory=lambda: [1])
+    ask_after: list[int] = field(default_factory=lambda: [1, 5, 20])
+    disturb: OneOrMore = field(default_factory=lambda: ["none"])
+    filler: list[str] | None = None
+    seed: int = 0
+    language: Language = "en"
+    pool: list[str] | None = None
 
 
 class SweepShape(Shape, frozen=True, kw_only=True):
@@ -210,7 +217,7 @@ class ScenarioShape(Shape, frozen=True, kw_only=True):
     sessions: dict[str, SessionShape | None] = field(default_factory=dict)
     facts: dict[str, FactShape] = field(default_factory=dict)
     tools: dict[str, ToolShape] = field(default_factory=dict)
-    steps: list[StepShape]
+    steps: list[StepShape] = field(default_factory=list)
     invariants: InvariantsShape | None = None
     retention: RetentionShape | None = None
     sweep: SweepShape | None = None
@@ -255,7 +262,5 @@ MEANT: dict[type[Struct], tuple[str, ...]] = {
 }
 """Which key was probably meant by a bare value that stands where a mapping belongs; the first that takes it."""
 
-NOT_YET: dict[type[Struct], tuple[str, ...]] = {
-    ScenarioShape: ("retention",),
-}
+NOT_YET: dict[type[Struct], tuple[str, ...]] = {}
 """Keys of the language that this version refuses: they are known, and do nothing yet."""

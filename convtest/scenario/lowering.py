@@ -20,6 +20,7 @@ from convtest.scenario.model import (
     place_in,
 )
 from convtest.scenario.nodes import Mapping
+from convtest.scenario.retention import matrix_of
 from convtest.scenario.steps import lower_steps
 from convtest.scenario.sweeping import sweep_of
 from convtest.textmatch import contains_value
@@ -69,6 +70,7 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
     sessions = _sessions(shape, naming["client"])
     steps = lower_steps(shape, node, facts, sessions, problems)
     sweep = sweep_of(shape, node, facts, sessions, steps, problems) if not problems else None
+    matrix = matrix_of(shape, node, facts, problems)
     problems += _wrong_names(shape, node, clients, steps)
     problems += _paths_outside(shape, node)
     problems += _names_that_cannot_be_shown(shape, node, steps)
@@ -94,6 +96,7 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
         budget=shape.budget,
         snapshot=shape.snapshot,
         sweep=sweep,
+        retention=matrix,
         cassette=(path.parent / shape.cassette) if shape.cassette else None,
         unplayed=shape.unplayed.allow if shape.unplayed else 0,
         node=node,
@@ -211,7 +214,11 @@ def _names_that_cannot_be_shown(shape: ScenarioShape, node: Mapping, steps: list
 
 
 def _warnings(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[str]:
-    if not any(step.expect for step in steps) and not (shape.snapshot or shape.budget or shape.xfail or shape.sweep):
+    if (
+        not any(step.expect for step in steps)
+        and not (shape.snapshot or shape.budget or shape.xfail or shape.sweep)
+        and not (shape.retention and not steps)
+    ):
         yield f"{node.keys['scenario'].line_only}: nothing is expected: add expect: to a step"
     if proposed := [step for step in steps if step.expect is not None and step.expect.proposed]:
         places = ", ".join(dict.fromkeys(str(step.place_of("expect", "proposed").line) for step in proposed))

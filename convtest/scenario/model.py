@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convtest.errors import Place
+from convtest.retention.matrix import Matrix
 from convtest.scenario.disturbances import KINDS
 from convtest.scenario.expectations import BudgetShape, ExpectShape
 from convtest.scenario.grammar import Point as PointName
@@ -224,6 +225,10 @@ class Scenario:
     """How many recorded interactions may be left over."""
     sweep: "Sweep | None" = None
     """One of its turns is to be disturbed at every event."""
+    retention: "Matrix | None" = None
+    """Its questions about what was told, over distance and disturbance."""
+    trunk: bool = False
+    """It is a conversation of a matrix."""
     point: "Point | None" = None
     """Where this item disturbs the swept turn, if it is a point of a sweep."""
     warnings: tuple[str, ...] = field(default=())

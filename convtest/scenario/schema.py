@@ -24,6 +24,7 @@ def schema() -> dict[str, Any]:
         "$id": ID,
         **scenario,
         "title": "convtest scenario",
+        "anyOf": [{"required": ["steps"]}, {"required": ["retention"]}],
         "$defs": defs,
     }
 

@@ -26,11 +26,9 @@ def lower_steps(
 ) -> list[Step]:
     """The steps in the order of playing; what is wrong with them is added to `problems`."""
     lowering = _Steps(facts, sessions, problems)
-    steps_node = node.entries["steps"]
-    assert isinstance(steps_node, Sequence)
-    if not shape.steps:
-        problems.append(Problem("there are no steps", node.keys["steps"]))
-    lowering.walk(shape.steps, steps_node)
+    steps_node = node.entries.get("steps")
+    if isinstance(steps_node, Sequence):
+        lowering.walk(shape.steps, steps_node)
     return lowering.steps
 
 

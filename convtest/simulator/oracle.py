@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from convtest.simulator.conversation import Conversation
 from convtest.simulator.everyday import everyday
+from convtest.simulator.memory import SUMMARY, is_summary_asked, recalled, ruled, summarised
 from convtest.textmatch import contains_value, folded
 
 UNKNOWN = "I do not know that; you have not told me."
@@ -21,6 +22,10 @@ class Slot:
 
 def answer(conversation: Conversation, slots: Sequence[Slot]) -> str:
     """The text that the simulator says; it depends on the conversation alone."""
+    return ruled(conversation, _answer(conversation, slots))
+
+
+def _answer(conversation: Conversation, slots: Sequence[Slot]) -> str:
     if conversation.answers_tools:
         return "The tool answered: " + "; ".join(_flat(text) for text in conversation.tool_results) + "."
     prompt = folded(conversation.prompt)
@@ -28,7 +33,21 @@ def answer(conversation: Conversation, slots: Sequence[Slot]) -> str:
     if asked:
         values = [value for slot in asked if (value := _latest(conversation, slot)) is not None]
         return f"You told me: {values[0]}." if values else UNKNOWN
-    return everyday(conversation) or (UNKNOWN if conversation.prompt.rstrip().endswith("?") else _noted(conversation))
+    if is_summary_asked(conversation) and (told := _told(conversation, slots)):
+        return f"{SUMMARY} {told}"
+    return (
+        recalled(conversation)
+        or everyday(conversation)
+        or recalled(conversation, at_last=True)
+        or (UNKNOWN if conversation.prompt.rstrip().endswith("?") else _noted(conversation))
+    )
+
+
+def _told(conversation: Conversation, slots: Sequence[Slot]) -> str:
+    """All that holds now of what stands before the prompt, in the words that tell it."""
+    found = [(_latest(conversation, slot), slot) for slot in slots]
+    facts = [tell for value, slot in found for tell, answer in slot.versions if value is not None and answer == value]
+    return " ".join(filter(None, [*facts, summarised(conversation)]))
 
 
 def _latest(conversation: Conversation, slot: Slot) -> str | None:

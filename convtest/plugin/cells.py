@@ -1,0 +1,161 @@
+"""Cells and trunks of a matrix as items: a trunk is played once a process, by the first item that needs it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from convtest.config import Config
+from convtest.errors import ConversationFailed, TrunkFailed
+from convtest.plugin.items import ScenarioItem
+from convtest.plugin.matrices import CELL, TRUNK
+from convtest.plugin.properties import properties_of
+from convtest.plugin.state import STATE, mode_of
+from convtest.retention.matrix import Cell, Trunk
+from convtest.scenario.model import Scenario
+from convtest.scenario.trunks import named
+from convtest.temporary import temporary
+
+if TYPE_CHECKING:
+    from convtest.play.retention import Outcome
+
+
+def asked_of(config: pytest.Config, base: Scenario) -> Iterator[tuple[Trunk, list[Cell]]]:
+    """The trunks of the scenario's matrix with their cells, as many as the command line wants."""
+    from convtest.play.retention import asked_cells
+
+    loaded = config.stash[STATE].config
+    repeats, most = config.getoption("--convtest-repeats"), config.getoption("--convtest-cells")
+    cells, left_out = asked_cells(loaded, base, repeats, most)
+    config.stash[STATE].left_out[f"{loaded.shown(base.file)}::{base.name}"] = left_out
+    for trunk, group in groupby(cells, key=lambda cell: cell.trunk):
+        yield trunk, list(group)
+
+
+class MatrixItem(ScenarioItem):
+    """What a trunk and its cells have in common."""
+
+    base: Scenario
+    trunk: Trunk
+
+    @classmethod
+    def made(cls, parent: pytest.File, base: Scenario, trunk: Trunk, label: str) -> Self:
+        shown = replace(base, name=named(base, label), sweep=None, xfail=None, snapshot=False, steps=())
+        item: Self = cls.of(parent, shown)  # type: ignore[assignment]
+        item.base, item.trunk = base, trunk
+        item.add_marker(pytest.mark.retention)
+        return item
+
+    @property
+    def _matrix(self) -> str:
+        return f"{self.config.stash[STATE].config.shown(self.base.file)}::{self.base.name}"
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return self._matrix, self.trunk.label
+
+    def setup(self) -> None:
+        """Without a cassette: a matrix is simulated, or live."""
+        self._config = self.begin()
+
+    _config: Config
+
+    def _became(self) -> "Outcome":
+        """What became of its trunk, which is played now if it was not yet."""
+        state = self.config.stash[STATE]
+        if self._key not in state.trunks:
+            state.trunks[self._key] = self._play_trunk()
+        found: Outcome = state.trunks[self._key]
+        return found
+
+    def _play_trunk(self) -> "Outcome":
+        from convtest.play.retention import Asking, play_trunk
+
+        others = [item for item in self.session.items if isinstance(item, CellItem) and item._key == self._key]
+        with ExitStack() as rooms:
+
+            def room() -> Path:
+                return rooms.enter_context(temporary())
+
+            door = self.config.stash[STATE].gateway.door
+            asking = Asking(config=self._config, mode=mode_of(self.config), door=door, room=room)
+            outcome = play_trunk(asking, self.base, self.trunk, [item.cell for item in others])
+        if self.config.getoption("--convtest-live"):
+            for one in outcome.plays:
+                self.user_properties += properties_of(one)
+        outcome.plays.clear()
+        return outcome
+
+    def _note(self, name: str, **more: Any) -> None:
+        state = self.config.stash[STATE]
+        facts = {"matrix": self._matrix, "left_out": state.left_out.get(self._matrix, 0), **more}
+        self.user_properties.append((name, json.dumps(facts)))
+
+    def _playable(self, name: str, **more: Any) -> "Outcome":
+        """What became of its trunk. Skips what cannot be asked of the client. Raises what kept it from being played."""
+        outcome = self._became()
+        self._note(name, in_full=outcome.in_full, **more)
+        if outcome.skip:
+            pytest.skip(outcome.skip)
+        if outcome.trouble is not None:
+            raise outcome.trouble
+        return outcome
+
+
+class TrunkItem(MatrixItem):
+    """A conversation of a matrix: what is found in it but for its questions."""
+
+    @classmethod
+    def in_matrix(cls, parent: pytest.File, base: Scenario, trunk: Trunk) -> Self:
+        return cls.made(parent, base, trunk, trunk.label)
+
+    def play(self, snapshot: SnapshotAssertion | None) -> None:
+        """Raises ConversationFailed where the conversation does not hold."""
+        __tracebackhide__ = True
+        from convtest.reporting.failure import failure_text
+
+        outcome = self._became()
+        record = {"trunk": asdict(outcome.record)} if outcome.record is not None else {}
+        self._playable(TRUNK, **record)
+        if outcome.played is None:
+            return
+        self.outcome = outcome.played
+        result = outcome.played.result()
+        raise ConversationFailed(failure_text(result, whole=self.config.get_verbosity() > 0), headline=result.headline)
+
+
+class CellItem(MatrixItem):
+    """One question of a matrix."""
+
+    cell: Cell
+
+    @classmethod
+    def asking(cls, parent: pytest.File, base: Scenario, cell: Cell) -> Self:
+        item = cls.made(parent, base, cell.trunk, cell.label)
+        item.cell = cell
+        return item
+
+    def play(self, snapshot: SnapshotAssertion | None) -> None:
+        """Raises ConversationFailed for a question that was not answered as it must be, TrunkFailed where that tells
+        nothing."""
+        __tracebackhide__ = True
+        outcome = self._became()
+        judged = outcome.cells.get(self.cell.label)
+        self._playable(CELL, **({"probe": asdict(judged.probe)} if judged is not None else {}))
+        node = f"{self._matrix.rpartition('::')[0]}::{named(self.base, self.trunk.label)}"
+        if judged is None:
+            raise TrunkFailed(trunk=node, why="its conversation broke off before it was asked")
+        if judged.findings:
+            from convtest.reporting.failure import failure_text
+
+            result = outcome.told[self.cell.label](self._node)
+            text = failure_text(result, whole=self.config.get_verbosity() > 0)
+            raise ConversationFailed(text, headline=result.headline)
+        if outcome.played is not None:
+            raise TrunkFailed(trunk=node, why="its conversation did not hold, so its answer proves nothing")
