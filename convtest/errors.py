@@ -159,13 +159,6 @@ class NothingToSweep(CassetteError):
         super().__init__(f"{place.line_only}: {why}{help}")
 
 
-class TrunkFailed(ConvtestError):
-    """A cell's conversation did not hold, or broke off: what the cell found tells nothing."""
-
-    def __init__(self, *, trunk: str, why: str) -> None:
-        super().__init__(f"{why}\n    what failed in it: pytest '{trunk}'")
-
-
 class RecordedElsewhere(CassetteError):
     """Two writers on one cassette: the second is refused. `over`: the first has finished meanwhile."""
 

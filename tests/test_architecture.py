@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "review/changed": set(),
     "clients": {*GROUND, "config", "policy", "scenario", "wire"},
     "play": {
-        *GROUND, "config", "retention", "scenario", "wire", "gateway", "cassettes", "simulator", "transcript",
+        *GROUND, "config", "policy", "retention", "scenario", "wire", "gateway", "cassettes", "simulator", "transcript",
         "clients", "checks", "results",
     },
     "play/network": {"errors", "later", "play/network"},

@@ -7,9 +7,12 @@ import pytest
 
 from convtest.errors import ScenarioError
 from convtest.retention.families import FAMILIES, Ask, Maker, Question
+from convtest.retention.matrix import BETWEEN
 from convtest.retention.outcomes import Values, outcome
 from convtest.retention.pools import Pool
+from convtest.retention.shipped import SHIPPED
 from convtest.retention.wording import WORDINGS
+from convtest.scenario.loader import load
 from convtest.simulator.conversation import conversation_of
 from convtest.simulator.oracle import answer
 from tests.matrices import play, scenario
@@ -268,3 +271,30 @@ def test_a_cell_that_forgets_says_where_and_its_trunk_says_why(project: Project)
     assert "layer wire" in run.out
     assert "run just this item: pytest 'scenarios/memory.yaml::memory[recall.word-told@1-after@3-none]'" in run.out
     assert "none: 2 of 2 cells fail, layer wire" in run.out
+
+
+def test_the_shipped_matrix_has_everything_and_is_copied_once(project: Project) -> None:
+    matrix = load(SHIPPED, shown="shipped.yaml", default_client="a", clients=("a",))[0].retention
+    assert matrix is not None
+    assert set(matrix.families) == set(FAMILIES)
+    assert set(matrix.disturb) >= {"none", "interrupt", "529", *BETWEEN}
+
+    assert "written  scenarios/retention.yaml" in project.convtest("init", "--retention").out
+    assert project.read("scenarios/retention.yaml") == SHIPPED.read_text()
+    assert "kept     scenarios/retention.yaml" in project.convtest("init", "--retention").out
+
+
+def test_the_command_keeps_a_baseline_of_the_cells_and_finds_a_client_that_forgets(project: Project) -> None:
+    project.write("scenarios/memory.yaml", MATRIX)
+    project.write("forgets.py", (Path(__file__).parent / "retention_clients.py").read_text())
+    kept = project.convtest("retention", "-k", "recall", "--save", "base.json")
+    assert kept.code == 0, kept.text
+
+    forgets = 'kind = "python"\ntarget = "forgets:Window"'
+    project.write("pyproject.toml", SECTION.replace('kind = "messages"', forgets))
+    worse = project.convtest("retention", "-k", "recall", "--json")
+
+    assert worse.code == 1, worse.text
+    assert '"recall.word-told@1-after@3-none"' in worse.out
+    exact = project.convtest("retention", "-k", "recall", "--against", "base.json")
+    assert exact.code != 0, exact.text

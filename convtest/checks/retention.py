@@ -54,7 +54,7 @@ class Trial:
         said, layer, wrong = self._reply(cell, broken is None)
         tokens = usage_of(main[-1].reply()).prompt_tokens if (main := looked.main()) else 0
         probe = Probe(
-            id=f"{row}-{cell.stable}" if row else cell.stable,
+            id=f"{row}-{cell.label}" if row else cell.label,
             family=cell.question.family,
             slot=cell.question.slot,
             session=cell.session,

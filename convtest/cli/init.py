@@ -6,6 +6,7 @@ import click
 
 from convtest.cli.saying import say
 from convtest.config import load_config
+from convtest.retention.shipped import SHIPPED
 
 _SECTION = """\
 [tool.convtest]
@@ -42,6 +43,8 @@ steps:
 """
 
 
+SHIPPED_AS = "retention.yaml"
+"""Its name in a project."""
 _IGNORED = """\
 # convtest: what recordings leave beside cassettes that are not finished, or not good
 *.yaml.partial*
@@ -53,7 +56,8 @@ _IGNORED = """\
 
 @click.command(name="init")
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
-def command(folder: Path) -> None:
+@click.option("--retention", is_flag=True, help="Copy the matrix of `convtest retention` too, to be changed.")
+def command(folder: Path, retention: bool) -> None:
     """Add [tool.convtest] to pyproject.toml, a first scenario, and what git is to ignore; nothing that exists is
     changed."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,8 +75,19 @@ def command(folder: Path) -> None:
         scenario.parent.mkdir(exist_ok=True)
         scenario.write_text(_SCENARIO, encoding="utf-8")
         say("written  scenarios/first.yaml")
+    if retention:
+        _copy(folder / "scenarios" / SHIPPED_AS)
     _ignore(folder / ".gitignore")
     say("next:    pytest scenarios")
+
+
+def _copy(path: Path) -> None:
+    """The matrix, where plain pytest plays it."""
+    if path.exists():
+        say(f"kept     scenarios/{path.name}")
+        return
+    path.write_bytes(SHIPPED.read_bytes())
+    say(f"written  scenarios/{path.name}")
 
 
 def _ignore(path: Path) -> None:

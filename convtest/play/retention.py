@@ -1,5 +1,6 @@
 """Trunks of a matrix, played: what became of each cell that is asked in them."""
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -11,10 +12,12 @@ from convtest.checks.retention import Judged, Trial, prompt_tokens
 from convtest.clients.registry import make
 from convtest.config import Config
 from convtest.errors import ConvtestError, MissingCapability
-from convtest.gateway.server import Door
+from convtest.gateway.door import Door
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
+from convtest.policy import choices
 from convtest.results.model import Result
+from convtest.retention.journal import Finished
 from convtest.retention.matrix import Cell, Trunk
 from convtest.retention.probes import Trunk as TrunkRecord
 from convtest.scenario.model import Act, Scenario, Turn
@@ -29,6 +32,13 @@ MOST_WITH_PROCESSES = 40
 _ALWAYS = {"messages", "chat_completions", "claude_agent_sdk"}
 """Kinds of clients that are known to fork."""
 _WORD = "heliotrope"
+
+
+class TrunkFailed(ConvtestError):
+    """A cell's conversation did not hold, or broke off: what the cell found tells nothing."""
+
+    def __init__(self, *, trunk: str, why: str) -> None:
+        super().__init__(f"{why}\n    what failed in it: pytest '{trunk}'")
 
 
 @dataclass(slots=True)
@@ -63,11 +73,11 @@ class Asking:
     """A fresh folder for each play."""
 
 
-def asked_cells(config: Config, base: Scenario, repeats: int = 1, most: int | None = None) -> tuple[list[Cell], int]:
+def asked_cells(config: Config, base: Scenario, repeat: int = 1, most: int | None = None) -> tuple[list[Cell], int]:
     """The cells that are items, and how many are left out, since each takes processes."""
     matrix = base.retention
     assert matrix is not None
-    cells = [cell for trunk in matrix.trunks(repeats) for cell in matrix.cells(trunk)]
+    cells = [cell for trunk in matrix.trunks(repeat) for cell in matrix.cells(trunk)]
     limit = most if most is not None else MOST_WITH_PROCESSES if make(config, base.client).gateway else None
     if limit is None or len(cells) <= limit:
         return cells, 0
@@ -145,6 +155,30 @@ def _record(laid: Laid, base: Scenario, transcript: Transcript) -> TrunkRecord:
         disturbed=tuple(at),
         trouble="" if not transcript.not_run else f"{len(transcript.not_run)} steps were not run",
     )
+
+
+def finished(asking: Asking, base: Scenario, outcome: Outcome) -> Finished | None:
+    """The trunk as a journal keeps it; None for one that did not come to its end."""
+    matrix, record = base.retention, outcome.record
+    if record is None or matrix is None or outcome.skip or outcome.trouble is not None:
+        return None
+    made = make(asking.config, base.client)
+    options = {**made.options, **base.options}
+    policy = made.policy(options)
+    return Finished(
+        trunk=record,
+        probes=tuple(one.probe for one in outcome.cells.values() if one is not None),
+        client=base.client,
+        mode="live" if asking.mode.live else "simulated",
+        scenario=base.name,
+        digest=_digest(repr((matrix, base.files, base.tools))),
+        policy={name: str(getattr(policy, name)) for name in choices()},
+        settings=_digest(repr(sorted((key, repr(value)) for key, value in options.items()))),
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _cleared(config: Config, base: Scenario) -> str:

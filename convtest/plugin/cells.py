@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 
 from convtest.config import Config
-from convtest.errors import ConversationFailed, TrunkFailed
+from convtest.errors import ConversationFailed
 from convtest.plugin.items import ScenarioItem
 from convtest.plugin.matrices import CELL, TRUNK
 from convtest.plugin.properties import properties_of
 from convtest.plugin.state import STATE, mode_of
+from convtest.retention.journal import Journal
 from convtest.retention.matrix import Cell, Trunk
 from convtest.scenario.model import Scenario
 from convtest.scenario.trunks import named
@@ -31,8 +31,8 @@ def asked_of(config: pytest.Config, base: Scenario) -> Iterator[tuple[Trunk, lis
     from convtest.play.retention import asked_cells
 
     loaded = config.stash[STATE].config
-    repeats, most = config.getoption("--convtest-repeats"), config.getoption("--convtest-cells")
-    cells, left_out = asked_cells(loaded, base, repeats, most)
+    repeat, most = config.getoption("--convtest-repeat"), config.getoption("--convtest-cells")
+    cells, left_out = asked_cells(loaded, base, repeat, most)
     config.stash[STATE].left_out[f"{loaded.shown(base.file)}::{base.name}"] = left_out
     for trunk, group in groupby(cells, key=lambda cell: cell.trunk):
         yield trunk, list(group)
@@ -75,7 +75,7 @@ class MatrixItem(ScenarioItem):
         return found
 
     def _play_trunk(self) -> "Outcome":
-        from convtest.play.retention import Asking, play_trunk
+        from convtest.play.retention import Asking, Outcome, finished, play_trunk
 
         others = [item for item in self.session.items if isinstance(item, CellItem) and item._key == self._key]
         with ExitStack() as rooms:
@@ -85,12 +85,28 @@ class MatrixItem(ScenarioItem):
 
             door = self.config.stash[STATE].gateway.door
             asking = Asking(config=self._config, mode=mode_of(self.config), door=door, room=room)
+            if self._is_finished():
+                return Outcome(skip="its trunk was finished before: it stands in the journal")
             outcome = play_trunk(asking, self.base, self.trunk, [item.cell for item in others])
+        done = finished(asking, self.base, outcome)
+        if done is not None and self._journal is not None and others:
+            self._journal.add(done)
         if self.config.getoption("--convtest-live"):
             for one in outcome.plays:
                 self.user_properties += properties_of(one)
         outcome.plays.clear()
         return outcome
+
+    @property
+    def _journal(self) -> Journal | None:
+        path = self.config.getoption("--convtest-retention")
+        return Journal(self.config.invocation_params.dir / path) if path else None
+
+    def _is_finished(self) -> bool:
+        """An earlier run of the same command has played it."""
+        matrix = self.base.retention
+        key = named(self.base, self.trunk.label), self.base.row, matrix.seed if matrix else 0, self.trunk.repeat
+        return self._journal is not None and key in self._journal.finished()
 
     def _note(self, name: str, **more: Any) -> None:
         state = self.config.stash[STATE]
@@ -115,7 +131,7 @@ class TrunkItem(MatrixItem):
     def in_matrix(cls, parent: pytest.File, base: Scenario, trunk: Trunk) -> Self:
         return cls.made(parent, base, trunk, trunk.label)
 
-    def play(self, snapshot: SnapshotAssertion | None) -> None:
+    def play(self, snapshot: object) -> None:
         """Raises ConversationFailed where the conversation does not hold."""
         __tracebackhide__ = True
         from convtest.reporting.failure import failure_text
@@ -141,10 +157,12 @@ class CellItem(MatrixItem):
         item.cell = cell
         return item
 
-    def play(self, snapshot: SnapshotAssertion | None) -> None:
+    def play(self, snapshot: object) -> None:
         """Raises ConversationFailed for a question that was not answered as it must be, TrunkFailed where that tells
         nothing."""
         __tracebackhide__ = True
+        from convtest.play.retention import TrunkFailed
+
         outcome = self._became()
         judged = outcome.cells.get(self.cell.label)
         self._playable(CELL, **({"probe": asdict(judged.probe)} if judged is not None else {}))

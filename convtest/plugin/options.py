@@ -98,15 +98,6 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--convtest-sweep-at", {"metavar": "POINTS", "help": "sweep at: every event, every change, or a kind"}),
     (
-        "--convtest-repeats",
-        {
-            "metavar": "K",
-            "type": int,
-            "default": 1,
-            "help": "play each trunk of a retention matrix K times (default 1)",
-        },
-    ),
-    (
         "--convtest-cells",
         {"metavar": "N", "type": int, "help": "cells of a matrix at most (default: 40 for a client with processes)"},
     ),

@@ -28,7 +28,7 @@ class Trunk:
     @property
     def label(self) -> str:
         told = "" if self.alone else f"told@{self.told_at}-"
-        return f"trunk-{told}{self.disturb}{_again(self.repeat)}"
+        return f"trunk-{told}{self.disturb}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,9 @@ class Cell:
         return "fork-child" if self.session == CHILD else "fork-parent"
 
     @property
-    def stable(self) -> str:
-        """Its name but for the repeat."""
-        return f"{self.question.name}-told@{self.trunk.told_at}-after@{self.after}-{self.disturb}"
-
-    @property
     def label(self) -> str:
-        return f"{self.stable}{_again(self.trunk.repeat)}"
-
-
-def _again(repeat: int) -> str:
-    return "" if repeat == 1 else f"-repeat@{repeat}"
+        """What stands in its name, the same in every repeat."""
+        return f"{self.question.name}-told@{self.trunk.told_at}-after@{self.after}-{self.disturb}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +104,11 @@ class Matrix:
         """The most turns of filler that a trunk has."""
         return max(self.tell_at) - 1 + max(self.ask_after)
 
-    def trunks(self, repeats: int = 1) -> Iterator[Trunk]:
-        for repeat in range(1, repeats + 1):
-            for disturb in self.disturb:
-                for told_at in self.tell_at:
-                    yield Trunk(disturb, told_at, repeat, alone=len(self.tell_at) == 1)
+    def trunks(self, repeat: int = 1) -> Iterator[Trunk]:
+        """Its conversations, in one repeat."""
+        for disturb in self.disturb:
+            for told_at in self.tell_at:
+                yield Trunk(disturb, told_at, repeat, alone=len(self.tell_at) == 1)
 
     def cells(self, trunk: Trunk) -> Iterator[Cell]:
         """The questions of a trunk, the nearest first."""
