@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "review/ci": set(),
     "review/changed": set(),
     "clients": {*GROUND, "config", "policy", "scenario", "wire"},
+    "adapters": {"errors", "events", "clients"},
     "play": {
         *GROUND, "config", "policy", "retention", "scenario", "wire", "gateway", "cassettes", "simulator", "transcript",
         "clients", "checks", "results",
@@ -106,6 +107,10 @@ ONLY_IN: dict[str, set[str]] = {
         "clients/process",
         "clients/command",
     },
+    "agents": {"adapters/openai_agents"},
+    "langchain_core": {"adapters/langgraph"},
+    "openai": {"adapters/openai_agents"},
+    "pydantic_ai": {"adapters/pydantic_ai"},
     "claude_agent_sdk": {
         "clients/claude/client",
         "clients/claude/options",
@@ -135,6 +140,7 @@ ONLY_IN: dict[str, set[str]] = {
         "scenario",
         "wire",
         "clients",
+        "adapters/openai_agents",
         "simulator",
         "cassettes",
         "checks",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from convtest.clients import python, sse
+from convtest.clients import frameworks, python, sse
 from convtest.clients.claude import client as claude
 from convtest.clients.command import client as command
 from convtest.clients.messages import chat_completions
@@ -18,7 +18,7 @@ from convtest.errors import ConfigError, did_you_mean
 from convtest.policy import policy_over
 
 _MODULES = (messages, chat_completions, claude, python, command, sse)
-KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (*(one.KIND for one in _MODULES), *frameworks.KINDS)}
 
 
 def make(config: Config, name: str) -> Made:

@@ -67,7 +67,8 @@ def chunks(reply: Reply) -> list[bytes]:
         made += [_event("content_block_delta", index=index, delta=delta) for delta in deltas]
         pending = _event("content_block_stop", index=index)
     delta = {"stop_reason": reply.stop_reason, "stop_sequence": None}
-    pending += _event("message_delta", delta=delta, usage={"output_tokens": usage.get("output_tokens", 0)})
+    # All counts up to here, as the API sends them: some packages read them only there.
+    pending += _event("message_delta", delta=delta, usage={"output_tokens": 0, **usage})
     return [*made, pending + _event("message_stop")]
 
 

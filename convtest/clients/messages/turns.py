@@ -74,10 +74,15 @@ def refused(status: int, body: bytes) -> TurnEnd:
         message = f"{error.get('type', status)}: {error.get('message', '')}"
     except (msgspec.DecodeError, KeyError, TypeError):
         message = body.decode("utf-8", "replace")[:500]
+    return ended_by_status(status, f"HTTP {status}: {message}")
+
+
+def ended_by_status(status: int, message: str) -> TurnEnd:
+    """How a turn ends whose request was refused with this status."""
     ended, code = _ERRORS.get(status, ("error", None))
     if code == "bad_request" and "prompt is too long" in message:
         code = "context_overflow"
-    return TurnEnd(ended=ended, error=code, message=f"HTTP {status}: {message}")
+    return TurnEnd(ended=ended, error=code, message=message)
 
 
 def lost(error: httpx.TransportError) -> Ended:
