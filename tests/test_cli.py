@@ -231,14 +231,14 @@ def test_show_is_a_readable_conversation(named: Project) -> None:
         "     user         My name is Ada.\n"
         "     -> assistant    Nice to meet you, Ada.\n"
         "        0 ms |                             .    .    .    .    .    .    .| 120 ms, complete\n"
-        "        status 200, complete; 7 chunks, 1228 bytes, 50 to 120 ms, events: text*5\n"
+        "        status 200, complete; 7 chunks, 1246 bytes, 50 to 120 ms, events: text*5\n"
         "\n"
         "  2. main, step 2  POST https://api.anthropic.com/v1/messages\n"
         "     … as before: 2\n"
         "     user         What is my name?\n"
         "     -> assistant    You told me: Ada.\n"
         "        0 ms |                                .    .    .     .    .     .| 110 ms, complete\n"
-        "        status 200, complete; 6 chunks, 1108 bytes, 50 to 110 ms, events: text*4\n"
+        "        status 200, complete; 6 chunks, 1126 bytes, 50 to 110 ms, events: text*4\n"
     )
 
 
