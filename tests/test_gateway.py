@@ -369,7 +369,7 @@ def test_a_miss_of_another_session_says_that_nothing_is_recorded_of_it(tmp_path:
         ("/v1/models/some-model", b"", b'"id":"some-model"'),
         ("/v1/chat/completions", HELLO, b"The result is 105."),
         ("/v1/chat/completions", STREAMED, b"data: [DONE]"),
-        ("/v1/responses", HELLO, b"the simulator speaks no /v1/responses"),
+        ("/v1/responses", b'{"model": "m", "input": "What is 15 * 7?"}', b"The result is 105."),
         ("/v1/elsewhere", HELLO, b"the gateway speaks no '/v1/elsewhere'"),
     ],
 )

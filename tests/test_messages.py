@@ -97,6 +97,14 @@ def test_a_list_goes_on_from_the_longest_known_one() -> None:
     assert seen.look("other", [0, 1, 2]).count == 0
 
 
+def test_no_more_is_kept_than_the_last_kinds() -> None:
+    seen = Histories(keeps=3)
+    for kind in range(5):
+        seen.look(kind, ["said"]).note(kind)
+
+    assert [seen.look(kind, ["said"]).made for kind in range(5)] == [None, None, 2, 3, 4]
+
+
 def test_what_is_too_long_is_not_kept() -> None:
     seen = Histories(limit=10)
     seen.look("", ["x" * 20]).note("long")

@@ -68,7 +68,8 @@ class Look:
 class Histories:
     """The lists of messages that were seen last: of one that goes on from such a list only what is new needs a look.
 
-    Compared by their JSON, in which 1, 1.0 and true differ. Lists of more than `limit` bytes are not kept.
+    Compared by their JSON, in which 1, 1.0 and true differ. Of each kind, and of kinds, the last `keeps` are kept; lists
+    of more than `limit` bytes are not.
     """
 
     def __init__(self, keeps: int = 16, limit: int = 4_000_000) -> None:
@@ -82,8 +83,10 @@ class Histories:
 
         def note(made: Any) -> None:
             if len(raw) <= self._limit and messages:
-                others = [one for one in self._known.get(kind, ()) if one[0] != raw]
+                others = [one for one in self._known.pop(kind, ()) if one[0] != raw]
                 self._known[kind] = [*others[-self._keeps + 1 :], (raw, len(messages), made)]
+                if len(self._known) > self._keeps:
+                    del self._known[next(iter(self._known))]  # that which was noted longest ago
 
         fits = (one for one in self._known.get(kind, ()) if raw.startswith(one[0]) and raw[len(one[0]) :][:1] in b",")
         best = max(fits, key=lambda one: one[1], default=None)
