@@ -112,6 +112,14 @@ def test_what_is_too_long_is_not_kept() -> None:
     assert seen.look("", ["x" * 20]).made is None
 
 
+def test_all_is_forgotten_where_it_has_grown() -> None:
+    seen = Histories(limit=25)
+    for text in ("one", "two", "three", "four"):
+        seen.look("", [text]).note(text)
+
+    assert [seen.look("", [text]).made for text in ("one", "two", "three", "four")] == [None, None, None, "four"]
+
+
 @given(MESSAGES)
 @settings(deadline=None)
 def test_seals_stand_where_they_did(messages: list[Any]) -> None:

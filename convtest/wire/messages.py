@@ -68,13 +68,14 @@ class Look:
 class Histories:
     """The lists of messages that were seen last: of one that goes on from such a list only what is new needs a look.
 
-    Compared by their JSON, in which 1, 1.0 and true differ. Of each kind, and of kinds, the last `keeps` are kept; lists
-    of more than `limit` bytes are not.
+    Compared by their JSON, in which 1, 1.0 and true differ. Of each kind, and of kinds, the last `keeps` are kept; all
+    is forgotten where it has grown to `limit` bytes.
     """
 
-    def __init__(self, keeps: int = 16, limit: int = 4_000_000) -> None:
+    def __init__(self, keeps: int = 16, limit: int = 8_000_000) -> None:
         self._keeps = keeps
         self._limit = limit
+        self._size = 0
         self._known: dict[Hashable, list[tuple[bytes, int, Any]]] = {}
 
     def look(self, kind: Hashable, messages: list[Any]) -> Look:
@@ -83,6 +84,10 @@ class Histories:
 
         def note(made: Any) -> None:
             if len(raw) <= self._limit and messages:
+                self._size += len(raw)
+                if self._size > self._limit:
+                    self._known.clear()
+                    self._size = len(raw)
                 others = [one for one in self._known.pop(kind, ()) if one[0] != raw]
                 self._known[kind] = [*others[-self._keeps + 1 :], (raw, len(messages), made)]
                 if len(self._known) > self._keeps:
