@@ -66,8 +66,9 @@ _MOST_OF_A_NAME = 200
 def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str, ...], **naming: Any) -> Scenario:
     """The scenario that a shape means. Raises ScenarioError with all that does not make sense."""
     problems: list[Problem] = []
-    if "steps" not in node.entries and shape.retention is None:
-        problems.append(Problem("'steps' is missing", node.place))
+    if not shape.steps and shape.retention is None:
+        place = node.keys.get("steps")
+        problems.append(Problem("there are no steps" if place else "'steps' is missing", place or node.place))
     facts = {name: _fact(name, fact) for name, fact in shape.facts.items()}
     sessions = _sessions(shape, naming["client"])
     steps = lower_steps(shape, node, facts, sessions, problems)
