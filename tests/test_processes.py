@@ -413,7 +413,8 @@ def test_no_real_key_reaches_a_child_whatever_it_is_called(stage: Stage, monkeyp
     said = outcome.transcript.turns()[0].text
     assert [name for name in ("AWS_SECRET_ACCESS_KEY", "GITHUB_PAT", "OPENAI_KEY") if name in said] == []
     assert not [value for value in secrets.values() if value in custom.transcript.turns()[0].text]
-    assert "PYTHONPATH" not in said
+    # Nothing but the guard of its sockets: where this process finds its modules is no matter of a program's.
+    assert Path(json.loads(said.removeprefix("hi "))["PYTHONPATH"]).name == "python_child"
 
 
 def asking(url: str, body: str = "{}", headers: str = "{}") -> str:

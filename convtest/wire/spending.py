@@ -45,6 +45,8 @@ class Purse:
     price: Price
     ledger: Ledger | None = None
     """Where others spend from the same purse."""
+    uncounted: str = ""
+    """A model that has answered without a word of what it used."""
     _spent: float = 0.0
 
     @property
@@ -55,9 +57,6 @@ class Purse:
         self._spent += usd
         if self.ledger is not None and usd:
             self.ledger.add(usd)
-
-    uncounted: str = ""
-    """A model that has answered without a word of what it used."""
 
 
 class Spending:
@@ -90,6 +89,12 @@ class Spending:
         model = str(interaction.canonical.fields.get("model", ""))
         if self._purse.price(model, Usage()) is None:
             what = f"no price is known for {model!r}, so no limit in USD can be kept: add it to [tool.convtest.prices]"
+            self._stop(interaction, what)
+        if self._purse.uncounted:
+            what = (
+                f"the answers of {self._purse.uncounted!r} report no usage, so no limit in USD can be kept: ask for it "
+                "with stream_options = {include_usage = true}, or record without the limit"
+            )
             self._stop(interaction, what)
         if self._purse.spent >= limit:
             self._stop(interaction, f"{_usd(self._purse.spent)} USD spent, the limit is {_usd(limit)}")
