@@ -142,7 +142,7 @@ ASKED = "scenario: one\nsteps: [{user: What is 15 * 7?, expect: {contains: 'a wo
     [
         ("OnASocket", "gateway = true"),
         ("Telemetry", "switch off what asks for it"),
-        ("OfAnotherApi", "the API of Bedrock it does not"),
+        ("OfAnotherApi", "the API of Bedrock is recorded where it is asked in this process"),
     ],
 )
 def test_a_blocked_connection_stands_beside_the_findings(stage: Stage, client: str, advice: str) -> None:
