@@ -65,7 +65,7 @@ class Opened:
         return f"{self.stack} to {self.host}:{self.port}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Traffic:
     """What one item tried, and what it connected to."""
 
