@@ -65,10 +65,7 @@ _MOST_OF_A_NAME = 200
 
 def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str, ...], **naming: Any) -> Scenario:
     """The scenario that a shape means. Raises ScenarioError with all that does not make sense."""
-    problems: list[Problem] = []
-    if not shape.steps and shape.retention is None:
-        place = node.keys.get("steps")
-        problems.append(Problem("there are no steps" if place else "'steps' is missing", place or node.place))
+    problems = list(_nothing_to_play(shape, node))
     facts = {name: _fact(name, fact) for name, fact in shape.facts.items()}
     sessions = _sessions(shape, naming["client"])
     steps = lower_steps(shape, node, facts, sessions, problems)
@@ -106,6 +103,12 @@ def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str
         warnings=tuple(_warnings(shape, node, steps)),
         **naming,
     )
+
+
+def _nothing_to_play(shape: ScenarioShape, node: Mapping) -> Iterator[Problem]:
+    if not shape.steps and shape.retention is None:
+        place = node.keys.get("steps")
+        yield Problem("there are no steps" if place else "'steps' is missing", place or node.place)
 
 
 def _timeout(shape: ScenarioShape, node: Mapping, problems: list[Problem]) -> float:
