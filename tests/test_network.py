@@ -46,6 +46,21 @@ def test_looking_up_a_host_is_refused_with_the_item_s_name(look: str) -> None:
     assert hosts(traffic) == [HOST]
 
 
+@pytest.mark.parametrize("look", ["gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"])
+def test_this_machine_s_own_name_is_looked_up_and_no_longer_one(look: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "Build-Host")
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: "127.0.0.1")
+    monkeypatch.setattr(socket, "gethostbyname_ex", lambda name: (name, [], ["127.0.0.1"]))
+    monkeypatch.setattr(socket, "gethostbyaddr", lambda name: (name, [], ["127.0.0.1"]))
+    with blocked("i", ()) as traffic:
+        getattr(socket, look)("build-host")
+        if look != "getfqdn":  # which takes a look-up that fails for no name at all
+            with pytest.raises(NetworkBlocked):
+                getattr(socket, look)("build-host.example.com")
+
+    assert hosts(traffic) == ([] if look == "getfqdn" else ["build-host.example.com"])
+
+
 def test_datagrams_leave_no_more_than_connections() -> None:
     with blocked("i", ()) as traffic, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         with pytest.raises(NetworkBlocked):

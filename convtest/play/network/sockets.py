@@ -22,7 +22,7 @@ class Watches(Protocol):
 
 def allowed(host: str, allow_hosts: Collection[str]) -> bool:
     """Whether it is this machine, or one of those that are allowed."""
-    if host in HERE or host in allow_hosts:
+    if host in HERE or host in allow_hosts or host.lower() == socket.gethostname().lower():
         return True
     try:
         return ipaddress.ip_address(host.split("%")[0]).is_loopback
