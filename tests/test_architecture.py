@@ -112,10 +112,9 @@ ONLY_IN: dict[str, set[str]] = {
     "openai": {"adapters/openai_agents"},
     "pydantic_ai": {"adapters/pydantic_ai"},
     "claude_agent_sdk": {
-        "clients/claude/client",
+        "clients/claude/sdk",
         "clients/claude/options",
         "clients/claude/sessions",
-        "clients/claude/query",
     },
     "click": {"cli"},
     "filelock": {"cassettes/store", "temporary", "wire/pacing"},

@@ -192,11 +192,21 @@ def test_a_preflight_gets_nothing(simulating: Serving) -> None:
     assert b"access-control" not in found.lower()
 
 
+def test_what_asks_it_for_itself_as_a_proxy_is_answered(simulating: Serving) -> None:
+    """An older CLI of the Claude Agent SDK does, whatever NO_PROXY says."""
+    host = f"127.0.0.1:{simulating.port}"
+    data = request(HELLO, host=host)
+
+    assert simulating.raw(data.replace(b"POST ", f"POST http://{host}".encode(), 1)).startswith(b"HTTP/1.1 200 ")
+
+
 def test_it_is_no_proxy(simulating: Serving) -> None:
     connect = simulating.raw(b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nhost: api.anthropic.com:443\r\n\r\n")
     absolute = simulating.raw(b"GET http://example.com/ HTTP/1.1\r\nhost: example.com\r\n\r\n")
+    other = f"127.0.0.1:{simulating.port}1"
+    beside = simulating.raw(f"GET http://{other}/ HTTP/1.1\r\nhost: {other}\r\n\r\n".encode())
 
-    for found in (connect, absolute):
+    for found in (connect, absolute, beside):
         assert found.startswith(b"HTTP/1.1 403 ")
     assert b"api.anthropic.com is not to be reached from here" in connect
     assert still_answers(simulating)

@@ -65,7 +65,7 @@ class Connection(HttpToolsProtocol):
         self._head = None
         if len(self.headers) > MAX_HEADERS or sum(len(n) + len(v) for n, v in self.headers) > MAX_HEAD:
             self._end_with(_TOO_LARGE)
-        elif self.parser.get_method() == b"CONNECT" or not self.url.startswith(b"/"):
+        elif self.parser.get_method() == b"CONNECT" or not (self.url.startswith(b"/") or self._is_for_us()):
             self._refuse_to_be_a_proxy()
         else:
             extensions: dict[str, Any] = {CONNECTION: self}
@@ -84,6 +84,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._timer.cancel()
         self._await_head(HEAD_SECONDS)
+
+    def _is_for_us(self) -> bool:
+        """There are clients that ask a proxy for the gateway itself, whatever NO_PROXY says (CLI 2.1.32 does)."""
+        port = self.transport.get_extra_info("sockname")[1]
+        return any(self.url.startswith(f"http://{host}:{port}/".encode()) for host in ("127.0.0.1", "localhost"))
 
     def _refuse_to_be_a_proxy(self) -> None:
         target = self.url.decode("ascii", "replace")

@@ -14,6 +14,7 @@ from convtest.clients.claude.ending import end_cli, message_id, written
 from convtest.clients.claude.events import Turn
 from convtest.clients.claude.options import OPTIONS, config_folder, sdk_fields
 from convtest.clients.claude.query import OneShots
+from convtest.clients.claude.sdk import installed, options_of, unknown_flag
 from convtest.clients.claude.sessions import StoredSessions
 from convtest.clients.port import Kind, Opening, SessionError
 from convtest.clients.process import ProgramError
@@ -58,6 +59,8 @@ class ClaudeClient:
         """The ids of the messages of the turn so far."""
         self._spent = 0.0
         self._id: str | None = None
+        self._interrupted = False
+        """The turn so far."""
         self._last = "connect"
 
     @property
@@ -65,29 +68,20 @@ class ClaudeClient:
         return self._id
 
     async def connect(self) -> None:
-        try:
-            from claude_agent_sdk import (
-                CanUseToolShadowedWarning,
-                ClaudeAgentOptions,
-                ClaudeSDKClient,
-                CLINotFoundError,
-            )
-        except ImportError:
-            help = "install it: pip install 'convtest[claude]'"
-            raise ClientError("claude-agent-sdk is not installed", client=self._opening.session, help=help) from None
+        sdk = installed(self._opening.session)
         opening = self._opening
         if opening.fork and opening.fork_at is not None and opening.resume is not None:
             at = self._stored.fork_at(opening.resume, opening.fork_at)
             self._opening = replace(opening, resume=at, fork=False, fork_at=None)
         self._queue = asyncio.Queue()
-        fields = sdk_fields(self._opening, self._options)
-        self._sdk = ClaudeSDKClient(ClaudeAgentOptions(**fields, stderr=self._stderr.append))
+        fields = options_of(sdk, sdk_fields(self._opening, self._options), opening.session)
+        self._sdk = sdk.ClaudeSDKClient(sdk.ClaudeAgentOptions(**fields, stderr=self._stderr.append))
         try:
             with warnings.catch_warnings():
                 # The scenario's own tools are always allowed: that no callback is asked about them is meant.
-                warnings.simplefilter("ignore", CanUseToolShadowedWarning)
+                warnings.simplefilter("ignore", getattr(sdk, "CanUseToolShadowedWarning", UserWarning))
                 await self._within("connect", self._sdk.connect())
-        except CLINotFoundError as error:
+        except sdk.CLINotFoundError as error:
             help = "the extra brings one: pip install 'convtest[claude]'; or name yours as cli_path"
             raise ClientError(f"no Claude Code CLI: {error}", client=self._opening.session, help=help) from None
         except Exception as error:
@@ -99,6 +93,8 @@ class ClaudeClient:
     def _refusal(self, error: Exception) -> Exception:
         """The SDK's several ways of saying no, by the words of its error and of the CLI's stderr."""
         said = f"{error} {' '.join(self._stderr)}"
+        if (unknown := unknown_flag(said)) is not None:
+            return ClientError(unknown[0], client=self._opening.session, help=unknown[1])
         code = next((code for pattern, code in _REFUSALS if re.search(pattern, said)), None)
         if code is not None:
             return SessionError(code, said.strip())
@@ -161,10 +157,12 @@ class ClaudeClient:
 
     async def interrupt(self) -> None:
         if self._sdk is not None and self._asked:
+            self._interrupted = True
             await self._within("interrupt", self._sdk.interrupt())
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         mine, turn, self._said = (self._asked[0] if self._asked else ""), Turn(), []
+        self._interrupted = False
         while True:
             message = await self._within(f"a message after {self._last}", self._queue.get())
             if message is _LOST or isinstance(message, Exception):
@@ -177,11 +175,12 @@ class ClaudeClient:
             self._note_id(message)
             for event in turn.events(message):
                 yield event
-            if self._last == "ResultMessage" and (message.user_message_uuid or mine) == mine:
+            if self._last == "ResultMessage" and (getattr(message, "user_message_uuid", None) or mine) == mine:
                 # A result that names another prompt is a stale one: an interrupted turn's, or a background task's.
+                # Older versions name none: there results come in the order of the prompts.
                 if mine:
                     self._asked.remove(mine)
-                end = turn.end(message, self._spent)
+                end = turn.end(message, self._spent, interrupted=self._interrupted)
                 self._spent = message.total_cost_usd or self._spent
                 yield end
                 return

@@ -91,15 +91,16 @@ class Turn:
                 if owed:
                     yield TextDelta(text=owed)
 
-    def end(self, result: Any, spent: float) -> TurnEnd:
-        """By everything but `subtype`, which says success also of a turn that the API refused. `spent` is the running
-        total in USD before this turn."""
-        signs = [
-            str(sign) for sign in (result.terminal_reason, result.stop_reason, self.fault, result.api_error_status)
-        ]
-        complete = not result.is_error and result.terminal_reason in {"completed", None}
+    def end(self, result: Any, spent: float, *, interrupted: bool = False) -> TurnEnd:
+        """By everything but `subtype`, which says success also of a turn that the API refused; but versions that say
+        nothing else tell by it that an interrupt of ours ended the turn. `spent` is the running total in USD before
+        this turn."""
+        why, status = (getattr(result, name, None) for name in ("terminal_reason", "api_error_status"))
+        cut = interrupted and why is None and result.subtype == "error_during_execution"
+        signs = [str(sign) for sign in ("aborted_streaming" if cut else why, result.stop_reason, self.fault, status)]
+        complete = not result.is_error and why in {"completed", None}
         error = next((_ERRORS[sign] for sign in signs if sign in _ERRORS), None)
-        lost = result.terminal_reason == "api_error" and not result.api_error_status and error is None
+        lost = why == "api_error" and not status and error is None
         otherwise: Ended = "complete" if complete else "connection_lost" if lost else "error"
         ended = next((_ENDED[sign] for sign in signs if sign in _ENDED), otherwise)
         total = result.total_cost_usd
@@ -110,13 +111,14 @@ class Turn:
             usage=usage_of({"usage": result.usage}),
             usd=None if total is None else max(0.0, total - spent),
             rounds=result.num_turns,
-            reason=" ".join(str(one) for one in (result.stop_reason, result.terminal_reason) if one),
+            reason=" ".join(str(one) for one in (result.stop_reason, why) if one),
             retried=tuple(self.retries),
             denied=tuple(own_name(str(one.get("tool_name"))) for one in result.permission_denials or ()),
         )
 
     def _message(self, result: Any) -> str:
-        return str(result.result or "; ".join(result.errors or []) or f"terminal reason {result.terminal_reason}")
+        why = getattr(result, "terminal_reason", None) or result.subtype
+        return str(result.result or "; ".join(result.errors or []) or f"terminal reason {why}")
 
 
 def _text(content: Any) -> str:

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from convtest.clients.claude.events import STAND_INS
 from convtest.clients.port import Opening, Tool
 from convtest.clients.tools import import_target, python_tool
+from convtest.errors import ClientError
 
 PASSED_ON = frozenset(
     {
@@ -20,8 +22,11 @@ PASSED_ON = frozenset(
 """Fields of ClaudeAgentOptions that take what YAML can say."""
 OPTIONS = PASSED_ON | {
     "system", "mcp_servers", "hooks", "can_use_tool", "python_tools", "env", "mode", "time_limit",
-    "session_id", "settle",
+    "session_id", "settle", "partial_messages", "strict_mcp_config",
 }  # fmt: skip
+
+_SWITCHES = ("partial_messages", "setting_sources", "tools", "strict_mcp_config")
+"""Options that may be `false`: an older CLI does not know the flag."""
 
 STABLE = {
     "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",  # else the first system block holds the CLI's version and a hash
@@ -47,13 +52,14 @@ def stable_environment(opening: Opening) -> dict[str, str]:
 def sdk_fields(opening: Opening, options: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments of ClaudeAgentOptions. Raises ClientError for a target that cannot be imported."""
     given = {key: value for key, value in options.items() if key in PASSED_ON}
+    off = {name for name in _SWITCHES if options.get(name) is False}
     tools = [
         *opening.tools,
         *(python_tool(target, client=opening.session) for target in options.get("python_tools", ())),
     ]
     servers = {name: _server(name, value, opening) for name, value in (options.get("mcp_servers") or {}).items()}
     if tools:
-        servers[STAND_INS] = _stand_ins(tools)
+        servers[STAND_INS] = _stand_ins(tools, opening.session)
     allowed = [*given.pop("allowed_tools", ()), *(f"mcp__{STAND_INS}__{tool.name}" for tool in tools)]
     fields: dict[str, Any] = {
         "tools": [],
@@ -62,11 +68,12 @@ def sdk_fields(opening: Opening, options: Mapping[str, Any]) -> dict[str, Any]:
         "allowed_tools": allowed,
         "system_prompt": options.get("system", ""),
         "mcp_servers": servers,
-        "strict_mcp_config": True,
-        "include_partial_messages": True,
+        "strict_mcp_config": "strict_mcp_config" not in off,
+        "include_partial_messages": "partial_messages" not in off,
         "cwd": str(opening.workspace),
         "env": stable_environment(opening),
     }
+    fields |= dict.fromkeys(off & {"tools", "setting_sources"})  # None: the flag is left out
     if options.get("hooks"):
         fields["hooks"] = _hooks(options["hooks"], opening)
     if options.get("can_use_tool"):
@@ -101,8 +108,9 @@ def _hooks(hooks: Mapping[str, Any], opening: Opening) -> dict[str, Any]:
     }
 
 
-def _stand_ins(tools: list[Tool]) -> Any:
+def _stand_ins(tools: list[Tool], client: str) -> Any:
     from claude_agent_sdk import SdkMcpTool, create_sdk_mcp_server
+    from claude_agent_sdk import __version__ as own_version
 
     def made(tool: Tool) -> Any:
         async def handler(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +119,12 @@ def _stand_ins(tools: list[Tool]) -> Any:
 
         return SdkMcpTool(tool.name, tool.description or tool.name, dict(tool.input_schema), handler)
 
-    return create_sdk_mcp_server(STAND_INS, "1.0.0", [made(tool) for tool in tools])
+    try:
+        return create_sdk_mcp_server(STAND_INS, "1.0.0", [made(tool) for tool in tools])
+    except (AttributeError, TypeError, ImportError) as error:
+        # It is written for another version of the package mcp, and says so nowhere.
+        message = f"claude-agent-sdk {own_version} cannot serve tools with mcp {version('mcp')}: {error}"
+        raise ClientError(message, client=client, help="SDKs up to 0.2.130 want: pip install 'mcp<2'") from None
 
 
 def config_folder(opening: Opening) -> Path:

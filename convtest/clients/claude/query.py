@@ -12,8 +12,10 @@ import msgspec
 from convtest.clients.claude.ending import end_cli, message_id, written
 from convtest.clients.claude.events import Turn
 from convtest.clients.claude.options import config_folder, sdk_fields
+from convtest.clients.claude.sdk import installed, options_of, unknown_flag
 from convtest.clients.claude.sessions import StoredSessions
 from convtest.clients.port import Opening, SessionError
+from convtest.errors import ClientError
 from convtest.events import Event, TurnEnd
 
 STDERR_LINES = 1000
@@ -40,6 +42,7 @@ class OneShots:
         return self._id if not self._opening.fork else None
 
     async def connect(self) -> None:
+        installed(self._opening.session)
         self._connected = True
 
     async def disconnect(self) -> None:
@@ -64,25 +67,27 @@ class OneShots:
                 self._waiting.cancel()
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
-        from claude_agent_sdk import ClaudeAgentOptions, query
-
+        sdk = installed(self._opening.session)
         stderr: deque[str] = deque(maxlen=STDERR_LINES)
         opening = replace(self._opening, resume=self._id) if self._id else self._opening
-        options = ClaudeAgentOptions(**sdk_fields(opening, self._options), stderr=stderr.append)
+        fields = options_of(sdk, sdk_fields(opening, self._options), opening.session)
+        options = sdk.ClaudeAgentOptions(**fields, stderr=stderr.append)
         turn, end = Turn(), None
-        stream: Any = query(prompt=self._prompt or "", options=options)
+        stream: Any = sdk.query(prompt=self._prompt or "", options=options)
         try:
             async with aclosing(stream):
                 while (message := await self._next(stream)) is not None:
                     self._said += message_id(message)
                     if type(message).__name__ == "ResultMessage":
-                        end = turn.end(message, 0.0)
+                        end = turn.end(message, 0.0, interrupted=self._interrupted)
                         self._id = message.session_id or self._id
                         self._opening = replace(self._opening, fork=False, continue_=False)
                     for event in turn.events(message):
                         yield event
         except Exception as error:
             # query() raises once more for a result that was an error: that one has been told.
+            if end is None and (unknown := unknown_flag(" ".join(stderr))) is not None:
+                raise ClientError(unknown[0], client=opening.session, help=unknown[1]) from None
             if end is None and "No conversation found" in f"{error} {stderr}":
                 raise SessionError("session_not_found", str(error)) from error
             end = end or TurnEnd(
