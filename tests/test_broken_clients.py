@@ -251,7 +251,9 @@ def test_a_crash_is_reported_with_its_place_and_the_rest_is_not_run(stage: Stage
 def test_a_hang_fails_and_names_the_last_event(stage: Stage) -> None:
     outcome = stage.play(TALK.replace("facts:", "timeout: 200ms\n    facts:"), "tests.broken_clients:Hangs")
 
-    assert finding_of(outcome, "timeout").seen == "the last thing seen: text 'one moment'"
+    assert finding_of(outcome, "timeout").seen == (
+        "the last thing seen: text 'one moment'; it sent no request and yielded 1 event"
+    )
     assert len(outcome.transcript.not_run) == 2
 
 

@@ -13,6 +13,7 @@ from convtest.events import kind_of, runs_of_kinds
 from convtest.scenario.durations import seconds
 from convtest.scenario.expectations import EndedShape, ExpectShape
 from convtest.transcript import StepRecord, TurnRecord
+from convtest.wire.counting import served
 
 _MANY_TRIES = 10
 
@@ -27,7 +28,7 @@ def broken_findings(record: StepRecord) -> Iterator[Finding]:
             "timeout",
             None,
             "the step did not end in time",
-            seen=f"the last thing seen: {record.hung}{again}{read_on}",
+            seen=f"the last thing seen: {record.hung}{_how_far(record)}{again}{read_on}",
             advice=_way_out(again, read_on),
             key="user",
         )
@@ -36,6 +37,22 @@ def broken_findings(record: StepRecord) -> Iterator[Finding]:
     if record.error and record.error.code != expected:
         message = f"the client refused: {record.error.code}"
         yield at_step(record, "error", None, message, expected=expected or "no error", seen=record.error.message)
+
+
+def _how_far(record: StepRecord) -> str:
+    """What had passed on the wire, and what the client had made of it."""
+    if not isinstance(record, TurnRecord) or record.wire != "history":
+        return ""
+    sent, yielded = record.interactions, _counted(len(record.events), "event")
+    if not sent:
+        return "; it sent no request" + (f" and yielded {yielded}" if record.events else "")
+    answered = sum(one.ended == "complete" for one in sent)
+    last = "" if answered == len(sent) else f", {_counted(len(served(sent[-1])), 'event')} of the last answer came"
+    return f"; {_counted(len(sent), 'request')} sent, {answered} answered{last}, {yielded} yielded"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _way_out(again: str, read_on: str) -> str:

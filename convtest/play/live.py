@@ -29,6 +29,9 @@ _A_WHILE = 1.0
 """Seconds in which what is waited for is looked at again."""
 _SLACK = 0.5
 """Seconds by which a busy machine may be late."""
+_STRAY = (
+    "its task was cancelled, and not by convtest: the client left a cancel scope open, or something behind that cancels"
+)
 
 
 class LiveSession:
@@ -59,6 +62,10 @@ class LiveSession:
         """The last thing that came from the client, for the report of a hang."""
         self.dead = False
         """Its task was cancelled and takes no more calls."""
+        self._call: _Call | None = None
+        """The one that its task is asked for, until it is made."""
+        self._stray = ""
+        """What the client left in its task that ended it."""
 
     def start(self, tasks: TaskGroup) -> None:
         tasks.start_soon(self._run)
@@ -70,8 +77,13 @@ class LiveSession:
                 async with self._receive:
                     async for call, result in self._receive:
                         await result.make(call)
+        except (RuntimeError, anyio.get_cancelled_exc_class()) as error:
+            # Where the item itself is given up its own task is cancelled as well: nothing is hidden by this.
+            self._stray = _STRAY if not isinstance(error, RuntimeError) else f"{_STRAY} ({error})"
         finally:
             self._send.close()
+            if self._call is not None:
+                self._call.lose(self._stray)
             with anyio.CancelScope(shield=True):
                 if self.dead:
                     # It ran out of time: what it leaves behind is its own only if it was told to leave.
@@ -83,7 +95,11 @@ class LiveSession:
     async def perform(self, call: Callable[[], Awaitable[Any]], record: StepRecord, timeout: float) -> Any:
         """Have the session's task make the call; what goes wrong is put down in the record, None is returned then."""
         result, started = _Call(), time.monotonic()
-        await self._send.send((call, result))
+        self._call = result
+        try:
+            await self._send.send((call, result))
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            result.lose(self._stray)
         waited = await self._in_time(result.done, timeout)
         if not result.done.is_set():
             record.hung = self.last_seen
@@ -93,6 +109,7 @@ class LiveSession:
             with anyio.move_on_after(1, shield=True):
                 await result.done.wait()
             return None
+        self._call = None
         result.describe(record)
         if (took := time.monotonic() - started - waited) > timeout + _SLACK:
             record.hung = f"{self.last_seen}; it blocked the event loop and took {took:.1f}s"
@@ -238,6 +255,18 @@ class LiveSession:
                 await plan.act_after(record.events, self.client)
 
 
+SCOPE_DISORDER = "the client left a task group or cancel scope open, or closed it twice"
+
+
+def is_scope_disorder(error: BaseException) -> bool:
+    """What anyio says of the first scope that is closed after one that was left open."""
+    return isinstance(error, RuntimeError) and "scope" in str(error)
+
+
+class _Stray(Exception):
+    """A cancellation that nobody of ours asked for."""
+
+
 async def _nothing() -> None:
     return None
 
@@ -261,9 +290,18 @@ class _Call:
     async def make(self, call: Callable[[], Awaitable[Any]]) -> None:
         try:
             self.value = await call()
-        except Exception as error:
+        except (Exception, BaseExceptionGroup, SystemExit) as error:
             self._error = error
+        except anyio.get_cancelled_exc_class():
+            self.lose(_STRAY)  # it counts where no time limit was the reason
+            raise
         finally:
+            self.done.set()
+
+    def lose(self, reason: str) -> None:
+        """It is not made, or not to its end."""
+        if not self.done.is_set():
+            self._error = _Stray(reason)
             self.done.set()
 
     def describe(self, record: StepRecord) -> None:
@@ -274,6 +312,10 @@ class _Call:
                 raise error
             case SessionError() as error:
                 record.error = Refusal(code=error.code, message=str(error))
+            case _Stray() as error:
+                record.crash = str(error)
+            case RuntimeError() as error if is_scope_disorder(error):
+                record.crash = SCOPE_DISORDER
             case error:
                 record.crash = _where(error)
 

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from convtest.clients.prices import usd
 from convtest.errors import MissingCapability
-from convtest.play.live import LiveSession, Meanwhile
+from convtest.play.live import SCOPE_DISORDER, LiveSession, Meanwhile, is_scope_disorder
 from convtest.play.sessions import Sessions, Watch
 from convtest.play.surroundings import Surroundings
 from convtest.scenario.model import Act, Scenario, Step, Turn
@@ -49,11 +49,11 @@ class Runner:
                 await self._play(steps)
         except BaseExceptionGroup as group:
             # The event loop finds out at the end of a session's task that a scope in it was left open, or twice.
-            disorder, rest = group.split(_is_scope_disorder)
+            disorder, rest = group.split(is_scope_disorder)
             if rest is not None or disorder is None:
                 raise
             last = self.transcript.records[-1]
-            last.crash = last.crash or "the client left a task group or cancel scope open, or closed it twice"
+            last.crash = last.crash or SCOPE_DISORDER
         self.transcript.not_run = tuple(steps)
         return self.transcript
 
@@ -292,7 +292,3 @@ def _taken(steps: list[Step], outer: Step) -> list[Step]:
     while steps and steps[0].within == outer.index:
         found.append(steps.pop(0))
     return found
-
-
-def _is_scope_disorder(error: BaseException) -> bool:
-    return isinstance(error, RuntimeError) and "scope" in str(error)
