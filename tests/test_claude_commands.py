@@ -9,6 +9,9 @@ LOCAL = """
     - user: /cost
     - user: /help
     - user: /model
+    - set: main
+      options: {permission_mode: bypassPermissions}
+      expect: {error: bad_request}
     - ask: who
       expect: {sent: {messages: 3}}
     - resume: main
@@ -25,7 +28,8 @@ OWN = """
 
 
 def test_local_commands_are_answered_without_the_model_and_replay(stage: Stage) -> None:
-    """What `/cost` says, times and totals, stands in the next request and is other words in each run."""
+    """What `/cost` says, times and totals, stands in the next request and is other words in each run. What the CLI
+    refuses to set is named, and changes nothing."""
     recorded = play(stage, LOCAL, mode=Mode(record="once"))
 
     assert report(recorded) == ""

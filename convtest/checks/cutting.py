@@ -13,7 +13,8 @@ def is_interrupted(record: TurnRecord) -> bool:
 
 def is_killed(record: TurnRecord) -> bool:
     """A kill is."""
-    return {one.do for one in record.turn.disturbances} == {"kill"}
+    done = {one.do for one in record.turn.disturbances}
+    return bool(done) and done <= {"kill", "terminate"}
 
 
 def is_bound(record: TurnRecord) -> bool:

@@ -63,6 +63,13 @@ def kill(processes: "list[psutil.Process]") -> None:
         time.sleep(0.005)
 
 
+def tell(token: str, session: str, number: int) -> None:
+    """A signal to all of a session's processes."""
+    for process in family(token, session):
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
+
+
 def end(token: str, session: str) -> None:
     """SIGKILL to all of a session's processes, and to what they start while they are being ended."""
     for _ in range(5):

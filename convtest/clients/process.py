@@ -172,6 +172,12 @@ class Program:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    def send_signal(self, number: int) -> None:
+        """To its whole group."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+
     async def end(self) -> str:
         """Close its input and wait for it. One that stays is ended by force, and named in what is returned."""
         process = self._process

@@ -1,8 +1,10 @@
 """What is done to a client in mid-turn, and when."""
 
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 
 from convtest.clients.port import SessionClient
+from convtest.errors import MissingCapability
 from convtest.events import Event, kind_of
 from convtest.scenario.model import Disturbance, Turn
 from convtest.wire.tap import OpenTurn
@@ -20,6 +22,7 @@ class Plan:
     ) -> None:
         self.pending = [one for one in step.disturbances if not one.on_the_wire]
         self.pending += [step.during] if step.during is not None else []
+        self._step = step
         self._drop = drop
         self._during = during
         self._all_read = all_read
@@ -68,7 +71,22 @@ class Plan:
 
     async def kill(self, client: SessionClient) -> None:
         """A kill: SIGKILL where the client has a process; else its transport is gone."""
+        await settled(client)
         self._drop()
+
+    async def terminate(self, client: SessionClient) -> None:
+        """SIGTERM to the client's processes: what they do then is theirs to say."""
+        self._signal(client, signal.SIGTERM)
+
+    async def stop(self, client: SessionClient) -> None:
+        """SIGSTOP: they are there, and silent for ever."""
+        self._signal(client, signal.SIGSTOP)
+
+    def _signal(self, client: SessionClient, number: int) -> None:
+        send = getattr(client, "send_signal", None)
+        if not callable(send):
+            raise MissingCapability(client=self._step.session, capability="send_signal", place=self._step.place)
+        send(number)
 
     async def disconnect(self, client: SessionClient) -> None:
         """The client is told; whatever it does, its transport is gone then."""
@@ -80,10 +98,19 @@ class Plan:
         await client.interrupt()
 
 
+async def settled(client: object) -> None:
+    """A client that can say so has its session on disk."""
+    settle = getattr(client, "settle", None)
+    if callable(settle):
+        await settle()
+
+
 _BESIDE = frozenset({"during", "fork"})
 ACTS: Mapping[str, Callable[[Plan, SessionClient], Awaitable[None]]] = {
     "interrupt": Plan.interrupt,
     "kill": Plan.kill,
+    "terminate": Plan.terminate,
+    "stop": Plan.stop,
     "disconnect": Plan.disconnect,
     "resume": Plan.disconnect,  # the step that follows opens it again
     "fork": Plan.beside,

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -52,7 +53,7 @@ class Sessions:
             session=session,
             options=options,
             clock=for_clients(self._tap.clock),
-            workspace=around.workspace,
+            workspace=self._folder(session),
             store=around.store,
             tools=tuple(self._counted(tool, session) for tool in self._tools),
             leftovers=self._transcript.leftovers,
@@ -73,6 +74,15 @@ class Sessions:
             return None
         self.open[session] = live
         return live
+
+    def _folder(self, session: str) -> Path:
+        """Where the session works; one that was begun from another works where that one does."""
+        specs, origins = self._scenario.sessions, self._transcript.origins
+        while session not in specs and session in origins:
+            session = origins[session].parent
+        folder = self._surroundings.workspace / (specs[session].cwd if session in specs else "")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _counted(self, tool: Tool, session: str) -> Tool:
         """The stand-in, each call of which is noted."""

@@ -12,7 +12,7 @@ from convtest.events import Ended
 
 Doing = Literal[
     "interrupt", "kill", "disconnect", "reset", "close", "eof", "stall", "malformed", "error_event", "status", "resume",
-    "fork",
+    "fork", "terminate", "stop",
 ]  # fmt: skip
 FaultDoing = Literal["reset", "close", "eof", "stall", "malformed", "error_event"]
 
@@ -47,6 +47,8 @@ KINDS: Mapping[str, Kind] = {
     "kill": Kind(ends=LOST, afterwards=("resume",)),
     "disconnect": Kind(ends=LOST, afterwards=("resume",), between=True, between_acts=("disconnect", "resume")),
     "resume": Kind(ends=LOST, between=True, between_acts=("resume",)),
+    "terminate": Kind(ends=LOST, swept=False),
+    "stop": Kind(ends=LOST, swept=False),
     "fork": Kind(ends=("complete",), complete_at_last=False, between=True, between_acts=("fork",)),
     "reset": Kind(on_the_wire=True),
     "close": Kind(on_the_wire=True),

@@ -120,6 +120,7 @@ class SessionShape(Shape, frozen=True, kw_only=True):
 
     client: str | None = None
     options: dict[str, Any] | None = None
+    cwd: str | None = None
     history: list[MessageShape] | None = None
 
 

@@ -61,6 +61,8 @@ RESERVED_TAGS = frozenset(
 TOOL_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 DEFAULT_TIMEOUT = 60.0
 _MOST_OF_A_NAME = 200
+_MOST_OF_A_PART = 255
+"""Bytes: what file systems take."""
 
 
 def lower(shape: ScenarioShape, node: Mapping, *, path: Path, clients: tuple[str, ...], **naming: Any) -> Scenario:
@@ -136,6 +138,7 @@ def _sessions(shape: ScenarioShape, client: str) -> dict[str, SessionSpec]:
             name=name,
             client=(session.client if session and session.client else client),
             options={**shape.options, **((session.options if session else None) or {})},
+            cwd=(session.cwd if session else None) or "",
             history=_preset(session),
         )
         for name, session in declared.items()
@@ -205,6 +208,13 @@ def _paths_outside(shape: ScenarioShape, node: Mapping) -> Iterator[Problem]:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             place = place_in(node, ("files", name))
             yield Problem(f"{name!r} lies outside the workspace", place, "use a path below it, without ..")
+    for name, session in shape.sessions.items():
+        cwd = Path((session.cwd if session else None) or ".")
+        place = place_in(node, ("sessions", name, "cwd"))
+        if cwd.is_absolute() or ".." in cwd.parts:
+            yield Problem(f"{str(cwd)!r} lies outside the workspace", place, "use a path below it, without ..")
+        elif any(len(part.encode()) > _MOST_OF_A_PART for part in cwd.parts):
+            yield Problem(f"no folder has a name of more than {_MOST_OF_A_PART} bytes", place, "use several folders")
 
 
 def _names_that_cannot_be_shown(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterator[Problem]:
@@ -226,6 +236,9 @@ def _warnings(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterato
         and not (shape.retention and not steps)
     ):
         yield f"{node.keys['scenario'].line_only}: nothing is expected: add expect: to a step"
+    for step in steps:
+        if isinstance(step, Turn) and not step.prompt.strip():
+            yield f"{step.place.line_only}: the prompt is blank: models refuse it, the answer is the client's own"
     if proposed := [step for step in steps if step.expect is not None and step.expect.proposed]:
         places = ", ".join(dict.fromkeys(str(step.place_of("expect", "proposed").line) for step in proposed))
         help = "read them, and take the mark away where they are right"

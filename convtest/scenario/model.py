@@ -98,6 +98,8 @@ class SessionSpec:
     name: str
     client: str
     options: Mapping[str, Any]
+    cwd: str = ""
+    """The folder below the workspace in which it works."""
     history: tuple[tuple[str, str], ...] = ()
     """(role, text) of each message already said."""
 

@@ -139,7 +139,7 @@ class _Steps:
             tells, prompt = (name, version), self._facts[name].versions[version].tell
         if key == "ask":
             prompt, expect = self._facts[name].ask, asked(expect, name)
-        if not prompt.strip():
+        if key != "user" and not prompt.strip():
             self._problems.append(Problem("the message is blank", node.keys[key]))
         self._problems += bad_script(shape, expect, node)
         self._turns.setdefault(session, []).append(shape.id)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from convtest.clients.claude.ending import end_cli, message_id, written
+from convtest.clients.claude.ending import end_cli, message_id, tell_cli, written
 from convtest.clients.claude.events import Turn
 from convtest.clients.claude.options import OPTIONS, config_folder, sdk_fields
 from convtest.clients.claude.query import OneShots
@@ -139,6 +139,10 @@ class ClaudeClient:
         """SIGKILL to the CLI and all that it started, once it has written down what it was asked and has said."""
         end_cli(self._opening, self._stored, dict.fromkeys(map(written, [*self._asked[:1], *self._said]), 1))
 
+    def send_signal(self, number: int) -> None:
+        """To the CLI and all that it started."""
+        tell_cli(self._opening, number)
+
     async def query(self, text: str) -> None:
         if self._sdk is None:
             raise SessionError("not_connected", "query() before connect()")
@@ -240,7 +244,12 @@ class ClaudeClient:
         for name, value in options.items():
             if name not in calls:
                 raise SessionError("bad_request", f"the SDK cannot change {name} in a running session")
-            await self._within(f"set {name}", calls[name](value))
+            try:
+                await self._within(f"set {name}", calls[name](value))
+            except TimeoutError:
+                raise
+            except Exception as error:
+                raise SessionError("bad_request", f"the CLI refused {name} = {value!r}: {error}") from error
         self._options.update(options)
 
 

@@ -19,6 +19,11 @@ def end_cli(opening: Opening, stored: StoredSessions, wanted: Mapping[str, int])
     family.end(token, opening.session)
 
 
+def tell_cli(opening: Opening, number: int) -> None:
+    """A signal to the CLI and all that it started."""
+    family.tell(opening.environment.get(family.MARK, ""), opening.session, number)
+
+
 def written(id: str) -> str:
     """What stands in a stored session once the message with this id does."""
     return f'"uuid":"{id}"'

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from convtest.clients.claude.ending import end_cli, message_id, written
+from convtest.clients.claude.ending import end_cli, message_id, tell_cli, written
 from convtest.clients.claude.events import Turn
 from convtest.clients.claude.options import config_folder, sdk_fields
 from convtest.clients.claude.sdk import installed, options_of, unknown_flag
@@ -51,6 +51,10 @@ class OneShots:
     def kill(self) -> None:
         """SIGKILL to the CLI of a call in progress, once it has written down what it was asked and has said."""
         end_cli(self._opening, self._stored, {**self._wanted, **dict.fromkeys(map(written, self._said), 1)})
+
+    def send_signal(self, number: int) -> None:
+        """To the CLI of a call in progress, and all that it started."""
+        tell_cli(self._opening, number)
 
     async def query(self, text: str) -> None:
         if not self._connected:

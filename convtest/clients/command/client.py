@@ -1,5 +1,6 @@
 """`command`: any program that speaks one JSON object per line; the protocol is written down in docs/command.md."""
 
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from convtest.wire.messages_api import PUBLIC_URL
 
 CRASHED = "crashed"
 """The code of an exception that a hosted client let out: no refusal, but a bug."""
+SETTLING = 2.0
+"""Seconds that a kill waits, at most, for a program to say that its session is on disk."""
 AFTERWARDS = 0.01
 """Seconds after a turn end in which what else is said is seen to belong to it."""
 
@@ -36,6 +39,11 @@ class CommandClient:
         self._id: str | None = None
         self._connected = False
         self._asked = 0
+        self._settles = False
+        self._settled = anyio.Event()
+        self._hearing = False
+        self._kept: deque[dict[str, Any]] = deque()
+        """What was said while it was to say that its session is on disk."""
 
     @property
     def session_id(self) -> str | None:
@@ -64,6 +72,7 @@ class CommandClient:
         )  # fmt: skip
         answer = await self._answer("connected")
         self._connected = True
+        self._settles = "settle" in (answer.get("capabilities") or ())
         for name in answer.get("capabilities") or ():
             if name in CAPABILITIES:
                 setattr(self, name, getattr(self, f"_{name}"))
@@ -84,9 +93,49 @@ class CommandClient:
         if stayed:
             self._opening.leftovers.append(stayed)
 
+    async def settle(self) -> None:
+        """Before a kill: wait, for the seconds of the option `settle` at most, until the program says that all that it
+        was asked and has said is on disk. One that does not know how is not asked."""
+        given = self._opening.options.get("settle")
+        limit = float(given) if isinstance(given, int | float) else SETTLING
+        if not self._settles or limit <= 0 or not self._program.running:
+            return
+        self._settled = anyio.Event()
+        with anyio.move_on_after(limit), suppress(ProgramError):
+            await self._program.say({"type": "settle"})
+            while not self._settled.is_set():
+                if self._hearing:
+                    await self._settled.wait()
+                elif (message := await self._said()) is not None and message["type"] != "turn_end":
+                    self._kept.append(message)  # an end comes too late: the kill is in mid-turn
+
+    async def _hear(self) -> dict[str, Any]:
+        """The next message but `settled`."""
+        while True:
+            if self._kept:
+                return self._kept.popleft()
+            if (message := await self._said()) is not None:
+                return message
+
+    async def _said(self) -> dict[str, Any] | None:
+        """The next message, None for `settled`."""
+        self._hearing = True
+        try:
+            message = await self._program.hear()
+        finally:
+            self._hearing = False
+        if message["type"] == "settled":
+            self._settled.set()
+            return None
+        return message
+
     def kill(self) -> None:
         """SIGKILL, to all that it started as well."""
         self._program.kill()
+
+    def send_signal(self, number: int) -> None:
+        """To the program, and all of its process group."""
+        self._program.send_signal(number)
 
     async def query(self, text: str) -> None:
         if not self._connected:
@@ -110,7 +159,7 @@ class CommandClient:
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         while True:
             try:
-                message = await self._program.hear()
+                message = await self._hear()
             except ProgramError as error:
                 if self._program.running:
                     raise
@@ -136,7 +185,7 @@ class CommandClient:
             return found
         with anyio.move_on_after(AFTERWARDS), suppress(ProgramError):
             while True:
-                event = self._event(await self._program.hear())
+                event = self._event(await self._hear())
                 found += [event] if event is not None else []
         return found
 
@@ -170,7 +219,7 @@ class CommandClient:
     async def _answer(self, wanted: str) -> dict[str, Any]:
         """The answer to what was just said. Raises SessionError for one that refuses."""
         while True:
-            message = await self._program.hear()
+            message = await self._hear()
             if message["type"] == wanted:
                 self._note_id(message)
                 return message
