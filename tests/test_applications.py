@@ -1,11 +1,13 @@
 """What applications do to a client: they end it by a signal, have it work elsewhere, ask nothing."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from convtest.clients.messages.client import MessagesClient
-from convtest.clients.port import Opening
+from convtest.clients.port import Opening, SessionError
 from convtest.config import Profile
 from convtest.errors import MissingCapability, ScenarioError
 from convtest.play.mode import Mode
@@ -91,6 +93,23 @@ def test_a_session_works_in_the_folder_that_it_declares(stage: Stage) -> None:
 def test_a_folder_that_cannot_be_is_an_error_of_the_scenario(stage: Stage, cwd: str, says: str) -> None:
     with pytest.raises(ScenarioError, match=says):
         stage.scenarios(f"scenario: x\nsessions: {{main: {{cwd: {cwd}}}}}\nsteps: [{{user: Hello.}}]\n")
+
+
+class RefusesToSet(MessagesClient):
+    async def set(self, options: Mapping[str, Any]) -> None:
+        raise SessionError("bad_request", f"not {options!r}")
+
+
+def test_what_was_refused_is_not_set_when_the_session_is_opened_again(stage: Stage) -> None:
+    text = """
+        scenario: refused
+        steps:
+          - user: What is 1 + 1?
+          - {set: main, options: {model: claude-opus-4-5}, expect: {error: bad_request}}
+          - {resume: main}
+          - {user: What is 1 + 2?, expect: {sent: {model: claude-haiku-4-5}}}
+    """
+    assert checks_of(stage.play(text, "tests.test_applications:RefusesToSet")) == []
 
 
 @pytest.mark.parametrize("prompt", ["''", '" \\n"'])

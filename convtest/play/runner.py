@@ -264,7 +264,7 @@ class Runner:
         value = await live.perform(lambda: capability(*arguments), record, self._scenario.timeout)
         if act.kind == "save" and value is not None:
             self._saved[act.target] = list(value)
-        if act.kind == "set":
+        if act.kind == "set" and record.error is None:
             self._around.cast.override(act)
         if act.kind == "delete":
             await self._sessions.disconnect(act.target, record)
