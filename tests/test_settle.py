@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_a_kill_waits_until_the_program_has_written_its_session(stage: Stage, af
 
 
 @pytest.mark.parametrize(("capabilities", "options"), [("[]", {}), ('["settle"]', {"settle": 0})], ids=["none", "zero"])
-def test_without_it_what_a_kill_loses_is_luck(stage: Stage, capabilities: str, options: dict[str, object]) -> None:
+def test_without_it_what_a_kill_loses_is_luck(stage: Stage, capabilities: str, options: dict[str, Any]) -> None:
     found = finding_of(play(stage, TEXT % 2, capabilities, **options), "contains")
 
     assert found.step == 3
