@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "play/placeholders": {"cassettes", "results"},
     "play/cast": {"scenario", "clients"},
     "play/surroundings": {"wire", "gateway", "play/cast"},
-    "play/disturbing": {"events", "scenario", "wire", "clients"},
+    "play/disturbing": {"errors", "events", "scenario", "wire", "clients"},
     "play/waiting": {"clock"},
     "play/live": {*GROUND, "scenario", "wire", "clients", "transcript", "play/disturbing"},
     "play/sessions": {*GROUND, "scenario", "wire", "clients", "transcript", "play/live", "play/surroundings"},

@@ -13,7 +13,7 @@ from convtest.clients.port import Factory, Opening, SessionClient, SessionError
 from convtest.clock import is_leaving_out, left_out
 from convtest.errors import ConvtestError, raised_at
 from convtest.events import Event, TurnEnd, kind_of
-from convtest.play.disturbing import Plan
+from convtest.play.disturbing import Plan, settled
 from convtest.scenario.model import Turn
 from convtest.transcript import Refusal, StepRecord, TurnRecord
 from convtest.wire import lanes
@@ -152,6 +152,10 @@ class LiveSession:
 
     def stop(self) -> None:
         self._send.close()
+
+    async def settle(self) -> None:
+        """Before a kill, where the client can say that its session is on disk."""
+        await settled(self.client)
 
     def drop(self) -> None:
         """A kill: SIGKILL where the client has a process; else its transport is gone, and nobody says goodbye. One that

@@ -10,7 +10,6 @@ from anyio.abc import TaskGroup
 
 from convtest.clients.prices import usd
 from convtest.errors import MissingCapability
-from convtest.play.disturbing import settled
 from convtest.play.live import SCOPE_DISORDER, LiveSession, Meanwhile, is_scope_disorder
 from convtest.play.sessions import Sessions, Watch
 from convtest.play.surroundings import Surroundings
@@ -210,7 +209,7 @@ class Runner:
             case "kill":
                 live = self._sessions.open.get(act.target)
                 if live is not None:
-                    await settled(live.client)
+                    await live.settle()
                     live.drop()
             case _:
                 await self._call(act, record, tasks)
