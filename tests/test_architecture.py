@@ -51,10 +51,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "play/surroundings": {"wire", "gateway", "play/cast"},
     "play/disturbing": {"errors", "events", "scenario", "wire", "clients"},
     "play/waiting": {"clock"},
-    "play/live": {*GROUND, "scenario", "wire", "clients", "transcript", "play/disturbing"},
+    "play/live": {*GROUND, "scenario", "wire", "clients", "transcript", "play/calls", "play/disturbing"},
+    "play/calls": {"errors", "clients", "transcript"},
     "play/sessions": {*GROUND, "scenario", "wire", "clients", "transcript", "play/live", "play/surroundings"},
     "play/runner": {
-        *GROUND, "scenario", "clients", "transcript", "play/live", "play/sessions", "play/surroundings",
+        *GROUND, "scenario", "clients", "transcript", "play/calls", "play/live", "play/sessions", "play/surroundings",
     },
     "importing": {
         *GROUND, "config", "scenario", "wire", "cassettes", "simulator", "clients", "checks", "play",
@@ -97,6 +98,7 @@ ONLY_IN: dict[str, set[str]] = {
         "wire/tap",
         "gateway/gate",
         "gateway/application",
+        "play/calls",
         "play/live",
         "play/runner",
         "play/perform",

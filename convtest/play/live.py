@@ -9,13 +9,12 @@ from typing import Any, cast
 import anyio
 from anyio.abc import TaskGroup
 
-from convtest.clients.port import Factory, Opening, SessionClient, SessionError
-from convtest.clock import is_leaving_out, left_out
-from convtest.errors import ConvtestError, raised_at
+from convtest.clients.port import Factory, Opening, SessionClient
 from convtest.events import Event, TurnEnd, kind_of
+from convtest.play.calls import STRAY, Call
 from convtest.play.disturbing import Plan, settled
 from convtest.scenario.model import Turn
-from convtest.transcript import Refusal, StepRecord, TurnRecord
+from convtest.transcript import StepRecord, TurnRecord
 from convtest.wire import lanes
 from convtest.wire.tap import OpenTurn, Tap
 
@@ -25,13 +24,8 @@ _ABANDONED = 10.0
 """Seconds that an application has for what its reader has left."""
 _STORED = 0.25
 """Seconds that it has to put down what it has read."""
-_A_WHILE = 1.0
-"""Seconds in which what is waited for is looked at again."""
 _SLACK = 0.5
 """Seconds by which a busy machine may be late."""
-_STRAY = (
-    "its task was cancelled, and not by convtest: the client left a cancel scope open, or something behind that cancels"
-)
 
 
 class LiveSession:
@@ -54,7 +48,7 @@ class LiveSession:
         self._factory = factory
         self._opening = opening
         self._tap = tap
-        self._send, self._receive = anyio.create_memory_object_stream[tuple[Callable[[], Awaitable[Any]], "_Call"]](8)
+        self._send, self._receive = anyio.create_memory_object_stream[tuple[Callable[[], Awaitable[Any]], "Call"]](8)
         self._scope = anyio.CancelScope()
         self._stack = AsyncExitStack()
         self.client: SessionClient | None = None
@@ -62,7 +56,7 @@ class LiveSession:
         """The last thing that came from the client, for the report of a hang."""
         self.dead = False
         """Its task was cancelled and takes no more calls."""
-        self._call: _Call | None = None
+        self._call: Call | None = None
         """The one that its task is asked for, until it is made."""
         self._stray = ""
         """What the client left in its task that ended it."""
@@ -79,7 +73,7 @@ class LiveSession:
                         await result.make(call)
         except (RuntimeError, anyio.get_cancelled_exc_class()) as error:
             # Where the item itself is given up its own task is cancelled as well: nothing is hidden by this.
-            self._stray = _STRAY if not isinstance(error, RuntimeError) else f"{_STRAY} ({error})"
+            self._stray = STRAY if not isinstance(error, RuntimeError) else f"{STRAY} ({error})"
         finally:
             self._send.close()
             if self._call is not None:
@@ -89,18 +83,18 @@ class LiveSession:
                     # It ran out of time: what it leaves behind is its own only if it was told to leave.
                     self._kill()
                     with anyio.move_on_after(_GOODBYE):
-                        await _Call().make(self.close)
-                await _Call().make(self._stack.aclose)
+                        await Call().make(self.close)
+                await Call().make(self._stack.aclose)
 
     async def perform(self, call: Callable[[], Awaitable[Any]], record: StepRecord, timeout: float) -> Any:
         """Have the session's task make the call; what goes wrong is put down in the record, None is returned then."""
-        result, started = _Call(), time.monotonic()
+        result, started = Call(), time.monotonic()
         self._call = result
         try:
             await self._send.send((call, result))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             result.lose(self._stray)
-        waited = await self._in_time(result.done, timeout)
+        waited = await result.in_time(self._tap.clock, timeout)
         if not result.done.is_set():
             record.hung = self.last_seen
             self.dead = True
@@ -116,19 +110,6 @@ class LiveSession:
         if self.client is not None:
             record.session_id = self.client.session_id
         return result.value
-
-    async def _in_time(self, done: anyio.Event, timeout: float) -> float:
-        """Wait for it; the seconds that were waited for leave to ask a model, which do not count."""
-        clock = self._tap.clock
-        first = left_out(clock)
-        while timeout > 0:
-            before = left_out(clock)
-            with anyio.move_on_after(timeout):
-                await done.wait()
-            if done.is_set():
-                break
-            timeout = max(left_out(clock) - before, _A_WHILE if is_leaving_out(clock) else 0.0)
-        return left_out(clock) - first
 
     async def open(self) -> None:
         self.last_seen = "connecting"
@@ -259,18 +240,6 @@ class LiveSession:
                 await plan.act_after(record.events, self.client)
 
 
-SCOPE_DISORDER = "the client left a task group or cancel scope open, or closed it twice"
-
-
-def is_scope_disorder(error: BaseException) -> bool:
-    """What anyio says of the first scope that is closed after one that was left open."""
-    return isinstance(error, RuntimeError) and "scope" in str(error)
-
-
-class _Stray(Exception):
-    """A cancellation that nobody of ours asked for."""
-
-
 async def _nothing() -> None:
     return None
 
@@ -281,58 +250,6 @@ class Meanwhile:
 
     second: Sequence[TurnRecord] = ()
     others: Callable[[], Awaitable[None]] = _nothing
-
-
-class _Call:
-    """The outcome of one call made in the session's task."""
-
-    def __init__(self) -> None:
-        self.done = anyio.Event()
-        self.value: Any = None
-        self._error: BaseException | None = None
-
-    async def make(self, call: Callable[[], Awaitable[Any]]) -> None:
-        try:
-            self.value = await call()
-        except (Exception, BaseExceptionGroup, SystemExit) as error:
-            self._error = error
-        except anyio.get_cancelled_exc_class():
-            self.lose(_STRAY)  # it counts where no time limit was the reason
-            raise
-        finally:
-            self.done.set()
-
-    def lose(self, reason: str) -> None:
-        """It is not made, or not to its end."""
-        if not self.done.is_set():
-            self._error = _Stray(reason)
-            self.done.set()
-
-    def describe(self, record: StepRecord) -> None:
-        match _single(self._error):
-            case None:
-                pass
-            case ConvtestError() as error:
-                raise error
-            case SessionError() as error:
-                record.error = Refusal(code=error.code, message=str(error))
-            case _Stray() as error:
-                record.crash = str(error)
-            case RuntimeError() as error if is_scope_disorder(error):
-                record.crash = SCOPE_DISORDER
-            case error:
-                record.crash = _where(error)
-
-
-def _single(error: BaseException | None) -> BaseException | None:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
-def _where(error: BaseException) -> str:
-    place = raised_at(error)
-    return f"{type(error).__name__}: {error}{f' — {place}' if place else ''}"
 
 
 def _seen(event: Event) -> str:

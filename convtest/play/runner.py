@@ -10,7 +10,8 @@ from anyio.abc import TaskGroup
 
 from convtest.clients.prices import usd
 from convtest.errors import MissingCapability
-from convtest.play.live import SCOPE_DISORDER, LiveSession, Meanwhile, is_scope_disorder
+from convtest.play.calls import SCOPE_DISORDER, is_scope_disorder
+from convtest.play.live import LiveSession, Meanwhile
 from convtest.play.sessions import Sessions, Watch
 from convtest.play.surroundings import Surroundings
 from convtest.scenario.model import Act, Scenario, Step, Turn
