@@ -33,6 +33,10 @@ class LeavesAScope(MessagesClient):
 
 
 class CancelsItsTaskLater(MessagesClient):
+    async def query(self, text: str) -> None:
+        await anyio.sleep(0.1)
+        await super().query(text)
+
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         me = asyncio.current_task()
         assert me is not None
