@@ -65,6 +65,8 @@ def kill(processes: "list[psutil.Process]") -> None:
 
 def tell(token: str, session: str, number: int) -> None:
     """A signal to all of a session's processes."""
+    import psutil
+
     for process in family(token, session):
         with contextlib.suppress(psutil.Error):
             process.send_signal(number)
