@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "play/disturbing": {"errors", "events", "scenario", "wire", "clients"},
     "play/waiting": {"clock"},
     "play/live": {*GROUND, "scenario", "wire", "clients", "transcript", "play/calls", "play/disturbing"},
-    "play/calls": {"errors", "clients", "transcript"},
+    "play/calls": {"clock", "errors", "clients", "transcript"},
     "play/sessions": {*GROUND, "scenario", "wire", "clients", "transcript", "play/live", "play/surroundings"},
     "play/runner": {
         *GROUND, "scenario", "clients", "transcript", "play/calls", "play/live", "play/sessions", "play/surroundings",

@@ -124,7 +124,7 @@ def _stand_ins(tools: list[Tool], client: str) -> Any:
     except (AttributeError, TypeError, ImportError) as error:
         # It is written for another version of the package mcp, and says so nowhere.
         message = f"claude-agent-sdk {own_version} cannot serve tools with mcp {version('mcp')}: {error}"
-        raise ClientError(message, client=client, help="SDKs up to 0.2.130 want: pip install 'mcp<2'") from None
+        raise ClientError(message, client=client, help="SDKs up to 0.2.139 want: pip install 'mcp<2'") from None
 
 
 def config_folder(opening: Opening) -> Path:

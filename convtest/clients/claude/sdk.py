@@ -11,7 +11,7 @@ from typing import Any
 from convtest.errors import ClientError
 
 LOWEST = "0.1.81"
-"""The oldest that was tried: older ones cannot say how a session on disk is forked."""
+"""The oldest that was tried."""
 BELOW = "0.3"
 """The first that nobody has tried."""
 _NEEDED = (
