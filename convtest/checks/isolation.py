@@ -1,13 +1,17 @@
 """Unrelated sessions: what one was told or heard does not stand in the other's requests or replies."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 from convtest.checks.mixing import declared, exchange, exchanges, swapped
 from convtest.checks.result import Finding, at_step
 from convtest.textmatch import contains_value, folded, sentences
 from convtest.transcript import ActRecord, Transcript, TurnRecord
+from convtest.wire.canonical import Canonical, message_texts
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages import once
 
 MIN_LETTERS = 8
 """A shorter fact may stand anywhere by chance, unless it is declared unique."""
@@ -31,16 +35,17 @@ class _Known:
 def isolation(transcript: Transcript) -> Iterator[Finding]:
     """No fact and no whole sentence that is only another session's stands in a session's requests or replies."""
     sessions = transcript.sessions()
-    known = {name: _known(transcript, name) for name in sessions}
+    known = _known(transcript, sessions)
     forked = {one.session for one in transcript.records if isinstance(one, ActRecord) and one.act.kind == "fork"}
     talk = _Talk(transcript)
     for record in transcript.turns():
         yield from swapped(transcript, record)
+        requests = [_Request(one.canonical) for one in [*record.interactions, *record.borrowed]]
         for other in sessions:
             if not transcript.related(record.session, other):
-                finding = _leak(transcript, record, other, known[record.session], known[other])
+                finding = _leak(transcript, record, requests, known[record.session], (other, known[other]))
             elif record.wire == "history" and _are_apart(transcript, record.session, other, forked):
-                finding = _of_the_other_side(talk, record, other)
+                finding = _of_the_other_side(talk, record, requests, other)
             else:
                 continue
             if finding:
@@ -81,11 +86,35 @@ class _Talk:
         return frozenset().union(*(self._turns[id(turn)] for turn in turns))
 
 
-def _of_the_other_side(talk: _Talk, record: TurnRecord, other: str) -> Finding | None:
+@dataclass(frozen=True)
+class _Request:
+    """What stands in one request; it is compared with every other session."""
+
+    sent: Canonical
+
+    @cached_property
+    def sentences(self) -> frozenset[str]:
+        beside = (*self.sent.before(), *self.sent.reminders)
+        said = [once(message, "sentences", _message_sentences) for message in self.sent.messages]
+        return frozenset(line for text in beside for line in sentences(text)).union(*said)
+
+    def first(self, facts: Sequence[str], lines: Set[str]) -> str | None:
+        """What stands in it first of these facts and whole sentences."""
+        if not facts and lines.isdisjoint(self.sentences):
+            return None
+        return _first(self.sent.texts(), facts, lines)
+
+
+def _message_sentences(message: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(line for text in message_texts(message) for line in sentences(text))
+
+
+def _of_the_other_side(talk: _Talk, record: TurnRecord, requests: list[_Request], other: str) -> Finding | None:
     """Nothing that the other one says from the fork on stands in this one's requests."""
-    lines = talk.said_in(other) - talk.known_to(record)
-    for one in [*record.interactions, *record.borrowed] if lines else ():
-        found = _first(one.canonical.texts(), [], sorted(lines))
+    theirs = talk.said_in(other)
+    for one in requests:
+        there = theirs & one.sentences
+        found = one.first([], there - talk.known_to(record)) if there else None
         if found:
             return _finding(record, "wire", "request", other, found)
     return None
@@ -97,16 +126,39 @@ def _sentences(turn: TurnRecord) -> frozenset[str]:
     return frozenset(line for text in (turn.turn.prompt, turn.text, *answers) for line in sentences(text))
 
 
-def _known(transcript: Transcript, session: str) -> _Known:
-    said = {one for name in transcript.lineage(session) for one in sentences(_system(transcript, name))}
-    answered: set[str] = set()
-    heard: set[str] = set()
+def _known(transcript: Transcript, sessions: Sequence[str]) -> dict[str, _Known]:
+    """By session. All that are related share what was said in their turns, which is read once."""
+    families: dict[str, _Known] = {}
+    found: dict[str, _Known] = {}
+    for name in sessions:
+        first = next((one for one in families if transcript.related(one, name)), name)
+        if first not in families:
+            families[first] = _told(transcript, first)
+        found[name] = _and_declared(transcript, name, families[first])
+    return found
+
+
+def _and_declared(transcript: Transcript, session: str, known: _Known) -> _Known:
+    """And what the scenario says of the session and those that it comes from."""
+    said: set[str] = set()
     pairs: set[tuple[str, str]] = set()
     for name in transcript.lineage(session):
+        said.update(sentences(_system(transcript, name)))
         pairs |= declared(transcript.preset(name))
         for _, text in transcript.preset(name):
             said.update(sentences(text))
+    if not said and not pairs:
+        return known
+    return replace(known, said=known.said | said, exchanges=known.exchanges | pairs)
+
+
+def _told(transcript: Transcript, session: str) -> _Known:
+    """What was said and heard in the turns of a session and of all that are related to it."""
+    said: set[str] = set()
+    answered: set[str] = set()
+    heard: set[str] = set()
     facts: set[str] = set()
+    pairs: set[tuple[str, str]] = set()
     for turn in transcript.turns():
         if transcript.related(turn.session, session):
             said.update(sentences(turn.turn.prompt))
@@ -121,18 +173,19 @@ def _known(transcript: Transcript, session: str) -> _Known:
     return _Known(frozenset(said), frozenset(heard | answered), frozenset(facts), frozenset(answered), frozenset(pairs))
 
 
-def _leak(transcript: Transcript, record: TurnRecord, other: str, own: _Known, foreign: _Known) -> Finding | None:
+def _leak(
+    transcript: Transcript, record: TurnRecord, requests: list[_Request], own: _Known, theirs: tuple[str, _Known]
+) -> Finding | None:
+    other, foreign = theirs
     facts = [fact for fact in sorted(foreign.facts) if _counts(transcript, fact) and not _owns(own, fact)]
-    lines = sorted(_long(foreign.said | foreign.heard) - own.said - own.heard)
+    lines = _long(foreign.said | foreign.heard) - own.said - own.heard
     if record.wire == "history":
-        for one in [*record.interactions, *record.borrowed]:
-            found = _first(one.canonical.texts(), facts, lines) or exchange(
-                one.canonical, foreign.exchanges - own.exchanges
-            )
+        for one in requests:
+            found = one.first(facts, lines) or exchange(one.sent, foreign.exchanges - own.exchanges)
             if found:
                 return _finding(record, "wire", "request", other, found)
     shown = _long(foreign.said | foreign.answered) - own.said - own.answered
-    found = _first([record.text], facts, sorted(shown)) if record.interactions else _first([record.text], facts, [])
+    found = _first([record.text], facts, shown if record.interactions else set())
     return _finding(record, "reply", "reply", other, found) if found else None
 
 
@@ -160,15 +213,14 @@ def _long(found: frozenset[str]) -> set[str]:
     return {one for one in found if len(one.split()) >= words and len(one) >= letters}
 
 
-def _first(texts: list[str], facts: list[str], lines: list[str]) -> str | None:
+def _first(texts: Sequence[str], facts: Sequence[str], lines: Set[str]) -> str | None:
     for text in texts:
         fact = next((fact for fact in facts if contains_value(text, fact)), None)
         if fact is not None:
             return fact
-        whole = set(sentences(text))
-        line = next((line for line in lines if line in whole), None)
-        if line is not None:
-            return _as_said(text, line)
+        whole = lines & set(sentences(text))
+        if whole:
+            return _as_said(text, min(whole))
     return None
 
 

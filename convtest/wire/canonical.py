@@ -93,11 +93,13 @@ class Canonical:
 
     def texts(self) -> list[str]:
         """Every text that the model reads: tools, system, messages with tool input and results."""
-        own = text_of_content(self.fields.get("system"))
-        found = [own] if own else []
-        tools = list(_strings(self.fields.get("tools") or []))
         said = [text for message in self.messages for text in message_texts(message)]
-        return [*tools, *found, *said, *self.reminders]
+        return [*self.before(), *said, *self.reminders]
+
+    def before(self) -> list[str]:
+        """Those of them that come before the messages: tools, system."""
+        own = text_of_content(self.fields.get("system"))
+        return [*_strings(self.fields.get("tools") or []), *([own] if own else [])]
 
 
 def tool_name(tool: Any) -> str:
