@@ -1,5 +1,6 @@
 """Plays retention matrices in process, without pytest."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -8,7 +9,9 @@ from textwrap import dedent
 from convtest.checks.retention import Judged
 from convtest.config import Config, Profile
 from convtest.play.mode import Mode
-from convtest.play.retention import Asking, Outcome, asked_cells, play_trunk
+from convtest.play.retention import Asking, Outcome, asked_cells, finished, play_trunk
+from convtest.retention.baseline import Run
+from convtest.retention.journal import Journal
 from convtest.retention.matrix import Cell
 from convtest.scenario.loader import load
 from convtest.scenario.model import Scenario
@@ -22,6 +25,7 @@ class Played:
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     cells: dict[str, Judged | None] = field(default_factory=dict)
+    journal: Journal = field(default_factory=lambda: Journal(Path(mkdtemp()) / "run.jsonl"))
 
     @property
     def red(self) -> dict[str, tuple[str, ...]]:
@@ -42,17 +46,22 @@ class Played:
             if outcome.played is not None
         }
 
+    def run(self) -> Run:
+        """As `convtest retention` keeps it."""
+        made = self.journal.run("0.1.0")
+        assert made is not None
+        return made
+
     @property
     def letters(self) -> dict[str, str]:
         return {name: one.probe.outcome for name, one in self.cells.items() if one is not None}
 
 
-def config(root: Path, target: str, kind: str, cleared: str, system: str) -> Config:
+def config(root: Path, target: str, kind: str, policy: Mapping[str, str | list[str]], system: str) -> Config:
     options = {"model": "claude-haiku-4-5", **({"system": system} if system else {})}
     target_of = target if kind == "python" else None
-    policy: dict[str, str | list[str]] = {"cleared": cleared} if cleared else {}
     one = Profile(
-        name="assistant", kind=kind, target=target_of, upstream="simulator", options=options, policy=policy
+        name="assistant", kind=kind, target=target_of, upstream="simulator", options=options, policy=dict(policy)
     )  # fmt: skip
     return Config(
         root=root,
@@ -72,10 +81,11 @@ def scenario(root: Path, text: str) -> Scenario:
 
 
 def play(
-    root: Path, text: str, target: str = GOOD, kind: str = "python", only: str = "", cleared: str = "", system: str = ""
-) -> Played:
+    root: Path, text: str, target: str = GOOD, kind: str = "python", only: str = "", system: str = "",
+    policy: Mapping[str, str | list[str]] | None = None,
+) -> Played:  # fmt: skip
     """Every cell of the matrix, or those whose names hold `only`."""
-    base, made = scenario(root, text), config(root, target, kind, cleared, system)
+    base, made = scenario(root, text), config(root, target, kind, policy or {}, system)
     asking = Asking(config=made, mode=Mode(), door=None, room=lambda: Path(mkdtemp(dir=root)))
     found = Played()
     cells: dict[str, list[Cell]] = {}
@@ -85,4 +95,6 @@ def play(
     for label, group in cells.items():
         found.outcomes[label] = outcome = play_trunk(asking, base, group[0].trunk, group)
         found.cells |= outcome.cells
+        if (done := finished(asking, base, outcome)) is not None:
+            found.journal.add(done)
     return found

@@ -159,6 +159,7 @@ ONLY_IN: dict[str, set[str]] = {
     "ruamel": {"scenario/nodes"},
     "starlette": {"gateway/application"},
     "syrupy": {"plugin/items", "plugin/snapshots"},
+    "xdist": {"plugin/spreading"},
     "uvicorn": {"gateway/server"},
     "vcr": {"wire/stacks"},
     "aiohttp": {"wire/stacks/aio"},

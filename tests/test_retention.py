@@ -6,13 +6,11 @@ from pathlib import Path
 import pytest
 
 from convtest.errors import ScenarioError
+from convtest.plugin.spreading import scope as scope_of
 from convtest.retention.families import FAMILIES, Ask, Maker, Question
-from convtest.retention.matrix import BETWEEN
 from convtest.retention.outcomes import Values, outcome
 from convtest.retention.pools import Pool
-from convtest.retention.shipped import SHIPPED
 from convtest.retention.wording import WORDINGS
-from convtest.scenario.loader import load
 from convtest.simulator.conversation import conversation_of
 from convtest.simulator.oracle import answer
 from tests.matrices import play, scenario
@@ -73,51 +71,6 @@ def test_an_honest_client_may_condense_where_it_is_told_to(tmp_path: Path, targe
     assert (played.red, played.trunks) == ({}, {})
     (cell,) = (one for name, one in played.cells.items() if one and "overwrite.late" in name)
     assert cell.probe.wire == wire
-
-
-BUGS = """
-    scenario: memory
-    retention:
-      families: [recall, overwrite, arithmetic, instruction, leak, unknown]
-      ask_after: [3]
-      disturb: [none, {}]
-    """
-
-
-@pytest.mark.parametrize(
-    ("client", "disturb", "cell", "trunk"),
-    [
-        ("Window", "none", "recall.word", "history"),
-        ("ResumeDropsLast", "resume", "overwrite.old_last", "history"),
-        ("InterruptNotSaved", "interrupt", "recall.word", "history"),
-        ("ClearNotPersisted", "clear", "recall.word", "history"),
-        ("CompactKeepsFirst", "compact", "overwrite.late", None),
-        ("CompactDropsNumbers", "compact", "arithmetic.sum", None),
-        ("CompactDropsInstruction", "compact", "instruction.ending", None),
-        ("ForkAliases", "fork", "leak.branch", "prompts_once"),
-        ("SharedCache", "none", "leak.other", None),
-        ("ResumeLosesSystem", "resume", None, "history"),
-        ("LosesInMemory", "interrupt", "recall.word", "history"),
-    ],
-)
-def test_a_client_that_forgets_is_red_on_the_wire_under_its_disturbance_alone(
-    tmp_path: Path, client: str, disturb: str, cell: str | None, trunk: str | None
-) -> None:
-    cleared, system = "gone" if disturb == "clear" else "", "You are terse." if client == "ResumeLosesSystem" else ""
-
-    played = play(tmp_path, BUGS.format(disturb), f"{CLIENTS}{client}", cleared=cleared, system=system)
-
-    found = {name.partition("-")[0]: layers for name, layers in played.red.items()}
-    assert (cell in found) if cell else not found
-    assert {layers[0] for layers in found.values()} <= {"wire"}
-    if disturb != "none":
-        assert not [name for name in played.red if name.endswith("none")]
-        assert "trunk-none" not in played.trunks
-    checks = {check for name, one in played.trunks.items() if name.endswith(disturb) for check, _ in one}
-    assert (trunk in checks) if trunk else not {"history"} & checks
-    advice = [one.findings[0].advice for one in played.cells.values() if one and one.findings]
-    if cell and disturb not in {"none", "clear"}:
-        assert any(disturb in one for one in advice)
 
 
 def test_one_cell_alone_is_judged_as_in_the_whole_matrix(tmp_path: Path) -> None:
@@ -240,6 +193,39 @@ retention:
 """
 
 
+PLAYS = """\
+import convtest.play.retention as playing
+
+play = playing.play_trunk
+
+def noted(asking, base, trunk, cells):
+    with open("played.txt", "a") as file:
+        file.write(trunk.label + "\\n")
+    return play(asking, base, trunk, cells)
+
+playing.play_trunk = noted
+"""
+"""A conftest.py that notes each play of a trunk."""
+
+
+@pytest.mark.parametrize(
+    ("item", "scope"),
+    [
+        ("a.yaml::m[trunk-kill]", "a.yaml::m[kill"),
+        ("a.yaml::m[recall.word-told@1-after@3-kill]", "a.yaml::m[kill"),
+        ("a.yaml::m[trunk-told@3-interrupt@2]", "a.yaml::m[interrupt@2"),
+        ("a.yaml::m[fact.my_city-told@3-after@3-interrupt@2]", "a.yaml::m[interrupt@2"),
+        ("a.yaml::m[en-1-trunk-fork]", "a.yaml::m[en-1-fork"),
+        ("a.yaml::m[en-1-recall.word-told@1-after@3-fork-child]", "a.yaml::m[en-1-fork"),
+        ("a.yaml::m[en-1-recall.word-told@1-after@3-fork-parent]", "a.yaml::m[en-1-fork"),
+        ("a.yaml::a conversation[kill@1]", ""),
+        ("test_a.py::test_trunk[1-2]", ""),
+    ],
+)
+def test_what_is_asked_in_one_conversation_is_one_scope(item: str, scope: str) -> None:
+    assert scope_of(item) == scope
+
+
 def test_cells_are_items_with_a_summary(project: Project) -> None:
     project.write("scenarios/memory.yaml", MATRIX)
 
@@ -247,7 +233,8 @@ def test_cells_are_items_with_a_summary(project: Project) -> None:
     assert "scenarios/memory.yaml::memory[trunk-kill]" in listed.out
     assert "scenarios/memory.yaml::memory[recall.word-told@1-after@3-kill]" in listed.out
 
-    run = project.pytest("--convtest-strict", "--convtest-probes", "probes.jsonl", "-n", "2", "-p", "no:cacheprovider")
+    project.write("conftest.py", PLAYS)
+    run = project.pytest("--convtest-strict", "--convtest-probes", "probes.jsonl", "-n", "2", "--dist", "loadgroup")
     assert run.counts() == {"passed": 22, "skipped": 11}, run.text
     assert "retention of scenarios/memory.yaml::memory: 20 of 20 cells hold" in run.out
     assert "overwrite.late       HH|HH" in run.out
@@ -255,6 +242,7 @@ def test_cells_are_items_with_a_summary(project: Project) -> None:
     lines = [json.loads(line) for line in (project.root / "probes.jsonl").read_text().splitlines()]
     assert sum("probe" in line for line in lines) == 20
     assert sum("trunk" in line for line in lines) == 2
+    assert sorted(project.read("played.txt").split()) == ["trunk-compact", "trunk-kill", "trunk-none"]
 
 
 def test_a_cell_that_forgets_says_where_and_its_trunk_says_why(project: Project) -> None:
@@ -271,30 +259,3 @@ def test_a_cell_that_forgets_says_where_and_its_trunk_says_why(project: Project)
     assert "layer wire" in run.out
     assert "run just this item: pytest 'scenarios/memory.yaml::memory[recall.word-told@1-after@3-none]'" in run.out
     assert "none: 2 of 2 cells fail, layer wire" in run.out
-
-
-def test_the_shipped_matrix_has_everything_and_is_copied_once(project: Project) -> None:
-    matrix = load(SHIPPED, shown="shipped.yaml", default_client="a", clients=("a",))[0].retention
-    assert matrix is not None
-    assert set(matrix.families) == set(FAMILIES)
-    assert set(matrix.disturb) >= {"none", "interrupt", "529", *BETWEEN}
-
-    assert "written  scenarios/retention.yaml" in project.convtest("init", "--retention").out
-    assert project.read("scenarios/retention.yaml") == SHIPPED.read_text()
-    assert "kept     scenarios/retention.yaml" in project.convtest("init", "--retention").out
-
-
-def test_the_command_keeps_a_baseline_of_the_cells_and_finds_a_client_that_forgets(project: Project) -> None:
-    project.write("scenarios/memory.yaml", MATRIX)
-    project.write("forgets.py", (Path(__file__).parent / "retention_clients.py").read_text())
-    kept = project.convtest("retention", "-k", "recall", "--save", "base.json")
-    assert kept.code == 0, kept.text
-
-    forgets = 'kind = "python"\ntarget = "forgets:Window"'
-    project.write("pyproject.toml", SECTION.replace('kind = "messages"', forgets))
-    worse = project.convtest("retention", "-k", "recall", "--json")
-
-    assert worse.code == 1, worse.text
-    assert '"recall.word-told@1-after@3-none"' in worse.out
-    exact = project.convtest("retention", "-k", "recall", "--against", "base.json")
-    assert exact.code != 0, exact.text

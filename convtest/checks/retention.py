@@ -6,8 +6,8 @@ from functools import cached_property
 
 from convtest.checks.result import Finding, at_step
 from convtest.checks.sent import summary
-from convtest.retention.families import MAIN, Ask, Question
-from convtest.retention.matrix import Cell, Matrix
+from convtest.retention.families import MAIN, OTHER, Ask, Question
+from convtest.retention.matrix import CHILD, Cell, Matrix
 from convtest.retention.outcomes import Values, affirmed, outcome
 from convtest.retention.probes import LETTERS, Outcome, Probe, ReplyLayer, Wire
 from convtest.scenario.trunks import Played
@@ -70,6 +70,7 @@ class Trial:
             intact=broken is None,
             prompt_tokens=tokens,
             reply_layer=layer,
+            leaked=self._owner(cell) if said == "leak" else "",
         )
         return Judged(probe, tuple(one for one in (broken, wrong) if one is not None))
 
@@ -167,6 +168,14 @@ class Trial:
                 if found != "hit":
                     return found, layer, _wrong(cell, ask, record, found, f"{what} ({layer})", intact)
         return "hit", layer, None
+
+    def _owner(self, cell: Cell) -> str:
+        """The other session whose value was named in an answer."""
+        asked = self.played.asked[cell.label]
+        said = [record.text for index in (*asked.store, *asked.live) if (record := self.turn(index)) is not None]
+        told = [(OTHER, one) for one in self.matrix.elsewhere()] + [(CHILD, self.matrix.branch()[1])]
+        values = [(owner, value) for owner, telling in told for value in telling.values]
+        return next((owner for owner, value in values if any(contains_value(one, value) for one in said)), "")
 
     def _answer(self, cell: Cell, ask: Ask, record: TurnRecord) -> tuple[Outcome, str]:
         if record.end is None or (record.end.ended != "complete" and not record.text.strip()):

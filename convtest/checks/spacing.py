@@ -13,13 +13,15 @@ from convtest.wire.messages import once
 
 def respaced(transcript: Transcript) -> Iterator[Finding]:
     """Words of the conversation whose white space is another one than it was, where the policy says that it is kept."""
-    told: dict[str, dict[str, set[str]]] = {}
+    told: dict[tuple[object, ...], dict[str, set[str]]] = {}
     for record in transcript.turns():
         if record.policy.white_space != "kept" or record.wire != "history":
             continue
-        if record.session not in told:
-            told[record.session] = _told(transcript, record)
-        for was, now in _others(record, told[record.session])[:1]:
+        # All that come from one session share what was said in them.
+        key = transcript.lineage(record.session)[-1], transcript.preset(record.session)
+        if key not in told:
+            told[key] = _told(transcript, record)
+        for was, now in _others(record, told[key])[:1]:
             expected, seen = apart(was, now)
             yield at_step(
                 record,

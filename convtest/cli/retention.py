@@ -1,24 +1,24 @@
 """`convtest retention`: how memory holds over distance and disturbance, and whether that is worse than a baseline."""
 
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from convtest.cli.project import missing_folders, project
-from convtest.cli.running import NOTHING_COLLECTED, Fact, Stopped, pace_options, run_pytest
-from convtest.cli.saying import pass_on, say
+from convtest.cli.project import project
+from convtest.cli.running import pace_options
+from convtest.cli.saying import say
+from convtest.cli.trunks import Playing
 from convtest.config import Config
-from convtest.errors import ConfigError
 from convtest.importing.benchmarks import KINDS, benchmarks, write
 from convtest.retention.baseline import Run, load, save
 from convtest.retention.comparing import Comparison, compare
 from convtest.retention.journal import Journal
 from convtest.retention.pictures import draw, pictures
+from convtest.retention.shipped import SHIPPED
 from convtest.retention.telling import as_junit, as_markdown, counts, json_text, strips, verdict_lines
 from convtest.review.kept import FOLDER
 from convtest.version import VERSION
@@ -79,8 +79,8 @@ class _Asked:
 @click.option("--force", is_flag=True, help="Let --import write over files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(**given: Any) -> None:
-    """Play the retention cells of ITEMS (files, folders or pytest ids) and say what is still known; of all scenarios
-    of the project without any.
+    """Play the retention cells of ITEMS (files, folders or pytest ids) and say what is still known; without any those
+    of the matrix that comes with convtest.
 
     With --against the exit code is the verdict's: 1 regressed, 0 not, 2 where the runs cannot be compared.
     """
@@ -88,22 +88,30 @@ def command(**given: Any) -> None:
     if asked.imported:
         _import(*asked.imported, asked.output or _scenarios(config), config, force=asked.force)
         return
-    if not asked.items and (missing := missing_folders(config)):
-        raise ConfigError(missing[0], where="[tool.convtest]")
     base = load(asked.against) if asked.against else None
-    arguments = list(asked.items) or [str(root) for root in config.scenarios if root.is_dir()]
-    playing = _Playing(_journal(config, live=asked.live, anew=asked.anew), quiet=asked.as_json)
-    code = playing.play([*_options(asked), *arguments], asked.repeats or (5 if asked.live else 1))
-    run = _run(playing.journal, code)
+    journal = _journal(config, live=asked.live, anew=asked.anew)
+    arguments = asked.items or tuple(_shipped(config))
+    playing = Playing(journal, repeats=asked.repeats or (5 if asked.live else 1), quiet=asked.as_json)
+    code = playing.play([*_options(asked), *arguments])
+    run = _run(journal, code)
     found = compare(base, run) if base is not None else None
-    _show(run, base, found, asked, Ledger(playing.journal.ledger).total())
+    _show(run, base, found, asked, Ledger(journal.ledger).total())
     if asked.live:
-        playing.over()
+        _remove(journal)  # the run came to its end: nothing is gone on with
     sys.exit(2 if code not in (0, 1) else code if found is None else found.verdict.code)
 
 
 def _scenarios(config: Config) -> Path:
     return config.scenarios[0] if config.scenarios else config.root
+
+
+def _shipped(config: Config) -> Iterator[str]:
+    """The packaged matrix. It stands outside of the project, so pytest has to be told where that is."""
+    say(f"playing the matrix of convtest: {SHIPPED}", err=True)
+    yield f"--rootdir={config.root}"
+    names = "pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml"
+    yield f"--config-file={next(one for name in names if (one := config.root / name).is_file())}"
+    yield str(SHIPPED)
 
 
 def _options(asked: _Asked) -> list[str]:
@@ -113,7 +121,8 @@ def _options(asked: _Asked) -> list[str]:
         *([f"--convtest-client={asked.client}"] if asked.client else []),
         *([f"--convtest-max-usd={asked.max_usd}"] if asked.max_usd is not None else []),
         *pace_options(asked.concurrency, asked.requests_per_minute, asked.tokens_per_minute),
-        *(["--convtest-live", *(["-n", str(at_once)] if at_once > 1 else [])] if asked.live else []),
+        *(["--convtest-live"] if asked.live else []),
+        *(["-n", str(at_once), "--dist", "loadgroup"] if at_once > 1 else []),
     ]
 
 
@@ -148,68 +157,6 @@ def _journal(config: Config, *, live: bool, anew: bool) -> Journal:
 def _remove(journal: Journal) -> None:
     for path in (journal.path, journal.ledger):
         path.unlink(missing_ok=True)
-
-
-@dataclass(slots=True)
-class _Playing:
-    """pytest, once for each repeat, and what became of it so far."""
-
-    journal: Journal
-    quiet: bool
-    begun: float = field(default_factory=time.monotonic)
-    done: int = 0
-
-    def play(self, options: list[str], repeats: int) -> int:
-        """pytest's worst exit code. What is finished stands in the journal, whatever ends this."""
-        worst = 0
-        for repeat in range(1, repeats + 1):
-            given = [f"--convtest-retention={self.journal.path}", f"--convtest-repeat={repeat}", *options]
-            try:
-                ran = run_pytest(given, self._finished(repeat, repeats))
-            except Stopped:
-                say(
-                    f"stopped; {len(self.journal.finished())} trunks are finished; go on with the same command",
-                    err=True,
-                )
-                raise
-            if ran.code == NOTHING_COLLECTED:
-                return ran.code if not self.journal.finished() else worst
-            if ran.code not in (0, 1) or (ran.code == 1 and not self.quiet and repeat == 1):
-                pass_on(ran.output)
-            worst = max(worst, ran.code)
-            if worst > 1:
-                break
-        return worst
-
-    def _finished(self, repeat: int, repeats: int) -> "Callable[[Fact], str | None]":
-        def told(fact: Fact) -> str | None:
-            self.done += 1
-            return None if self.quiet else self._line(fact, repeat, repeats)
-
-        return told
-
-    def _line(self, fact: Fact, repeat: int, repeats: int) -> str:
-        spent = Ledger(self.journal.ledger).total()
-        cost = f"  {spent:.4f} USD" if spent else ""
-        left = self._left(fact, repeat, repeats)
-        return f"{fact['outcome']:<8} {fact['item']}  {repeat}/{repeats}{left}{cost}"
-
-    def _left(self, fact: Fact, repeat: int, repeats: int) -> str:
-        """How long the rest will take, as long as a probe took so far."""
-        total = fact.get("of")
-        if not total:
-            return ""
-        rest = total * repeats - self.done
-        seconds = (time.monotonic() - self.begun) / self.done * max(0, rest)
-        return f"  {self.done} of {total * repeats} probes, {_time(seconds)} left"
-
-    def over(self) -> None:
-        """The run came to its end: nothing is gone on with."""
-        _remove(self.journal)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _show(run: Run, base: Run | None, found: Comparison | None, asked: _Asked, usd: float) -> None:

@@ -20,11 +20,12 @@ from convtest.results.model import Result
 from convtest.retention.journal import Finished
 from convtest.retention.matrix import Cell, Trunk
 from convtest.retention.probes import Trunk as TrunkRecord
+from convtest.scenario.digest import digest
 from convtest.scenario.model import Act, Scenario, Turn
 from convtest.scenario.trunks import Played as Laid
 from convtest.scenario.trunks import named, trunk_of
 from convtest.textmatch import contains_value
-from convtest.transcript import ActRecord, Transcript
+from convtest.transcript import ActRecord
 
 Forks = Literal["yes", "refused", "forgets"]
 MOST_WITH_PROCESSES = 40
@@ -130,7 +131,9 @@ def _play(asking: Asking, base: Scenario, laid: Laid, cells: Collection[Cell], o
             outcome.told[cell.label] = partial(_told, played, judged)
     if not played.verdict.passed and outcome.played is None:
         outcome.played = played
-    outcome.record = _record(laid, base, played.transcript)
+    record = _record(laid, base, played, live=asking.mode.live)
+    before = outcome.record.broken if outcome.record is not None else ""
+    outcome.record = replace(record, broken=before or record.broken)
 
 
 def _told(played: Played, judged: Judged, item: str) -> Result:
@@ -139,7 +142,8 @@ def _told(played: Played, judged: Judged, item: str) -> Result:
     return played.result(item, Verdict(findings=tuple(findings)))
 
 
-def _record(laid: Laid, base: Scenario, transcript: Transcript) -> TrunkRecord:
+def _record(laid: Laid, base: Scenario, played: Played, *, live: bool) -> TrunkRecord:
+    transcript = played.transcript
     main = next(iter(base.sessions))
     models = [name for turn in transcript.turns() for one in turn.main() if (name := one.reply().get("model"))]
     turns = [turn.step.index for turn in transcript.turns(main)]
@@ -154,7 +158,14 @@ def _record(laid: Laid, base: Scenario, transcript: Transcript) -> TrunkRecord:
         prompt_tokens=tuple(prompt_tokens(transcript, main)),
         disturbed=tuple(at),
         trouble="" if not transcript.not_run else f"{len(transcript.not_run)} steps were not run",
+        broken=_broken(played, live=live),
     )
+
+
+def _broken(played: Played, *, live: bool) -> str:
+    """What is the client's in what was found; a real model may answer or fail as it likes."""
+    found = [one for one in played.verdict.findings if not live or one.layer in {"wire", "mass"}]
+    return f"{found[0].check}: {found[0].message}" if found else ""
 
 
 def finished(asking: Asking, base: Scenario, outcome: Outcome) -> Finished | None:
@@ -171,7 +182,7 @@ def finished(asking: Asking, base: Scenario, outcome: Outcome) -> Finished | Non
         client=base.client,
         mode="live" if asking.mode.live else "simulated",
         scenario=base.name,
-        digest=_digest(repr((matrix, base.files, base.tools))),
+        digest=_digest(f"{digest(replace(base, steps=()))} {matrix.words()!r}"),
         policy={name: str(getattr(policy, name)) for name in choices()},
         settings=_digest(repr(sorted((key, repr(value)) for key, value in options.items()))),
     )

@@ -180,6 +180,14 @@ def pytest_configure_node(node: Any) -> None:
     tell_worker(node.config, node.workerinput)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """xdist's hook: a trunk is played by one worker."""
+    from convtest.plugin.spreading import scheduler
+
+    return scheduler(config, log)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     state = config.stash.get(STATE, None)
     if state is not None:

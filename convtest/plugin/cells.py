@@ -1,6 +1,7 @@
 """Cells and trunks of a matrix as items: a trunk is played once a process, by the first item that needs it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -65,6 +66,16 @@ class MatrixItem(ScenarioItem):
         self._config = self.begin()
 
     _config: Config
+
+    @property
+    def _trunk_node(self) -> str:
+        return f"{self._matrix.rpartition('::')[0]}::{named(self.base, self.trunk.label)}"
+
+    def _progress(self, what: str, **more: Any) -> None:
+        """With how much there is to be played, of the trunk and in all: trunks are what takes time."""
+        items, cells = _asked(self.session)
+        more |= {"trunk": self._trunk_node, "items": items[self._key], "cells": cells[self._key], "of": cells.total()}
+        super()._progress(what, cell=isinstance(self, CellItem), **more)
 
     def _became(self) -> "Outcome":
         """What became of its trunk, which is played now if it was not yet."""
@@ -166,7 +177,7 @@ class CellItem(MatrixItem):
         outcome = self._became()
         judged = outcome.cells.get(self.cell.label)
         self._playable(CELL, **({"probe": asdict(judged.probe)} if judged is not None else {}))
-        node = f"{self._matrix.rpartition('::')[0]}::{named(self.base, self.trunk.label)}"
+        node = self._trunk_node
         if judged is None:
             raise TrunkFailed(trunk=node, why="its conversation broke off before it was asked")
         if judged.findings:
@@ -177,3 +188,16 @@ class CellItem(MatrixItem):
             raise ConversationFailed(text, headline=result.headline)
         if outcome.played is not None:
             raise TrunkFailed(trunk=node, why="its conversation did not hold, so its answer proves nothing")
+
+
+_Counts = tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]
+_ASKED = pytest.StashKey[_Counts]()
+
+
+def _asked(session: pytest.Session) -> _Counts:
+    """By trunk: the items that are to be played, and those of them that are cells."""
+    if _ASKED not in session.stash:
+        items = [item for item in session.items if isinstance(item, MatrixItem)]
+        cells = [item for item in items if isinstance(item, CellItem)]
+        session.stash[_ASKED] = Counter(one._key for one in items), Counter(one._key for one in cells)
+    return session.stash[_ASKED]

@@ -131,7 +131,7 @@ def mode_of(config: pytest.Config) -> "Mode":
 
     option: Any = config.getoption
     state = config.stash[STATE]
-    journal = option("--convtest-retention")
+    journal = option("--convtest-retention") if option("--convtest-live") else None
     limit = option("--convtest-max-usd")
     if state.purse is None and (limit is not None or journal):
         prices = state.config.prices

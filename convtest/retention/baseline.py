@@ -56,6 +56,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     prompt_tokens: tuple[int, ...]
     """By turn."""
     disturbed: tuple[int, ...] = ()
+    broken: str = ""
+    """What is wrong in it, its questions aside."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +86,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
 
     @property
+    def torn(self) -> dict[str, list[Conversation]]:
+        """By disturbance: the conversations in which something is wrong, their questions aside."""
+        broken = [one for one in self.conversations if one.broken]
+        return {name: [one for one in broken if one.disturb == name] for name in sorted({b.disturb for b in broken})}
+
+    @property
     def seeds(self) -> list[int]:
         return sorted({one.seed for one in self.probes})
 
@@ -101,7 +109,7 @@ def run_of(origin: Origin, probes: Iterable[Probe], trunks: Iterable[Trunk]) -> 
     conversations = [
         Conversation(
             id=one.id, row=one.row, seed=one.seed, repeat=one.repeat, disturb=one.disturb,
-            prompt_tokens=one.prompt_tokens, disturbed=one.disturbed,
+            prompt_tokens=one.prompt_tokens, disturbed=one.disturbed, broken=one.broken,
         )
         for one in sorted(trunks, key=lambda one: (one.id, one.row, one.seed, one.repeat))
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from convtest.errors import RetentionError
-from convtest.retention.baseline import Line, Origin, Run
+from convtest.retention.baseline import Conversation, Line, Origin, Run
 from convtest.retention.exact import Stratum
 from convtest.retention.power import Gates
 from convtest.retention.verdict import Compared, Verdict, judged
@@ -33,11 +33,12 @@ def compare(base: Run, now: Run, gates: Gates | None = None) -> Comparison:
     first, second = _lines(base), _lines(now)
     both = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
     notes = [*_only(first, second)]
+    hard = [*_hard(both), *_torn(both, base, now)]
     if now.origin.mode == "simulated":
-        verdict, more = _exactly(both, base, now)
-        notes += more
+        verdict, more = _exactly(both, hard)
+        notes += [*more, *_tokens(base, now)]
     else:
-        verdict = judged(compared(both), gates)
+        verdict = judged(compared(both, hard), gates)
         notes += _summaries(both)
     return Comparison(verdict=verdict, warnings=tuple(_warnings(base.origin, now.origin)), notes=tuple(notes))
 
@@ -98,12 +99,10 @@ def _only(first: Mapping[Key, Line], second: Mapping[Key, Line]) -> Iterator[str
 # What is simulated is exact
 
 
-def _exactly(both: Sequence[Pair], base: Run, now: Run) -> tuple[Verdict, list[str]]:
-    hard = list(_hard(both))
+def _exactly(both: Sequence[Pair], hard: Sequence[str]) -> tuple[Verdict, list[str]]:
     worse = [_changed(*pair) for pair in both if _is_worse(*pair)]
     other = [_changed(*pair) for pair in both if not _is_worse(*pair) and _letters(pair[0]) != _letters(pair[1])]
     notes = [f"changed, and not for the worse: {one}" for one in _some(other)]
-    notes += _tokens(base, now)
     if hard or worse:
         return Verdict(word="regressed", why=(*_some(worse), *hard)), notes
     if not both:
@@ -149,7 +148,7 @@ def _tokens(base: Run, now: Run) -> Iterator[str]:
 # What is live is chance
 
 
-def compared(both: Sequence[Pair]) -> Compared:
+def compared(both: Sequence[Pair], hard: Sequence[str] = ()) -> Compared:
     """What the statistics are told."""
     silent = tuple(
         (sum(pair[at].outcomes.count("N") for pair in both), sum(len(pair[at].outcomes) for pair in both))
@@ -161,7 +160,7 @@ def compared(both: Sequence[Pair]) -> Compared:
         strata=_strata(both, scale),
         families={name: _strata([pair for pair in both if pair[1].family == name], scale) for name in families},
         silent=(silent[0], silent[1]),
-        hard=tuple(_hard(both)),
+        hard=tuple(hard),
     )
 
 
@@ -198,6 +197,20 @@ def _hard(both: Sequence[Pair]) -> Iterator[str]:
         if now.broken:
             too = " (in the baseline too)" if base.broken else ""
             yield f"{now.id}: the wire is broken, in repeat {_listed(now.broken)}{too}"
+
+
+def _torn(both: Sequence[Pair], base: Run, now: Run) -> Iterator[str]:
+    """Conversations that do not hold in themselves; what was answered in them proves nothing."""
+    asked = {line.template for _, line in both}
+    was = {(one.id, one.row, one.seed) for one in base.conversations if one.broken}
+    found: dict[tuple[str, str, int], list[Conversation]] = {}
+    for one in now.conversations:
+        key = one.id, one.row, one.seed
+        if one.broken and key in asked:
+            found.setdefault(key, []).append(one)
+    for key, same in found.items():
+        too = " (in the baseline too)" if key in was else ""
+        yield f"{key[0]}: {same[0].broken}, in repeat {_listed([one.repeat for one in same])}{too}"
 
 
 def _summaries(both: Sequence[Pair]) -> Iterator[str]:

@@ -104,6 +104,15 @@ class Matrix:
         """The most turns of filler that a trunk has."""
         return max(self.tell_at) - 1 + max(self.ask_after)
 
+    def words(self) -> tuple[object, ...]:
+        """All that makes its conversations what they are, as plain data; a digest is made of it."""
+        told = [(one.session, one.text) for one in (*self.elsewhere(), *self.tellings(), self.branch()[1])]
+        asked = [
+            (one.name, [(ask.text, ask.answer) for ask in one.asks]) for one in (*self.questions(), self.branch()[0])
+        ]
+        between = [self.said_between(number) for number in range(1, self.fillers() + 1)]
+        return told, asked, between, self.closing(), self.tell_at, self.ask_after, self.disturb, self.seed
+
     def trunks(self, repeat: int = 1) -> Iterator[Trunk]:
         """Its conversations, in one repeat."""
         for disturb in self.disturb:

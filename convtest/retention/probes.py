@@ -84,3 +84,6 @@ class Trunk:
     """The turns (from 1) in which or before which the disturbance came."""
     trouble: str = ""
     """Why it could not be played to its end."""
+    broken: str = ""
+    """What is wrong in the conversation itself, its questions aside, in one line; empty where it holds. It is the
+    client's, whatever was answered."""

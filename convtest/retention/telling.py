@@ -49,6 +49,7 @@ def counts(run: Run) -> list[str]:
         rates[name] = held / asked if asked else 1.0
         torn = sum(len(one.broken) for one in run.probes if one.disturb == name)
         more = f", wire broken in {torn}" if torn else ""
+        more += f", conversation broken in {count}" if (count := len(run.torn.get(_trunk(name), []))) else ""
         more += f", {letters.count('L')} leaked" if "L" in letters else ""
         more += f", {letters.count('N')} without a reply" if "N" in letters else ""
         shown = "undisturbed" if name == "none" else name
@@ -57,7 +58,14 @@ def counts(run: Run) -> list[str]:
     if rates and rates[weakest] < min(1.0, rates.get("none", 1.0)):
         beside = f", {rates['none']:.0%} undisturbed" if "none" in rates else ""
         lines.append(f"most is lost under {weakest}: {rates[weakest]:.0%} held{beside}")
+    for name, broken in run.torn.items():
+        lines.append(f"the conversation itself is broken under {name}: {broken[0].broken}")
     return [visible(one) for one in lines]
+
+
+def _trunk(disturb: str) -> str:
+    """A fork's cells are of parent and child, its conversation is one."""
+    return "fork" if disturb.startswith("fork-") else disturb
 
 
 def verdict_lines(found: Comparison) -> list[str]:
@@ -94,6 +102,7 @@ def as_data(run: Run, found: Comparison | None) -> dict[str, object]:
         "leaks": sum(one.outcomes.count("L") for one in run.probes),
         "no_reply": sum(one.outcomes.count("N") for one in run.probes),
         "broken": [one.id for one in run.probes if one.broken],
+        "broken_conversations": {one.id: one.broken for some in run.torn.values() for one in some},
     }
     if found is not None:
         data |= {"verdict": asdict(found.verdict), "exit": found.verdict.code}

@@ -25,6 +25,9 @@ def heat(run: Run) -> str:
     x = left
     for name, distances in groups:
         _group(sheet, name, distances, (x, _TOP + len(rows) * _CELL[1]))
+        if torn := [one for key, some in run.torn.items() if name.partition("-")[0] == key for one in some]:
+            size = len(distances) * _CELL[0] + 4, len(rows) * _CELL[1] + 4
+            sheet.box((x - 3, _TOP - 3), size, "broken", "\n".join(f"{one.id}: {one.broken}" for one in torn[:10]))
         for at, after in enumerate(distances):
             for down, row in enumerate(rows):
                 given = cells.get((*row, name, after), [])
@@ -32,7 +35,9 @@ def heat(run: Run) -> str:
         x += _GAP + max(len(distances) * _CELL[0], wide(name) + 16)
     for down, row in enumerate(rows):
         sheet.text(12, _TOP + down * _CELL[1] + 16, _row(*row))
-    legend = "held / asked, and the letter of what came instead; a thick frame: the wire is broken"
+    legend = (
+        "held / asked, and the letter of what came instead; a thick frame: the wire is broken, of a cell or a trunk"
+    )
     sheet.text(12, _TOP + len(rows) * _CELL[1] + 26, legend, "dim small")
     letters = "M nothing  S an older value  G several  C another fact  L another session's  F made up  N no reply"
     sheet.text(12, _TOP + len(rows) * _CELL[1] + 42, letters, "dim small")
@@ -85,4 +90,5 @@ def _says(run: Run) -> str:
     for name, _ in columns(run.probes):
         letters = "".join(one.outcomes for one in run.probes if one.disturb == name)
         parts.append(f"{name}: {letters.count('H')} of {len(letters)} held")
+    parts += [f"{name}: the conversation itself is broken" for name in run.torn]
     return "; ".join(parts)

@@ -1,0 +1,104 @@
+"""The matrix that comes with convtest: who plays it, and that it holds for clients that are honest."""
+
+import re
+import shutil
+from pathlib import Path
+
+from convtest.retention.families import FAMILIES
+from convtest.retention.matrix import BETWEEN
+from convtest.retention.shipped import SHIPPED
+from convtest.scenario.loader import load
+from tests.matrices import play
+from tests.project import SECTION, Project
+
+
+def test_the_shipped_matrix_has_everything_and_is_copied_once(project: Project) -> None:
+    matrix = load(SHIPPED, shown="shipped.yaml", default_client="a", clients=("a",))[0].retention
+    assert matrix is not None
+    assert set(matrix.families) == set(FAMILIES)
+    assert set(matrix.disturb) >= {"none", "interrupt", "529", *BETWEEN}
+
+    assert "written  scenarios/retention.yaml" in project.convtest("init", "--retention").out
+    assert project.read("scenarios/retention.yaml") == SHIPPED.read_text()
+    assert "kept     scenarios/retention.yaml" in project.convtest("init", "--retention").out
+
+
+def test_the_command_plays_the_packaged_file_and_says_how_far_it_is(project: Project) -> None:
+    """The project's own settings of pytest hold, wherever the packaged file stands."""
+    project.write("pytest.ini", "[pytest]\naddopts = --convtest-probes=probes.jsonl\n")
+
+    ran = project.convtest("retention", "-k", "recall and (none or kill) or compact and unknown")
+
+    assert ran.code == 0, ran.text
+    assert f"playing the matrix of convtest: {SHIPPED}" in ran.err
+    lines = [line for line in ran.out.splitlines() if "trunk-" in line]
+    assert lines[0].startswith(f"passed   {SHIPPED}::retention[trunk-none]: 3 of 3 held  [3 of 9 probes, ")
+    assert re.search(r", \d+ s left\]$", lines[0])
+    assert lines[1].startswith(f"passed   {SHIPPED}::retention[trunk-kill]: 3 of 3 held  [6 of 9 probes, ")
+    assert lines[2] == f"skipped  {SHIPPED}::retention[trunk-compact]: 3 not asked  [9 of 9 probes]"
+    assert "USD" not in ran.text  # nothing was spent
+    assert (project.root / "probes.jsonl").is_file()
+
+
+MATRIX = """\
+scenario: memory
+retention: {families: [recall, overwrite], ask_after: [1, 3], disturb: [none, kill]}
+"""
+
+
+TOLD = """
+    scenario: memory
+    options: {{system: You are {}.}}
+    tools: {{look: {{description: Looks, input: {{}}, answers: [{{return: found}}]}}}}
+    facts: {{city: {{tell: I live in {}., ask: Which city do I live in?, answer: {}}}}}
+    steps: [{{user: {}}}]
+    retention: {{facts: [city], families: [recall], ask_after: [{}], seed: {}}}
+    """
+
+
+def digest_of(root: Path, *values: object) -> str:
+    root.mkdir()
+    (line,) = play(root, TOLD.format(*values), kind="messages", only="recall").journal.finished().values()
+    return line.digest
+
+
+def test_the_digest_of_a_matrix_is_that_of_all_that_is_said_in_it(tmp_path: Path) -> None:
+    first = "terse", "Ghent", "Ghent", "Hello.", 1, 0
+    digest = digest_of(tmp_path / "a", *first)
+
+    assert digest_of(tmp_path / "another", *first) == digest
+    assert digest_of(tmp_path / "b", *first[:3], "Good day.", *first[4:]) == digest  # cells never play the steps
+    changed = [
+        ("kind", *first[1:]), ("terse", "Oslo", "Oslo", *first[3:]), (*first[:4], 2, 0), (*first[:5], 1),
+    ]  # fmt: skip
+    other = [digest_of(tmp_path / str(number), *values) for number, values in enumerate(changed)]
+    assert len({digest, *other}) == 5
+
+
+def test_a_baseline_says_the_same_in_another_process_on_a_fresh_clone(tmp_path: Path) -> None:
+    was = Project(tmp_path / "was")
+    own = SECTION.replace('kind = "messages"', 'kind = "python"\ntarget = "mine:Assistant"')
+    was.write("pyproject.toml", own)
+    source = (Path(__file__).parent / "retention_clients.py").read_text()
+    was.write("mine.py", f"{source}\n\nAssistant = MessagesClient\n")
+    was.write("scenarios/memory.yaml", MATRIX)
+    kept = was.convtest("retention", "scenarios", "--save", "base.json")
+    assert kept.code == 0, kept.text
+    shutil.copytree(was.root, tmp_path / "clone", ignore=shutil.ignore_patterns(".convtest_cache", "__pycache__"))
+    clone = Project.__new__(Project)
+    clone.root, clone.environment = tmp_path / "clone", {}
+
+    same = clone.convtest("retention", "scenarios", "--against", "base.json")
+    assert same.code == 0, same.text
+    assert "✓ no change detected\n    20 of 20 probes are exactly as they were" in same.out
+    assert (same.err, "note:" in same.out) == ("", False)
+
+    clone.write("mine.py", f"{source}\n\nAssistant = Window\n")
+    worse = clone.convtest("retention", "scenarios", "--against", "base.json")
+    assert worse.code == 1, worse.text
+    assert "✗ regressed\n    overwrite.late-told@1-after@1-kill: H was M is, wire P was A is" in worse.out
+
+    clone.write("scenarios/memory.yaml", MATRIX.replace("recall, ", ""))
+    other = clone.convtest("retention", "scenarios", "--against", "base.json")
+    assert other.code == 2
+    assert "the scenario 'memory' is not what it was when the baseline was saved" in other.err
