@@ -1,5 +1,6 @@
 """Finding a value in text: whole tokens, case and width folded, grouped digits as one number. Where a script has no
-word boundaries, each of its letters is a token, so that a value is found anywhere in a run of them."""
+word boundaries, each of its letters is a token, so that a value is found anywhere in a run of them; Korean particles
+stand on the word before them."""
 
 import re
 import unicodedata
@@ -24,6 +25,15 @@ _LETTER = rf"(?:(?![{_UNSPACED}])[^\W\d_]|[{_MARKS}])"
 _TOKEN = re.compile(
     rf"{_GROUPED}|\d+(?:[.,]\d+)*|(?![\d_])[{_UNSPACED}]|{_LETTER}+(?:['’]{_LETTER}+)*|(?:(?![{_UNSPACED}])\w)+"
 )
+
+
+_PARTICLE = re.compile(
+    "은|는|이|가|을|를|의|도|이나|이?라도|이며|이고|이야|이?라고|이?라는"
+    "|(?:에|에서|에게|에게서|한테|한테서|께|께서|으?로|으?로서|으?로써|와|과|하고|이?랑|부터|까지|처럼|보다|마다|조차|마저|밖에|만)"
+    "(?:은|는|도|만|의)?"
+    "|이?에요|예요|이요|입니다|이다|(?:이었|였)(?:습니다|어요|다|고|는데)|이?지만|인데"
+)
+"""What Korean writes onto a noun: particles of case, and forms of "is"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +78,16 @@ def find_value(text: str, value: str) -> list[tuple[int, int]]:
 
 
 def _same(have: tuple[Token, ...], wanted: list[str]) -> bool:
+    last = len(wanted) - 1
     return all(
-        token.text == word or (token.text == word + "'s" and i == len(wanted) - 1)
+        token.text == word or (i == last and token.text.startswith(word) and _is_ending(token.text[len(word) :]))
         for i, (token, word) in enumerate(zip(have, wanted, strict=True))
     )
+
+
+def _is_ending(rest: str) -> bool:
+    """Whether a word and this are the same word, in its place in the sentence."""
+    return rest == "'s" or _PARTICLE.fullmatch(rest) is not None
 
 
 def contains_value(text: str, value: str) -> bool:

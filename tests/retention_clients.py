@@ -72,6 +72,15 @@ class ClearNotPersisted(MessagesClient):
             self._store.save(self._id, [*before, *self._messages], turns)
 
 
+class DropsInterrupted(MessagesClient):
+    """Honest: a turn that was interrupted leaves nothing in the history."""
+
+    def _finished(self, end: TurnEnd, usage: Any) -> TurnEnd:
+        if end.ended == "interrupted":
+            self._messages, self._turns = history.cut_after(self._messages, self._turns, len(self._turns) - 1)
+        return super()._finished(end, usage)
+
+
 class Compacts(MessagesClient):
     """Honest, by rule: keeps the words of its user but for small talk."""
 

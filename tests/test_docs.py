@@ -93,6 +93,9 @@ def test_every_code_block_runs(project: Project, page: Path) -> None:
         else:
             assert (page.name, block.language) == ("README.md", "sh"), f"{where} is run by nothing"
     assert seen or page.name in SEEN, "a page without anything to run"
+    for picture in re.findall(r"^!\[[^\]]*\]\((drawn/[^)]+)\)", page.read_text(), re.MULTILINE):
+        # What the page's own commands have drawn.
+        assert project.read(picture) == (page.parent / picture).read_text(), f"{page.name}: {picture} is out of date"
 
 
 def test_the_two_commands_at_the_top_of_the_readme_are_what_ci_runs() -> None:

@@ -4,11 +4,14 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from convtest.retention.families import FAMILIES
 from convtest.retention.matrix import BETWEEN
 from convtest.retention.shipped import SHIPPED
+from convtest.retention.wording import WORDINGS
 from convtest.scenario.loader import load
-from tests.matrices import play
+from tests.matrices import Played, play
 from tests.project import SECTION, Project
 
 
@@ -38,6 +41,75 @@ def test_the_command_plays_the_packaged_file_and_says_how_far_it_is(project: Pro
     assert lines[2] == f"skipped  {SHIPPED}::retention[trunk-compact]: 3 not asked  [9 of 9 probes]"
     assert "USD" not in ran.text  # nothing was spent
     assert (project.root / "probes.jsonl").is_file()
+
+
+def shipped(seed: int = 0, **more: str) -> str:
+    """The matrix that comes with convtest, with another seed or other keys."""
+    keys = "".join(f"\n  {key}: {value}" for key, value in {"seed": str(seed), **more}.items())
+    return f"{SHIPPED.read_text().rstrip()}{keys}\n"
+
+
+def false_alarms(played: Played) -> tuple[object, object]:
+    """What is red; and that something was asked at all."""
+    assert played.letters
+    assert set(played.letters.values()) <= {"H"} or played.red
+    return played.red, played.trunks
+
+
+def few(text: str) -> str:
+    """With fewer distances: the longest takes most of the time."""
+    return text.replace("ask_after: [1, 5, 20]", "ask_after: [1, 4]")
+
+
+@pytest.mark.parametrize("seed", range(3, 6))
+def test_no_seed_is_a_false_alarm(tmp_path: Path, seed: int) -> None:
+    played = play(tmp_path, few(shipped(seed)), kind=("messages", "chat_completions")[seed % 2], only="kill")
+
+    assert false_alarms(played) == ({}, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_no_seed_of_the_whole_matrix_is_a_false_alarm(tmp_path: Path, seed: int) -> None:
+    """Each kind in turn, the first of each over all distances; the languages too, of which each has its own words."""
+    kind, language = ("messages", "chat_completions")[seed % 2], list(WORDINGS)[seed % len(WORDINGS)]
+    text, distances = shipped(seed, language=language), 3 if seed < 2 else 2
+
+    played = play(tmp_path, text if seed < 2 else few(text), kind=kind)
+
+    assert false_alarms(played) == ({}, {})
+    skipped = {name: one.skip for name, one in played.outcomes.items() if one.skip}
+    assert skipped == {"trunk-compact": "client 'assistant' has no compact_history"}
+    assert len(played.cells) == distances * (131 - 13)
+
+
+POLICIES: list[tuple[str, dict[str, str | list[str]], str]] = [
+    ("DropsInterrupted", {"interrupted_prompt": "dropped", "partial_text": "dropped"}, "interrupt"),
+    ("ClearNotPersisted", {"cleared": "back"}, "clear"),
+]
+
+
+@pytest.mark.parametrize(("client", "policy", "disturb"), POLICIES)
+def test_a_client_of_another_policy_is_no_false_alarm(
+    tmp_path: Path, client: str, policy: dict[str, str | list[str]], disturb: str
+) -> None:
+    """And the policy is what it is: a client that says the contrary of itself is red."""
+    target = f"tests.retention_clients:{client}"
+
+    assert false_alarms(play(tmp_path, few(shipped()), target, only=f"-{disturb}", policy=policy)) == ({}, {})
+    contrary = {"interrupt": {"interrupted_prompt": "kept"}, "clear": {"cleared": "gone"}}[disturb]
+    wrong = play(tmp_path, few(shipped()), target, only=f"-{disturb}", policy=contrary)
+    assert wrong.red or wrong.trunks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("client", "policy", "disturb"), POLICIES)
+def test_the_whole_matrix_is_no_false_alarm_for_a_client_of_another_policy(
+    tmp_path: Path, client: str, policy: dict[str, str | list[str]], disturb: str
+) -> None:
+    played = play(tmp_path, shipped(), f"tests.retention_clients:{client}", policy=policy)
+
+    assert false_alarms(played) == ({}, {})
 
 
 MATRIX = """\

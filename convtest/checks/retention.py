@@ -148,11 +148,11 @@ class Trial:
             turn = self.turn(index)
             if turn is not None and self._state(cell, turn)[1] is not None:
                 break
-            before = f"turn {index}"
+            before = f"step {index}"
         else:
             index = record.step.index
         came = f"; {cell.disturb} came at step {played.disturbed[0]}" if played.disturbed else ""
-        return f"held after {before}, not in turn {index}{came}: look at what the client does there"
+        return f"held after {before}, not in step {index}{came}: look at what the client does there"
 
     def _reply(self, cell: Cell, intact: bool) -> tuple[Outcome, ReplyLayer, Finding | None]:
         """The first answer that is none, on the fork and then in place."""

@@ -121,7 +121,7 @@ class MatrixItem(ScenarioItem):
 
     def _note(self, name: str, **more: Any) -> None:
         state = self.config.stash[STATE]
-        facts = {"matrix": self._matrix, "left_out": state.left_out.get(self._matrix, 0), **more}
+        facts = {"matrix": self._matrix, "node": self._node, "left_out": state.left_out.get(self._matrix, 0), **more}
         self.user_properties.append((name, json.dumps(facts)))
 
     def _playable(self, name: str, **more: Any) -> "Outcome":

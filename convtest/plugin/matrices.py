@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class _Matrix:
     skipped: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
     in_full: bool = False
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The first cell that failed under a disturbance on a layer: all others tell the same story."""
 
 
 @dataclass(slots=True)
@@ -45,12 +47,13 @@ class Cells:
     """Where their records are written too."""
     _matrices: dict[str, _Matrix] = field(default_factory=dict)
 
-    def note(self, report: pytest.TestReport) -> None:
-        """Count a cell or a trunk, once."""
+    def note(self, report: pytest.TestReport) -> str | None:
+        """Count a cell or a trunk, once. For a cell that fails as an earlier one did, the line that stands for its
+        whole report."""
         properties = dict(report.user_properties)
         found = properties.get(CELL) or properties.get(TRUNK)
         if not found or not (report.when == "call" or report.failed or report.skipped):
-            return
+            return None
         facts = json.loads(str(found))
         matrix = self._matrices.setdefault(facts["matrix"], _Matrix())
         matrix.left_out = max(matrix.left_out, facts.get("left_out", 0))
@@ -61,8 +64,16 @@ class Cells:
         for kind in ("probe", "trunk"):
             if kind in facts:
                 self._write({kind: facts[kind], "matrix": facts["matrix"]})
-        if "probe" in facts:
-            matrix.probes.append(facts["probe"] | {"held": report.passed})
+        if "probe" not in facts:
+            return None
+        probe = facts["probe"] | {"held": report.passed}
+        matrix.probes.append(probe)
+        if not report.failed:
+            return None
+        first = matrix.failed.setdefault((probe["disturb"], _layer(probe)), probe["id"])
+        if first == probe["id"]:
+            return None
+        return f"as {first}, layer {_layer(probe)}; by itself: pytest '{facts['node']}'"
 
     def _write(self, line: dict[str, Any]) -> None:
         if self.path is not None:
@@ -103,11 +114,12 @@ def _shown(name: str, matrix: _Matrix) -> Iterator[str]:
 
 def _failed(matrix: _Matrix) -> Iterator[str]:
     """By disturbance and layer, the most first."""
-    layers = Counter(
-        (one["disturb"], "wire" if not one["intact"] else "reply" if one["outcome"] != "H" else "trunk")
-        for one in matrix.probes
-        if not one["held"]
-    )
+    layers = Counter((one["disturb"], _layer(one)) for one in matrix.probes if not one["held"])
     for (disturb, layer), count in layers.most_common():
         whole = sum(one["disturb"] == disturb for one in matrix.probes)
         yield f"  {disturb}: {count} of {whole} cells fail, layer {layer}"
+
+
+def _layer(probe: Mapping[str, Any]) -> str:
+    """Which side broke, of a cell that does not hold; `trunk`: its conversation did not."""
+    return "wire" if not probe["intact"] else "reply" if probe["outcome"] != "H" else "trunk"

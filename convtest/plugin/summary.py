@@ -23,10 +23,9 @@ class Counting:
         if HEADLINE in properties and isinstance(report.longrepr, str):
             # xdist sends text; make it again what the worker had.
             report.longrepr = Shown(report.longrepr, Crash(*json.loads(str(properties[HEADLINE]))))  # type: ignore[assignment]
-        same = self._state.sweeps.note(report, headline_of(report))
+        same = self._state.sweeps.note(report, headline_of(report)) or self._state.cells.note(report)
         if same is not None and isinstance(report.longrepr, Shown):
             report.longrepr = Shown(same, report.longrepr.reprcrash)
-        self._state.cells.note(report)
         found: Any = properties.get(PROPERTY)
         if report.when != "call" or not found:
             return

@@ -33,7 +33,7 @@ def compare(base: Run, now: Run, gates: Gates | None = None) -> Comparison:
     first, second = _lines(base), _lines(now)
     both = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
     notes = [*_only(first, second)]
-    hard = [*_hard(both), *_torn(both, base, now)]
+    hard = [*_torn(both, base, now), *_some(list(_hard(both)))]
     if now.origin.mode == "simulated":
         verdict, more = _exactly(both, hard)
         notes += [*more, *_tokens(base, now)]

@@ -10,11 +10,14 @@ _DENIAL = re.compile(
     r"\b(?:not|never|no longer|neither|nor|(?:do|does|is|was|did|has|have|ca|wo|are|were)n't|cannot)\b"
     r"|\b(?:nicht|kein\w*|nie|weder)\b|不是|没有|并非|ではな|じゃな|ません|\b(?:ليس|ليست|لم|لا|لن)\b"
 )
+_DENIED = re.compile(r"\W*(?:(?:では|じゃ)(?:な|あり)|아니|아닙|아닌|아녜)")
+"""What denies the value before it, where denials come last."""
 _OVER = re.compile(
     r"\b(?:no longer|not any ?more|chang\w+|replac\w+|correct\w+|updat\w+|old|older|former\w*|outdated|used to"
     r"|forget|forgot\w*|instead of|rather than|except)\b"
     r"|\b(?:nicht mehr|geändert|änder\w+|ersetz\w+|alte[nrs]?|ehemal\w+|veraltet|vergiss|vergessen|statt|anstatt)\b"
     r"|不再|改成|改为|换成|更改|忘记|旧的|以前|之前|原来|曾经|変更|変わ|替え|忘れ|古い|以前|もともと|ではなくな"
+    r"|더 이상|바꿨|바뀌|변경|예전|이전|옛|잊어|대신"
     r"|\b(?:لم يعد|لم تعد|غيرت\w*|غيّرت\w*|تغير\w*|استبدل\w*|القديم\w*|السابق\w*|نسيان|انس|بدلا|بدلاً|سابقا|سابقًا)\b"
 )
 """Words by which the clause around a value says that it no longer holds."""
@@ -86,7 +89,10 @@ def _wrong(reply: str, values: Values) -> Outcome | None:
 def affirmed(reply: str, value: str) -> bool:
     """The value stands in at least one clause that does not deny it."""
     text = folded(reply)
-    return any(not _DENIAL.search(_CLAUSE.split(text[:start])[-1]) for start, _ in find_value(reply, value))
+    return any(
+        not _DENIAL.search(_CLAUSE.split(text[:start])[-1]) and not _DENIED.match(text[end:])
+        for start, end in find_value(reply, value)
+    )
 
 
 def _retired(reply: str, value: str, *signs: re.Pattern[str]) -> bool:
