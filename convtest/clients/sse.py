@@ -12,6 +12,7 @@ from convtest.clients.messages.turns import lost
 from convtest.clients.options import SECONDS, TABLE_OF_TEXTS, TEXT, Wanted
 from convtest.clients.port import Kind, Opening, SessionError
 from convtest.clients.sse_formats import DESCRIBED, FORMATS, Format, at, decoded, format_of
+from convtest.errors import ClientError
 from convtest.events import Ended, Event, TurnEnd
 from convtest.wire import lanes
 from convtest.wire.sse import ServerEvent, SSEParser
@@ -111,6 +112,12 @@ class SSEClient:
                             end = event
                             break
                         yield event
+        except httpx.ConnectError as error:
+            url, help = (
+                self._filled(self._options["url"]),
+                "start the application, or name the address that it listens at",
+            )
+            raise ClientError(f"nothing answers at {url}: {error}", client=self._opening.session, help=help) from None
         except httpx.TransportError as error:
             end = TurnEnd(ended=lost(error), message=str(error))
         self._prompt = None

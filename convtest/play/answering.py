@@ -58,10 +58,10 @@ def arranged(prepared: Prepared, folder: Path) -> Arrangement:
     tap = Tap(answers.source, answers.clock, prepared.scrubber, config.volatile, limits=config.limits)
     traffic = Traffic(beside=lanes.is_apart)
     gateway = _gateway(prepared, cast, tap, traffic) if prepared.needs_gateway else None
-    surroundings = Surroundings(cast=cast, tap=tap, folder=folder)
+    surroundings = Surroundings(cast=cast, tap=tap, folder=folder, apps=prepared.apps)
     if gateway is not None:
         made = _environment(prepared, gateway, folder, offline)
-        surroundings = Surroundings(cast=cast, tap=tap, folder=folder, gateway=gateway, environment=made)
+        surroundings = replace(surroundings, gateway=gateway, environment=made)
     return Arrangement(
         surroundings=surroundings,
         player=answers.player,

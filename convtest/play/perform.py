@@ -24,6 +24,7 @@ from convtest.errors import ConvtestError, RecordedElsewhere, ScenarioChanged, u
 from convtest.gateway.door import Door
 from convtest.limits import within
 from convtest.play.answering import Arrangement, arranged, names_of
+from convtest.play.apps import Applications
 from convtest.play.children import end_leftovers
 from convtest.play.loops import WORKERS, Job, says_another_loop
 from convtest.play.mode import Mode
@@ -99,9 +100,16 @@ def _around(make: Callable[[str], Made], around: Around) -> Callable[[str], Made
     return made
 
 
-def ready(config: Config, scenario: Scenario, mode: Mode, door: Door | None = None) -> Ready:
-    """Find the item's clients and cassette. Raises ConvtestError where they are not as they must be."""
-    return Ready(prepare(config, scenario, mode, door))
+def ready(
+    config: Config, scenario: Scenario, mode: Mode, door: Door | None = None, apps: Applications | None = None
+) -> Ready:
+    """Find the item's clients and cassette. Raises ConvtestError where they are not as they must be, and where an
+    application under test does not run."""
+    made = prepare(config, scenario, mode, door)
+    if apps:
+        apps.begin(made.node)
+        made = replace(made, apps=apps)
+    return Ready(made)
 
 
 def perform(prepared: Prepared, folder: Path, openings: Openings = OPENINGS) -> Played:

@@ -15,6 +15,7 @@ from convtest.clients.registry import SIMULATOR, key_names, make, stand_in_key, 
 from convtest.config import Config
 from convtest.errors import ClientError, NoCassette
 from convtest.gateway.door import Door
+from convtest.play.apps import Applications
 from convtest.play.mode import Mode
 from convtest.play.placeholders import texts_in
 from convtest.scenario.model import Scenario
@@ -40,6 +41,8 @@ class Prepared:
     """What stood on disk when it was read."""
     door: Door = field(default_factory=Door)
     """The gateway's, where an application was told of it before the item began."""
+    apps: Applications = field(default_factory=Applications)
+    """Applications under test that fixtures started."""
 
     @property
     def needs_gateway(self) -> bool:

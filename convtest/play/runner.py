@@ -10,12 +10,14 @@ from anyio.abc import TaskGroup
 
 from convtest.clients.prices import usd
 from convtest.errors import MissingCapability
+from convtest.play.apps import ApplicationError
+from convtest.play.belonging import hand_over, sent_in
 from convtest.play.calls import SCOPE_DISORDER, is_scope_disorder
 from convtest.play.live import LiveSession, Meanwhile
 from convtest.play.sessions import Sessions, Watch
 from convtest.play.surroundings import Surroundings
 from convtest.scenario.model import Act, Scenario, Step, Turn
-from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord, ends_in
+from convtest.transcript import ActRecord, Origin, SourceName, StepRecord, Transcript, TurnRecord
 
 
 class Runner:
@@ -85,12 +87,19 @@ class Runner:
         for one in self._tap.interactions:
             if one.trouble is not None:
                 self.transcript.trouble = one.trouble
+        self._look_after_apps(last)
         stopped = self.transcript.trouble is not None or self.transcript.missed() is not None
         if last is not None:
             expected = last.step.expect.error if last.step.expect else None
             lost = isinstance(last, ActRecord) and last.error is not None and last.error.code != expected
             stopped = stopped or bool(last.crash or last.hung) or lost
         return not stopped
+
+    def _look_after_apps(self, last: StepRecord | None) -> None:
+        death = self._around.apps.death()
+        if death is not None and last is not None and self.transcript.trouble is None:
+            death.args = (f"{last.step.place}: {death}",)
+            self.transcript.trouble = death
 
     async def _next(self, steps: list[Step], tasks: TaskGroup) -> None:
         """The next step, or all branches of a `together` at once, each in its own order."""
@@ -127,7 +136,7 @@ class Runner:
                 await self._turn(record, tasks, during or [])
             else:
                 await self._act(step, record, tasks)  # type: ignore[arg-type]
-        except MissingCapability as error:
+        except (ApplicationError, MissingCapability) as error:
             self.transcript.trouble = error
         self.watch.deadline = float("inf")
         self._note(record)
@@ -166,24 +175,17 @@ class Runner:
         timeout = self._scenario.timeout * (1 + len(during))
         self.watch.deadline = time.monotonic() + timeout
         await live.perform(lambda: live.turn(step, record, meanwhile), record, timeout)
+        if self._around.apps and not step.disturbances and (record.end is None or record.end.ended != "complete"):
+            await anyio.to_thread.run_sync(self._around.apps.wait)
         for one in (record, *second):
-            self._sent_in(one, first)
+            sent_in(self._tap.interactions, one, first)
         for one in second:
-            _hand_over(record, one)
+            hand_over(record, one)
         for one in second:
             if record.end is not None and step.during not in record.unreached:
                 one.session_id_before = one.session_id = record.session_id
                 self.transcript.records.append(one)
                 self._note(one)
-
-    def _sent_in(self, record: TurnRecord, first: int) -> None:
-        """What was sent since request `first` and belongs to this turn."""
-        record.span = first, len(self._tap.interactions)
-        during = self._tap.interactions[first:]
-        mine = {record.step.index, None}
-        record.interactions = [one for one in during if one.lane == record.session and one.turn in mine]
-        if not record.interactions:
-            record.borrowed = [one for one in during if one.turn is None and one.lane is not None]
 
     async def _meanwhile(self, steps: list[Step], tasks: TaskGroup) -> None:
         """Steps of other sessions, while a turn streams and is not read."""
@@ -207,6 +209,8 @@ class Runner:
                 live = self._sessions.open.get(act.target)
                 if live is not None:
                     await live.perform(live.close, record, self._scenario.timeout)
+            case "restart":
+                await anyio.to_thread.run_sync(self._around.apps.restart, act.target, act.place)
             case "kill":
                 live = self._sessions.open.get(act.target)
                 if live is not None:
@@ -275,17 +279,6 @@ class Runner:
             client = self._around.cast.client(act.session)
             raise MissingCapability(client=client, capability=name, place=act.place)
         return found  # type: ignore[no-any-return]
-
-
-def _hand_over(outer: TurnRecord, second: TurnRecord) -> None:
-    """A process asks for its second prompt as soon as it has answered the first, before we know that it has."""
-    asked = [one for one in outer.interactions if ends_in(one.canonical, second)]
-    if second.interactions or not asked or ends_in(asked[0].canonical, outer):
-        return
-    outer.interactions = [one for one in outer.interactions if one not in asked]
-    second.interactions, second.borrowed = asked, []
-    for one in asked:
-        one.turn = second.step.index
 
 
 def _taken(steps: list[Step], outer: Step) -> list[Step]:

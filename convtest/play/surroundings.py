@@ -1,10 +1,11 @@
 """What the sessions of one item find around them: who they are, the way to their models, and a folder."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convtest.play.apps import Applications
 from convtest.play.cast import Cast
 from convtest.wire.tap import Tap
 
@@ -23,6 +24,7 @@ class Surroundings:
     tap: Tap
     folder: Path
     gateway: "Gateway | None" = None
+    apps: Applications = field(default_factory=Applications)
     environment: Environment = lambda session, own: dict(own)
 
     @property

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convtest.play.recording import Recording
+    from convtest.plugin.apps import Start
     from convtest.plugin.files import ScenarioFile
 
 _MARKS = {
@@ -101,6 +102,18 @@ def convtest_gateway(pytestconfig: pytest.Config) -> GatewayAddress:
     if state is None:
         raise pytest.UsageError("convtest_gateway needs [tool.convtest] in pyproject.toml: convtest init")
     return state.gateway
+
+
+@pytest.fixture(scope="session")
+def convtest_app(
+    pytestconfig: pytest.Config, convtest_gateway: GatewayAddress, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Start]":
+    """Starts an application whose model is the gateway: `convtest_app(["node", "app.mjs"], health="/health")`
+    has its `url`. It ends with the run; an item that it does not survive is an error; `restart: app` is a step."""
+    from convtest.plugin.apps import starting
+
+    with starting(pytestconfig.stash[STATE], convtest_gateway, tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture

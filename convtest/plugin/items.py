@@ -66,7 +66,7 @@ class ScenarioItem(pytest.Function):
 
         config = self.begin()
         state = self.config.stash[STATE]
-        self.ready = ready(config, self.scenario, mode_of(self.config), state.gateway.door)
+        self.ready = ready(config, self.scenario, mode_of(self.config), state.gateway.door, state.apps)
         if self._is_unrecorded() and self.config.getoption("--convtest-strict"):
             shown = config.shown(cassette_path(config, self.scenario))
             raise NoCassette(cassette=shown, command=record_command(config, self.scenario))
@@ -88,9 +88,15 @@ class ScenarioItem(pytest.Function):
 
     def teardown(self) -> None:
         """pytest keeps its items to the end of the run: thousands of them must not keep their recordings too."""
-        vars(self).pop("ready", None)
+        ready = vars(self).pop("ready", None)
         self.outcome = self.compared = None
-        super().teardown()
+        try:
+            super().teardown()
+        finally:
+            apps = self.config.stash[STATE].apps
+            death = apps.death() if ready is not None and apps is not None else None
+        if death is not None:
+            raise death
 
     def _need(self, config: Config) -> None:
         """Skips, or fails where nothing may be skipped, what needs something that is not installed."""

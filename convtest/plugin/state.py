@@ -14,6 +14,7 @@ from convtest.plugin.matrices import Cells
 from convtest.plugin.sweeps import Sweeps
 
 if TYPE_CHECKING:
+    from convtest.play.apps import Applications
     from convtest.play.mode import Mode
 
 STATE = pytest.StashKey["State"]()
@@ -32,6 +33,8 @@ class State:
     usd: float = 0.0
     unpriced: int = 0
     gateway: GatewayAddress = field(default_factory=GatewayAddress)
+    apps: "Applications | None" = None
+    """Those that fixtures started and have not ended yet."""
     purse: Any = None
     """What recording may cost, for all items of this process together."""
     unseen: int = 0

@@ -88,6 +88,7 @@ class StepShape(Shape, frozen=True, kw_only=True):
     connect: str | None = None
     disconnect: str | None = None
     kill: str | None = None
+    restart: str | None = None
     set: str | None = None
     together: "list[list[StepShape]] | None" = None
     repeat: int | None = None
@@ -245,6 +246,7 @@ STEP_KEYS = (
     "connect",
     "disconnect",
     "kill",
+    "restart",
     "set",
     "together",
     "repeat",

@@ -26,6 +26,7 @@ ActKind = Literal[
     "connect",
     "disconnect",
     "kill",
+    "restart",
     "set",
 ]
 

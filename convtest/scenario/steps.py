@@ -13,7 +13,6 @@ from convtest.scenario.nodes import Mapping, Sequence
 from convtest.scenario.placing import misplaced, used_twice
 
 _FIELDS = {"continue": "continue_"}
-_NEEDS_AS = {"fork"}
 _MAY_NAME_NEW = {"resume", "restore", "fork", "continue"}
 
 
@@ -221,10 +220,13 @@ class _Steps:
 
     def _act(self, shape: StepShape, node: Mapping, key: str) -> None:
         target = str(getattr(shape, _FIELDS.get(key, key)))
-        if not self._target_exists(shape, node, key, target):
+        if key == "restart":
+            base = self._base(shape, node, self._default, shape.expect)
+            self.steps.append(Act(**base, kind="restart", target=target))
+        if key == "restart" or not self._target_exists(shape, node, key, target):
             return
-        if key in _NEEDS_AS and shape.as_ is None:
-            self._problems.append(Problem(f"{key} needs as: to name the new session", node.keys[key]))
+        if key == "fork" and shape.as_ is None:
+            self._problems.append(Problem("fork needs as: to name the new session", node.keys[key]))
             return
         if key == "fork" and shape.as_ in self._known:
             what = f"there is a session {shape.as_!r} already"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 from collections.abc import AsyncIterator
 
 import uvicorn
@@ -53,10 +52,7 @@ def event(**data: str) -> str:
 
 
 def main() -> None:
-    """Serve on a free port, which is printed."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    print(listening.getsockname()[1], flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")), log_level="warning")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,7 @@
-"""Starts the chatbot once, on a port that is known only then, with its model at convtest's gateway."""
+"""Starts the chatbot once, with its model at convtest's gateway."""
 
 import importlib.util
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,13 +15,8 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def chatbot(convtest_gateway) -> Iterator[str]:
-    environment = {**os.environ, **convtest_gateway.environment}
-    app = Path(__file__).parent / "app.py"
-    process = subprocess.Popen([sys.executable, app], env=environment, stdout=subprocess.PIPE, text=True)
-    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    process.terminate()
-    process.communicate()
+def chatbot(convtest_app) -> str:
+    return convtest_app([sys.executable, "app.py"]).url
 
 
 @pytest.fixture
