@@ -511,3 +511,28 @@ def test_items_that_have_been_played_keep_neither_their_recordings_nor_their_tra
 
     assert "ITEMS 3" in out
     assert "KEPT 0" in out
+
+
+SCOPES = """
+import pytest
+
+
+@pytest.fixture(scope="{scope}")
+def kept(request):
+    return request.node.nodeid
+
+
+@pytest.fixture(autouse=True)
+def around(kept, request):
+    assert request.module.__name__ in {{"two", "test_beside"}}
+    yield
+"""
+
+
+@pytest.mark.parametrize("scope", ["session", "package", "module", "class", "function"])
+def test_fixtures_of_every_scope_are_around_items_as_they_are_around_tests(two: Project, scope: str) -> None:
+    """As those of pytest-recording are, whose settings live as long as a module."""
+    two.write("scenarios/test_beside.py", "def test_beside(): pass\n")
+    two.write("conftest.py", SCOPES.format(scope=scope))
+
+    assert two.pytest("scenarios").counts() == {"passed": 4}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from types import ModuleType
 
 import pytest
 
@@ -15,8 +16,14 @@ from convtest.scenario.model import Scenario
 from convtest.textmatch import visible
 
 
-class ScenarioFile(pytest.File):
-    """A YAML file of scenarios."""
+class ScenarioFile(pytest.Module):
+    """A YAML file of scenarios; a module for pytest, so that fixtures of a module's scope have something to live as
+    long as, those of other plugins too."""
+
+    def _getobj(self) -> ModuleType:
+        module = ModuleType(self.path.stem)
+        module.__file__ = str(self.path)
+        return module
 
     def collect(self) -> Iterator["ScenarioItem"]:
         state = self.config.stash[STATE]
