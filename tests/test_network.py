@@ -23,6 +23,7 @@ from convtest.play.network import Traffic, blocked
 from convtest.play.network.stacks import stack_of
 from tests.models import model
 from tests.playing import Stage
+from tests.project import Project
 
 HOST = "model.example.com"
 REACH = f"import socket; socket.create_connection(('{HOST}', 443))"
@@ -231,3 +232,28 @@ def test_a_recording_that_saw_nothing_of_a_client_that_connected_is_an_error(tmp
 
 def test_a_stack_is_named_by_what_speaks_it_and_where_it_is_called() -> None:
     assert stack_of(sys._getframe()).startswith("a socket, test_network.py:")
+
+
+FORBIDDEN = """
+import socket
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_sockets(monkeypatch):
+    class Refusing(socket.socket):
+        def __new__(cls, family=-1, *rest, **more):
+            if family == socket.AF_UNIX:
+                return super().__new__(cls, family, *rest, **more)
+            raise RuntimeError("A test tried to use socket.socket.")
+
+    monkeypatch.setattr(socket, "socket", Refusing)
+"""
+
+
+def test_items_play_where_tests_may_open_no_sockets(project: Project) -> None:
+    """As pytest-socket's --disable-socket --allow-unix-socket has it: nothing of an item in process needs one."""
+    project.write("conftest.py", FORBIDDEN)
+    project.write("scenarios/talk.yaml", TALK)
+
+    assert project.pytest("scenarios").counts() == {"passed": 1}
