@@ -33,12 +33,13 @@ class Gate:
     async def after(self, data: bytes) -> None:
         """Wait for what the client makes of these bytes; and for its parting, once it has been disturbed."""
         if self._patience > 0 and self._waits() and self._makes_yield(data):
-            started, progress = anyio.current_time(), self._turn.progress
+            started, seen = anyio.current_time(), len(self._turn.yielded)
+            progress = self._turn.progress = self._turn.progress or anyio.Event()
             with anyio.move_on_after(REACTION):
                 await progress.wait()
                 # One chunk may make it yield several events: it is through once a checkpoint brings no more.
-                while self._waits() and progress is not self._turn.progress:
-                    progress = self._turn.progress
+                while self._waits() and seen != len(self._turn.yielded):
+                    seen = len(self._turn.yielded)
                     await anyio.lowlevel.checkpoint()
             self._patience -= anyio.current_time() - started
         if self._turn.disturbed():

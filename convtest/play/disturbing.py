@@ -55,6 +55,8 @@ class Plan:
             turn.early.set()
 
     async def act_after(self, events: list[Event], client: SessionClient) -> None:
+        if not self.pending:
+            return
         kinds = [kind_of(event) for event in events]
         for one in [one for one in self.pending if one.after != 0 and _reached(one, kinds)]:
             await self._act(one, client)

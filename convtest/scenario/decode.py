@@ -1,6 +1,7 @@
 """Nodes become the shapes of the grammar; everything wrong is collected, each with its place."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,8 +17,12 @@ _FAILED = object()
 def decode(node: Node, shape: type[Any]) -> tuple[Any, list[Problem]]:
     """The shape that the node spells, and the problems found; the shape is None if there are any."""
     decoder = _Decoder()
-    value = decoder.value(node, mi.type_info(shape))
+    value = decoder.value(node, _type_info(shape))
     return (None if decoder.problems else value), decoder.problems
+
+
+_type_info: Callable[[Any], mi.Type] = cache(mi.type_info)
+"""msgspec would look at the whole grammar each time that it is asked."""
 
 
 class _Decoder:

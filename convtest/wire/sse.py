@@ -34,6 +34,10 @@ class SSEParser:
         return list(self._lines())
 
     def _lines(self) -> Iterator[ServerEvent]:
+        if b"\r" not in self._rest:
+            *lines, self._rest = self._rest.split(b"\n")
+            yield from filter(None, map(self._line, lines))
+            return
         start, rest = 0, self._rest
         while True:
             end = _line_end(rest, start)

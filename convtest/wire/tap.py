@@ -47,8 +47,8 @@ class OpenTurn:
     """Answers given in the turn, those of a fault's status apart; counted while a fault is due."""
     parted: bool = False
     """A client in another process has had its time to close after it was disturbed."""
-    progress: anyio.Event = field(default_factory=anyio.Event)
-    """Set with the next event that the client yields, and then replaced."""
+    progress: anyio.Event | None = None
+    """Where somebody waits for the next event that the client yields: set with it."""
 
     async def hold(self, clock: Clock) -> None:
         """Answers that are not live wait for an early interrupt, so that it comes before them on every event loop."""
@@ -196,8 +196,9 @@ class Tap:
         if turn is None:
             return
         turn.yielded.append(kind)
-        turn.progress.set()
-        turn.progress = anyio.Event()
+        if turn.progress is not None:
+            turn.progress.set()
+            turn.progress = None
         for one in reversed(self.interactions):
             if one.lane == lane and one.turn == turn.number and one.chunks:
                 if kind in {"text", "thinking", "tool_use"}:
