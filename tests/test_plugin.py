@@ -536,3 +536,10 @@ def test_fixtures_of_every_scope_are_around_items_as_they_are_around_tests(two: 
     two.write("conftest.py", SCOPES.format(scope=scope))
 
     assert two.pytest("scenarios").counts() == {"passed": 4}
+
+
+def test_a_plan_of_set_ups_is_shown(two: Project) -> None:
+    done = two.pytest("--setup-plan", "scenarios")
+
+    assert done.code == 0
+    assert "convtest_upstream" in done.out
