@@ -192,8 +192,7 @@ class Tap:
 
     def note_yield(self, lane: str, kind: str) -> None:
         """The session yielded an event; it is put down to the lane's latest request that has been answered."""
-        turn = self._turns.get(lane)
-        if turn is None:
+        if (turn := self._turns.get(lane)) is None:
             return
         turn.yielded.append(kind)
         if turn.progress is not None:
