@@ -8,7 +8,7 @@ import msgspec
 
 from convtest.clients.messages import history
 from convtest.clients.messages.client import MessagesClient
-from convtest.clients.port import Opening
+from convtest.clients.port import Opening, SessionError
 from convtest.events import TurnEnd
 
 Messages = list[dict[str, Any]]
@@ -187,3 +187,12 @@ class NoFork(MessagesClient):
             super()._restore()
             return
         self._id = "new"
+
+
+class RefusesFork(MessagesClient):
+    """Honest: has no forks, and says so."""
+
+    async def connect(self) -> None:
+        if self._opening.fork:
+            raise SessionError("session_not_found", "sessions are not forked here")
+        await super().connect()

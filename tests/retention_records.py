@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
+from msgspec import structs
+
 from convtest.retention.baseline import Origin, Run, run_of
 from convtest.retention.probes import Letter, Probe, Trunk
 
@@ -16,15 +18,7 @@ ORIGIN = Origin(
     policy={"interrupted_prompt": "kept"},
     settings="bb",
 )
-SIMULATED = Origin(
-    client="assistant",
-    mode="simulated",
-    convtest="0.1.0",
-    models=("simulated",),
-    scenarios={"memory": "aa"},
-    policy={"interrupted_prompt": "kept"},
-    settings="bb",
-)
+SIMULATED = structs.replace(ORIGIN, mode="simulated", models=("simulated",))
 FAMILIES = "recall", "order", "overwrite"
 DISTURBS = "none", "kill", "fork-child", "compact"
 AFTER = 1, 5, 20

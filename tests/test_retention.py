@@ -86,6 +86,18 @@ def test_a_client_that_does_not_fork_plays_each_cell_in_full(tmp_path: Path) -> 
     assert {one.probe.reply_layer for one in played.cells.values() if one} == {"live"}
 
 
+def test_a_client_that_refuses_to_fork_is_not_asked_to(tmp_path: Path) -> None:
+    text = small("none, fork", "1").replace("seed: 0", "families: [recall, unknown]")
+
+    played = play(tmp_path, text, f"{CLIENTS}RefusesFork")
+
+    assert (played.red, played.trunks) == ({}, {})
+    assert {name: one.skip for name, one in played.outcomes.items()} == {
+        "trunk-none": "", "trunk-fork": "client 'assistant' cannot fork",
+    }  # fmt: skip
+    assert all(name.endswith("-none") for name in played.cells)
+
+
 def test_what_a_client_lacks_is_skipped_with_its_reason(tmp_path: Path) -> None:
     played = play(tmp_path, small("compact"), kind="messages")
 
@@ -95,14 +107,8 @@ def test_what_a_client_lacks_is_skipped_with_its_reason(tmp_path: Path) -> None:
 def test_the_scenario_s_own_facts_are_asked_for(tmp_path: Path) -> None:
     text = """
         scenario: own
-        facts:
-          city:
-            tell: I live in Ghent.
-            ask: Which city do I live in?
-            answer: Ghent
-            then:
-              - tell: I moved to Oslo.
-                answer: Oslo
+        facts: {city: {tell: I live in Ghent., ask: Where is my home?, answer: Ghent,
+                       then: [{tell: I moved to Oslo., answer: Oslo}]}}
         retention: {facts: [city], families: [unknown], tell_at: [1, 3], ask_after: [1], disturb: kill}
         """
 

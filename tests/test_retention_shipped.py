@@ -1,5 +1,6 @@
 """The matrix that comes with convtest: who plays it, and that it holds for clients that are honest."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -116,6 +117,19 @@ MATRIX = """\
 scenario: memory
 retention: {families: [recall, overwrite], ask_after: [1, 3], disturb: [none, kill]}
 """
+
+
+@pytest.mark.slow
+def test_the_matrix_holds_for_the_real_claude_agent_sdk(project: Project) -> None:
+    """Forty cells of it, spread over all: each takes processes."""
+    project.write("pyproject.toml", SECTION.replace('"messages"', '"claude_agent_sdk"'))
+
+    ran = project.convtest("retention", "--json")
+
+    assert ran.code == 0, ran.text
+    told = json.loads(ran.out)
+    assert (told["probes"], told["held"], told["asked"]) == (40, 40, 40)
+    assert (told["broken"], told["broken_conversations"], told["leaks"]) == ([], {}, 0)
 
 
 TOLD = """
