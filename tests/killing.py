@@ -26,6 +26,7 @@ from convtest.cassettes import store
 from convtest.errors import UnreadableCassette
 from convtest.wire.interaction import Interaction
 from tests.models import Behaviour, model
+from tests.project import WITHOUT
 
 How = Literal["record", "resume", "re-record", "serve"]
 HOWS: tuple[How, ...] = ("record", "resume", "re-record", "serve")
@@ -213,6 +214,7 @@ class Trials:
             "CONVTEST_TOKEN": "t",
             "NO_COLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_ADDOPTS": WITHOUT,
             "TMPDIR": str(self.room / "tmp"),
         }
         command: dict[How, list[str]] = {

@@ -22,6 +22,9 @@ addopts = ["--strict-markers", "-p", "no:cacheprovider"]
 filterwarnings = ["error"]
 """
 
+WITHOUT = "-p no:hypothesispytest -p no:anyio -p no:langsmith_plugin"
+"""Importing these (and trio) takes as long as all the rest, twice; no project here has tests for them."""
+
 NAME = """\
 scenario: remembers the name
 tags: [memory]
@@ -94,8 +97,7 @@ class Project:
             "NO_COLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "COLUMNS": str(self.columns),
-            # Importing these (and trio) takes as long as all the rest; no project here has tests for them.
-            "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio",
+            "PYTEST_ADDOPTS": WITHOUT,
             **self.environment,
         }
         done = subprocess.run(

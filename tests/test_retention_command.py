@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from convtest.wire.spending import Ledger
-from tests.project import Project
+from tests.project import WITHOUT, Project
 from tests.test_retention_import import bfcl
 
 CELLS = """
@@ -56,7 +56,7 @@ def test_trunk(pytestconfig, disturb):
 def project(tmp_path: Path) -> Project:
     made = Project(tmp_path)
     made.write("test_cells.py", CELLS)
-    made.environment = {"PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio -p no:xdist"}
+    made.environment = {"PYTEST_ADDOPTS": f"{WITHOUT} -p no:xdist"}
     return made
 
 

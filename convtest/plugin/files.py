@@ -7,7 +7,6 @@ from types import ModuleType
 import pytest
 
 from convtest.errors import ConvtestError
-from convtest.plugin.cells import CellItem, TrunkItem, asked_of
 from convtest.plugin.items import ScenarioItem
 from convtest.plugin.state import STATE, register_tags
 from convtest.plugin.sweeps import asked_sweep
@@ -62,6 +61,8 @@ class ScenarioFile(pytest.Module):
 
     def _cells(self, base: Scenario) -> Iterator["ScenarioItem"]:
         """The conversations of its matrix, each before the cells that are asked in it."""
+        from convtest.plugin.cells import CellItem, TrunkItem, asked_of
+
         for trunk, cells in asked_of(self.config, base):
             yield TrunkItem.in_matrix(self, base, trunk)
             for cell in cells:

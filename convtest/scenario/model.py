@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from convtest.errors import Place
-from convtest.retention.matrix import Matrix
 from convtest.scenario.disturbances import KINDS
 from convtest.scenario.expectations import BudgetShape, ExpectShape
 from convtest.scenario.grammar import Point as PointName
 from convtest.scenario.grammar import SimulateShape, XfailShape
 from convtest.scenario.nodes import Mapping as MappingNode
 from convtest.scenario.nodes import Node
+
+if TYPE_CHECKING:
+    from convtest.retention.matrix import Matrix
 
 ActKind = Literal[
     "resume",
