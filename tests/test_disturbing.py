@@ -1,5 +1,6 @@
 """Faults on the wire and acts on the client, simulated, recorded and replayed; branches at once."""
 
+import re
 import time
 from dataclasses import replace
 from typing import get_args
@@ -7,6 +8,7 @@ from typing import get_args
 import pytest
 
 from convtest.cassettes import store
+from convtest.errors import ScenarioError
 from convtest.play.disturbing import ACTS
 from convtest.play.mode import Mode
 from convtest.scenario.disturbances import KINDS, Doing, FaultDoing
@@ -316,3 +318,41 @@ def test_every_disturbance_of_the_language_is_done_somewhere() -> None:
     assert words == set(KINDS) - {"restart"}
     assert set(BREAKS) == on_the_wire - {"status"} == set(get_args(FaultDoing))
     assert set(ACTS) == words - on_the_wire | {"during"}
+
+
+STALLED = "disturb: [{do: stall, after: 4}, {do: interrupt, after: 100ms}]"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_point_in_time_comes_where_an_answer_stands_still_and_replays(stage: Stage, backend: str) -> None:
+    text = story(STALLED, "{ended: interrupted, equals: Once there}")
+
+    started = time.monotonic()
+    recorded = stage.play(text, mode=Mode(record="all", backend=backend))
+    took = time.monotonic() - started
+    replayed = stage.play(text, mode=Mode(backend=backend))
+
+    assert checks_of(recorded) == []
+    assert checks_of(replayed) == []
+    assert took >= 0.1
+
+
+def test_a_point_in_time_that_the_turn_does_not_last_to_is_not_reached(stage: Stage) -> None:
+    played = stage.play(story("interrupt: {after: 1m}", "{ended: interrupted}"))
+
+    finding = finding_of(played, "disturb")
+    assert finding.expected == "interrupt after 60s"
+    assert finding.message.startswith("point not reached: the turn ended complete after ")
+
+
+@pytest.mark.parametrize(
+    ("disturb", "says"),
+    [
+        ("interrupt: {after: 2x}", "'2x' is neither a number of events nor a time with its unit, such as 2s"),
+        ("interrupt: {after: '2'}", "'2' is neither a number of events nor a time with its unit, such as 2s"),
+        ("disturb: {do: reset, after: 2s}", "reset counts events"),
+    ],
+)
+def test_a_time_that_is_none_or_that_the_wire_would_meet_is_refused(stage: Stage, disturb: str, says: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(says)):
+        stage.play(story(disturb, "{ended: interrupted}"))

@@ -1,5 +1,6 @@
 """What an item that replays or simulates cannot reach, by which way it tries; and what records and was not seen."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.errors import NetworkBlocked, NothingCaptured
 from convtest.events import Event, TextDelta, TurnEnd
@@ -257,3 +259,41 @@ def test_items_play_where_tests_may_open_no_sockets(project: Project) -> None:
     project.write("scenarios/talk.yaml", TALK)
 
     assert project.pytest("scenarios").counts() == {"passed": 1}
+
+
+class Beside(MessagesClient):
+    """Looks whether the host of the model is there, once it has its answer."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        async for event in super().receive_response():
+            yield event
+        with contextlib.suppress(OSError):
+            socket.create_connection(("api.anthropic.com", 443))
+
+
+class Elsewhere(MessagesClient):
+    """Asks its model past convtest."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("api.anthropic.com", 443))
+        yield TextDelta(text="Hello.")
+        yield TurnEnd(ended="complete")
+
+
+@pytest.mark.parametrize(
+    ("client", "says", "says_not"),
+    [
+        ("Beside", "requests of the item do come to convtest, and this is another", "do not come"),
+        ("Elsewhere", "the client's requests do not come to convtest", "do come"),
+    ],
+)
+def test_a_host_of_a_model_is_advised_on_by_whether_requests_were_seen(
+    stage: Stage, client: str, says: str, says_not: str
+) -> None:
+    with pytest.raises(NetworkBlocked) as raised:
+        stage.play("scenario: one\nsteps: [{user: Hello.}]\n", f"tests.test_network:{client}", wire="none")
+
+    assert "tried to reach 'api.anthropic.com'" in str(raised.value)
+    assert says in str(raised.value)
+    assert says_not not in str(raised.value)

@@ -1,13 +1,20 @@
 """What is done to a client in mid-turn, and when."""
 
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
+import anyio
+
 from convtest.clients.port import SessionClient
+from convtest.clock import Clock
 from convtest.errors import MissingCapability
 from convtest.events import Event, kind_of
 from convtest.scenario.model import Disturbance, Turn
 from convtest.wire.tap import OpenTurn
+
+_LOOK = 0.005
+"""Seconds in which it is looked again whether a point in time has come."""
 
 
 class Plan:
@@ -38,7 +45,7 @@ class Plan:
         return " and ".join(str(one) for one in self.pending)
 
     def reachable(self, kinds: list[str]) -> bool:
-        return any(_reached(one, kinds) for one in self.pending)
+        return any(one.seconds is not None or _reached(one, kinds) for one in self.pending)
 
     def wants_request(self) -> bool:
         return any(one.after == 0 for one in self.pending)
@@ -53,6 +60,15 @@ class Plan:
             await self._act(one, client)
         if turn.early is not None:
             turn.early.set()
+
+    async def act_in_time(self, client: SessionClient, clock: Clock) -> None:
+        """What is done at a point in time. An item's own may stand still while an answer does: then ours counts."""
+        started, begun = clock.now(), time.monotonic()
+        for one in sorted((one for one in self.pending if one.seconds is not None), key=lambda one: one.seconds or 0.0):
+            ms = (one.seconds or 0.0) * 1000
+            while max(clock.now() - started, (time.monotonic() - begun) * 1000) < ms:  # noqa: ASYNC110
+                await anyio.sleep(_LOOK)
+            await self._act(one, client)
 
     async def act_after(self, events: list[Event], client: SessionClient) -> None:
         if not self.pending:
@@ -122,6 +138,8 @@ ACTS: Mapping[str, Callable[[Plan, SessionClient], Awaitable[None]]] = {
 
 
 def _reached(one: Disturbance, kinds: list[str]) -> bool:
+    if one.seconds is not None:
+        return False
     if one.after is not None:
         return len(kinds) >= one.after
     return bool(kinds) if one.at == "first_event" else one.at in kinds

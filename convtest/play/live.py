@@ -202,6 +202,7 @@ class LiveSession:
             async with anyio.create_task_group() as tasks:
                 if plan.wants_request():
                     tasks.start_soon(plan.act_when_out, turn, self.client)
+                tasks.start_soon(plan.act_in_time, self.client, self._tap.clock)
                 await self._read(record, plan, started)
                 tasks.cancel_scope.cancel()
             record.total_ms = self._tap.clock.now() - started

@@ -28,7 +28,7 @@ from convtest.play.apps import Applications
 from convtest.play.children import end_leftovers
 from convtest.play.loops import WORKERS, Job, says_another_loop
 from convtest.play.mode import Mode
-from convtest.play.network import blocked
+from convtest.play.network import although_asked, blocked
 from convtest.play.openings import OPENINGS, Openings
 from convtest.play.placeholders import without_secrets
 from convtest.play.prepare import Prepared, client_names, prepare
@@ -151,15 +151,18 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
         _after_play(prepared, transcript, arrangement.player)
     if transcript.trouble is not None:
         raise transcript.trouble
-    transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in arrangement.traffic.attempts))
+    attempts = arrangement.traffic.attempts
+    if transcript.interactions:
+        attempts = [although_asked(one, prepared.node) for one in attempts]
+    transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in attempts))
     project = f"{prepared.config.root} {prepared.config.clients}"
     profiles = prepared.config.clients
     declared = {name: one.opening for name, one in profiles.items() if one.opening is not None}
     openings.tell(transcript, project, declared)
     with in_time(prepared.scenario, "judging"):
         verdict = judge(transcript)
-    if arrangement.traffic.attempts and verdict.passed:
-        raise arrangement.traffic.attempts[0]
+    if attempts and verdict.passed:
+        raise attempts[0]
     has_to_be_captured(transcript, arrangement.traffic)
     openings.learn(transcript, project, prepared.node)
     if verdict.passed and is_blind(transcript):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from convtest.errors import Problem
+from convtest.scenario.disturbances import KINDS
 from convtest.scenario.durations import seconds
 from convtest.scenario.grammar import StepShape
 from convtest.scenario.model import Disturbance
@@ -25,8 +26,7 @@ def disturbances(shape: StepShape, node: Mapping, problems: list[Problem]) -> tu
         found.append(
             Disturbance(
                 do=do,
-                after=given.after,
-                at=given.at,
+                **_when(given),
                 status=getattr(given, "status", None) or 0,
                 times=getattr(given, "times", None) or 1,
                 retry_after=retry_after,
@@ -42,7 +42,21 @@ def during_point(shape: StepShape, node: Mapping, problems: list[Problem]) -> Di
     if given is None:
         return None
     problems.extend(Problem(what, node.keys["during"]) for what in _problems("during", "during", given))
-    return Disturbance(do="during", after=given.after, at=given.at)
+    return Disturbance(do="during", **_when(given))
+
+
+def _when(given: Any) -> dict[str, Any]:
+    """The point: a number of events, a time, or a name."""
+    timed = isinstance(given.after, str)
+    return {"after": None if timed else given.after, "at": given.at, "seconds": _time(given.after) if timed else None}
+
+
+def _time(text: str) -> float | None:
+    """Seconds; None for what is no time with its unit."""
+    try:
+        return seconds(text) if text.strip()[-1:].isalpha() else None
+    except ValueError:
+        return None
 
 
 def _given(shape: StepShape) -> Iterator[tuple[str, Any]]:
@@ -67,7 +81,12 @@ def _problems(key: str, do: str, given: Any) -> Iterator[str]:
         yield f"status: does not go with do: {do}"
     elif (given.after is None) == (given.at is None):
         yield f"{key} needs either after: or at:"
-    if given.after is not None and given.after < 0:
+    if isinstance(given.after, str):
+        if _time(given.after) is None:
+            yield f"after: {given.after!r} is neither a number of events nor a time with its unit, such as 2s"
+        elif do in KINDS and KINDS[do].on_the_wire:
+            yield f"a time is a point for what is done to the client: {do} counts events"
+    elif given.after is not None and given.after < 0:
         yield "after: counts events, from 0"
     if getattr(given, "as_", None) is not None and do != "fork":
         yield "as: names the new session of a fork"

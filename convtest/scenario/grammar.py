@@ -14,7 +14,7 @@ from convtest.retention.families import Family
 from convtest.retention.wording import Language
 from convtest.scenario.disturbances import Doing, FaultDoing
 from convtest.scenario.expectations import BudgetShape, ExpectShape, SentShape
-from convtest.scenario.shapes import Duration, OneOrMore, Shape
+from convtest.scenario.shapes import Duration, EventsOrTime, OneOrMore, Shape
 
 Point = Literal["before_request", "first_event", "text", "thinking", "tool_use", "tool_result", "turn_end"]
 
@@ -26,7 +26,7 @@ class DisturbShape(Shape, frozen=True, kw_only=True):
     """An interrupt, a fault or an act in mid-turn."""
 
     do: Doing
-    after: int | None = None
+    after: EventsOrTime | None = None
     at: Point | None = None
     status: int | None = None
     times: int | None = None
@@ -35,9 +35,9 @@ class DisturbShape(Shape, frozen=True, kw_only=True):
 
 
 class InterruptShape(Shape, frozen=True, kw_only=True):
-    """Where the turn is interrupted: after N events, or at a point."""
+    """Where the turn is interrupted: after N events, after a time, or at a point."""
 
-    after: int | None = None
+    after: EventsOrTime | None = None
     at: Point | None = None
 
 
@@ -55,7 +55,7 @@ class FaultShape(Shape, frozen=True, kw_only=True):
 class DuringShape(Shape, frozen=True, kw_only=True):
     """Steps that run while the turn streams."""
 
-    after: int | None = None
+    after: EventsOrTime | None = None
     at: Point | None = None
     steps: "list[StepShape]"
 

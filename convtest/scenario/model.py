@@ -81,6 +81,8 @@ class Disturbance:
     at: PointName | None = None
     status: int = 0
     times: int = 1
+    seconds: float | None = None
+    """Done so long after the prompt was sent, in place of `after`."""
     retry_after: float | None = None
     """Seconds, in the header of that name."""
     new: str | None = None
@@ -93,6 +95,8 @@ class Disturbance:
     def __str__(self) -> str:
         if self.do == "status":
             return f"status {self.status}" + (f" after answer {self.after}" if self.after else "")
+        if self.seconds is not None:
+            return f"{self.do} after {self.seconds:g}s"
         return f"{self.do} after {self.after}" if self.at is None else f"{self.do} at {self.at}"
 
 

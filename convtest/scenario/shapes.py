@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+EventsOrTime = Annotated[int | str, Meta(description="a number of events, or a time with its unit: 250ms, 2s, 5m")]
 Duration = Annotated[str | float, Meta(description="seconds, or a number with its unit: 250ms, 2s, 5m")]
 OneOrMore = str | list[str]
 

@@ -26,6 +26,10 @@ SEES = (
     "convtest sees what goes through httpx, httpx2, aiohttp, requests, urllib3 and botocore, or to the gateway; "
     'what it does not see is declared: wire = "none" in the profile'
 )
+_BESIDE = (
+    "requests of the item do come to convtest, and this is another that its client sends, such as a look whether the "
+    "host is there: switch that off while the client is tested; one that asks a model takes its base URL as those do"
+)
 _AFTERWARDS = "end the thread with the session that began it: what reaches out later is no item's any more"
 
 
@@ -36,6 +40,13 @@ def attempt(host: str, item: str, thread: str = "", began: str = "") -> NetworkB
     if began:
         return NetworkBlocked(host=host, item=item, advice=_AFTERWARDS, late=f"the thread {thread!r}, left by {began},")
     return NetworkBlocked(host=host, item=item, advice=_advice(host))
+
+
+def although_asked(error: NetworkBlocked, item: str) -> NetworkBlocked:
+    """The same of an item whose requests to its model were seen: it is not told that none come."""
+    if error.host not in _SPOKEN or error.advice != _advice(error.host):
+        return error
+    return NetworkBlocked(host=error.host, item=item, advice=_BESIDE)
 
 
 def _advice(host: str) -> str:
