@@ -51,7 +51,7 @@ def passed(run: Result) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "items", "forgetting"), [("typescript", 5, 3), ("chatbot", 3, 3), ("assistant", 3, 2)]
+    ("name", "items", "forgetting"), [("typescript", 6, 4), ("chatbot", 3, 3), ("assistant", 3, 2)]
 )
 def test_an_example_passes_and_fails_when_it_is_told_to_forget(
     request: pytest.FixtureRequest, name: str, items: int, forgetting: int
@@ -89,7 +89,7 @@ def test_a_client_on_the_anthropic_package_may_be_cut_anywhere(assistant: Projec
 def test_an_example_can_be_recorded_anew(request: pytest.FixtureRequest, name: str) -> None:
     project: Project = request.getfixturevalue(name)
     project.environment = {}
-    items = 5 if name == "typescript" else 3
+    items = 6 if name == "typescript" else 3
 
     recorded = project.convtest("record", "--mode", "all")
     replayed = project.pytest("scenarios", "-m", "not sweep", "--convtest-strict")

@@ -67,6 +67,8 @@ export interface Session {
   compactHistory?(): Promise<void>;
   delete?(): Promise<void>;
   set?(options: Record<string, unknown>): Promise<void>;
+  /** Before a kill, in mid-turn too: resolves once all that it was asked and has said is on disk. */
+  settle?(): Promise<void>;
 }
 
 /** A refusal in convtest's words: `session_not_found`, `session_in_use`, `bad_request` … */

@@ -15,7 +15,7 @@ export class Refused extends Error {
 /** By the message that asks for it: the method of a session that a program may have. */
 const CAPABILITIES = {
   get_messages: "getMessages", load_history: "loadHistory", clear_history: "clearHistory",
-  compact_history: "compactHistory", delete: "delete", set: "set",
+  compact_history: "compactHistory", delete: "delete", set: "set", settle: "settle",
 };
 
 const reason = (error) => (error instanceof Error ? error.message : String(error));
@@ -141,7 +141,8 @@ export function serve(open, { input = process.stdin, output = process.stdout, ex
       if (!session) throw new Refused("not_connected", "there is no session");
       const given = message.messages ?? message.options;
       const found = await session[CAPABILITIES[name]](...(given === undefined ? [] : [given]));
-      emit(name === "get_messages" ? { type: "messages", messages: found } : { type: "done", session_id: session.id ?? null });
+      if (name === "get_messages") emit({ type: "messages", messages: found });
+      else emit(name === "settle" ? { type: "settled" } : { type: "done", session_id: session.id ?? null });
     } catch (error) {
       refuse(error);
     }

@@ -5,7 +5,10 @@
  * then can a session take several turns and be interrupted.
  */
 import { randomUUID } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { query, type Query, type SDKMessage, type SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
 import { Refused, serve, type Asked, type End, type Session, type Turn } from "convtest-client";
 import { bareName, mcpServer, toolNames } from "convtest-client/mcp";
@@ -57,9 +60,18 @@ async function end({ sdk, prompts }: Running) {
   } catch {} // it exits with 1 after a failed turn, which has been reported by now
 }
 
+/** All that the CLI has written down of its sessions, which it does ten times a second. */
+async function stored(): Promise<string> {
+  const folder = process.env.CLAUDE_CONFIG_DIR ?? join(process.env.HOME ?? "", ".claude");
+  const names = await readdir(join(folder, "projects"), { recursive: true }).catch(() => []);
+  const texts = names.filter((name) => name.endsWith(".jsonl")).map((name) => readFile(join(folder, "projects", name), "utf8"));
+  return (await Promise.all(texts)).join("");
+}
+
 class Conversation implements Session {
   id: string | null;
   #running: Running;
+  #written: string[] = []; // the messages of the turn in progress that the CLI writes down
 
   constructor(private asked: Asked<Settings>, running: Running) {
     this.#running = running;
@@ -72,6 +84,7 @@ class Conversation implements Session {
       this.#running = start({ ...this.asked, resume: null, fork: false, continue: false });
     }
     const reading = { uuid: randomUUID(), block: "", fault: "" };
+    this.#written = [reading.uuid];
     const prompt = { type: "user", uuid: reading.uuid, message: { role: "user", content }, parent_tool_use_id: null };
     this.#running.prompts.write(prompt);
     return this.#end(reading, await this.#read(reading, turn));
@@ -87,6 +100,7 @@ class Conversation implements Session {
         turn.begin();
         if (message.session_id !== this.id) turn.sessionId((this.id = message.session_id));
       }
+      if (isWritten(message)) this.#written.push(message.uuid!);
       report(reading, turn, message);
     }
   }
@@ -119,9 +133,20 @@ class Conversation implements Session {
     await this.#running.sdk.interrupt();
   }
 
+  async settle() {
+    for (let text = ""; this.#written.some((uuid) => !text.includes(`"uuid":"${uuid}"`)); text = await stored())
+      await sleep(10);
+  }
+
   close() {
     return end(this.#running);
   }
+}
+
+/** Mere thinking is written down with what follows it, and what is streamed not at all. */
+function isWritten(message: SDKMessage): boolean {
+  if (message.type !== "assistant" && message.type !== "user") return false;
+  return !!message.uuid && [message.message.content].flat().some((block: any) => block.type !== "thinking");
 }
 
 function report(reading: Reading, turn: Turn, message: SDKMessage) {
