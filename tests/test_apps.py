@@ -19,6 +19,13 @@ CONFTEST = f"""
     def convtest_client_options(chat):
         return {{"url": chat.url}}
     """
+SLOW_END = """
+    @pytest.fixture(scope="session", autouse=True)
+    def slow_end(chat):
+        import time
+        yield
+        time.sleep(4)
+    """
 SECTION = """
     [tool.convtest]
     client = "chat"
@@ -82,6 +89,8 @@ APP = '''
             for data in (text, "[DONE]"):
                 self.wfile.write(f"data: {data}\\n\\n".encode())
             self.wfile.flush()
+            if BUG.startswith("later ") and "name?" in asked["text"]:
+                threading.Timer(float(BUG[6:]), end, [4]).start()
             if BUG == "after" and "name?" in asked["text"]:
                 end(3)
 
@@ -125,12 +134,32 @@ def test_one_that_dies_is_the_error_of_the_item_that_killed_it(app: Project, bug
 
     done = app.pytest("-q")
 
-    assert "1 passed, 1 error" in done.out, done.out
+    assert "1 error" in done.out, done.out
     assert f"the application 'app' died (exit code {code}): ValueError: boom: a bug of the app" in done.out
     assert "its output: " in done.out
     assert "ERROR scenarios/talk.yaml::one" in done.out
     assert "history" not in done.out
     assert ended(app)
+
+
+def test_one_that_dies_as_its_item_ends_is_the_error_of_that(app: Project) -> None:
+    app.environment["BUG"] = "later 0.01"
+
+    done = app.pytest("-q")
+
+    assert "1 error" in done.out, done.out
+    assert "ERROR scenarios/talk.yaml::one" in done.out
+    assert "died (exit code 4): ValueError: boom: a bug of the app" in done.out
+
+
+def test_one_that_dies_long_after_its_item_is_told_with_the_last(app: Project) -> None:
+    app.environment["BUG"] = "later 2"
+    app.write("conftest.py", CONFTEST + SLOW_END)
+
+    done = app.pytest("-q", "-k", "one")
+
+    assert "1 passed, 1 deselected, 1 error" in done.out, done.out
+    assert "boom: a bug of the app; that was after scenarios/talk.yaml::one had ended" in done.out
 
 
 def test_one_that_does_not_start_says_so(app: Project) -> None:

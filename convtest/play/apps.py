@@ -18,8 +18,10 @@ from convtest.wire import lanes
 _HOST = "127.0.0.1"
 _GRACE = 5.0
 """Seconds that an application has to end once it was told to."""
-_EXIT = 0.5
+EXIT = 0.5
 """Seconds between the end of an application's connections and its own."""
+LINGER = 0.05
+"""Seconds after an item in which an application may still die of it."""
 _NAMED = re.compile(r"^\s*(?:Uncaught )?(?:[\w.$]*(?:Error|Exception)\b.*:|panic: |thread .* panicked|Fatal )")
 _SPOKEN = re.compile(r"\b(?:error|fatal|panic|critical)\b", re.IGNORECASE)
 _SHOWN = 300
@@ -32,7 +34,13 @@ class ApplicationError(ConvtestError):
     """An application under test does not run."""
 
     def __init__(self, what: str, *, help: str) -> None:
+        self._what, self._help = what, help
         super().__init__(f"{what}\n    {help}")
+
+    def that_was_after(self, item: str) -> "ApplicationError":
+        """The same, told when the item had ended that may have done it."""
+        when = f"after {item} had ended" if item else "before any item began"
+        return ApplicationError(f"{self._what}; that was {when}", help=self._help)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,7 @@ class Application:
         deadline = time.monotonic() + self._timeout
         while not self._answers():
             if self._process.poll() is not None:
+                self._told = True
                 raise self._death("did not start")
             if time.monotonic() > deadline:
                 self.end()
@@ -124,14 +133,21 @@ class Application:
             self.start()
         self._since = self.log.stat().st_size
         if death is not None:
-            what = f"{str(death).splitlines()[0]}; that was after {before or 'it was started'} had ended"
-            raise ApplicationError(what, help=f"its output: {self.log}")
+            raise death.that_was_after(before)
 
-    def wait(self) -> None:
+    def wait(self, seconds: float) -> None:
         """For what is about to end."""
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_EXIT)
+                self._process.wait(seconds)
+
+    def finish(self) -> None:
+        """The end of its fixture. Raises ApplicationError where it had ended by itself and nobody was told."""
+        self.wait(LINGER)
+        death = self.died()
+        self.end()
+        if death is not None:
+            raise death.that_was_after(self._item)
 
     def died(self) -> ApplicationError | None:
         """What there is to say where it ended by itself; once."""
@@ -205,9 +221,10 @@ class Applications:
         for one in self:
             one.begin(item)
 
-    def wait(self) -> None:
+    def wait(self, seconds: float) -> None:
+        """For those that are about to end."""
         for one in self:
-            one.wait()
+            one.wait(seconds)
 
     def death(self) -> ApplicationError | None:
         """Of the first that ended by itself."""

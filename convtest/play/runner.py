@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from convtest.clients.prices import usd
 from convtest.errors import MissingCapability
-from convtest.play.apps import ApplicationError
+from convtest.play.apps import EXIT, ApplicationError
 from convtest.play.belonging import hand_over, sent_in
 from convtest.play.calls import SCOPE_DISORDER, is_scope_disorder
 from convtest.play.live import LiveSession, Meanwhile
@@ -176,7 +176,7 @@ class Runner:
         self.watch.deadline = time.monotonic() + timeout
         await live.perform(lambda: live.turn(step, record, meanwhile), record, timeout)
         if self._around.apps and not step.disturbances and (record.end is None or record.end.ended != "complete"):
-            await anyio.to_thread.run_sync(self._around.apps.wait)
+            await anyio.to_thread.run_sync(self._around.apps.wait, EXIT)
         for one in (record, *second):
             sent_in(self._tap.interactions, one, first)
         for one in second:

@@ -56,7 +56,7 @@ def starting(state: State, gateway: GatewayAddress, folders: pytest.TempPathFact
             )
             apps.add(one)
             ends.callback(apps.remove, one)
-            ends.callback(one.end)
+            ends.callback(one.finish)
             one.start()
             return one
 

@@ -93,8 +93,17 @@ class ScenarioItem(pytest.Function):
         try:
             super().teardown()
         finally:
-            apps = self.config.stash[STATE].apps
-            death = apps.death() if ready is not None and apps is not None else None
+            self._look_after_apps(played=ready is not None)
+
+    def _look_after_apps(self, *, played: bool) -> None:
+        """Raises ApplicationError where one did not survive the item."""
+        apps = self.config.stash[STATE].apps
+        if not played or not apps:
+            return
+        from convtest.play.apps import LINGER
+
+        apps.wait(LINGER)
+        death = apps.death()
         if death is not None:
             raise death
 
