@@ -181,7 +181,10 @@ class SpendingLimit(CassetteError):
     """Recording has cost what it may cost."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}\n    what is recorded so far is kept: go on with convtest record --resume")
+        kept = (
+            "what is recorded so far is kept: go on with convtest record --resume; convtest retention goes on by itself"
+        )
+        super().__init__(f"{what}\n    {kept}")
 
 
 class UnreadableCassette(CassetteError):

@@ -196,3 +196,17 @@ class RefusesFork(MessagesClient):
         if self._opening.fork:
             raise SessionError("session_not_found", "sessions are not forked here")
         await super().connect()
+
+
+class LeavesOut(MessagesClient):
+    """Sends everything but the turn in which one text was said."""
+
+    text: ClassVar[str] = ""
+
+    def _body(self) -> bytes:
+        body = msgspec.json.decode(super()._body())
+        sent = body["messages"]
+        at = next((i for i, one in enumerate(sent[:-1]) if one["content"][0].get("text") == self.text), None)
+        if at is not None:
+            body["messages"] = [*sent[:at], *sent[at + 2 :]]
+        return msgspec.json.encode(body)

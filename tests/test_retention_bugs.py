@@ -8,10 +8,12 @@ import pytest
 
 from convtest.retention.baseline import Run
 from convtest.retention.comparing import compare
+from convtest.retention.families import FAMILIES
 from convtest.retention.pictures.heat import heat
 from convtest.retention.pictures.tables import leaks
 from convtest.retention.telling import as_data, counts
-from tests.matrices import GOOD, Played, play
+from tests.matrices import GOOD, Played, play, scenario
+from tests.retention_clients import LeavesOut
 
 CLIENTS = "tests.retention_clients:"
 MATRIX = """
@@ -92,6 +94,24 @@ def test_the_verdict_the_summary_and_the_picture_point_at_the_disturbance(
         assert {name.partition("-")[0] for name in framed(heat(ran))} == {disturb}
     else:
         assert "undisturbed" in framed(heat(ran))
+
+
+@pytest.mark.parametrize("family", [one for one in FAMILIES if one not in {"unknown", "leak"}])
+def test_the_wire_needs_each_telling_of_a_question(
+    tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is answered."""
+    text = f"scenario: memory\nretention: {{families: [{family}], ask_after: [1]}}\n"
+    questions = scenario(tmp_path, text).retention.questions()  # type: ignore[union-attr]
+    assert play(tmp_path, text).red == {}
+    for question in questions:
+        for telling in question.needs:
+            monkeypatch.setattr(LeavesOut, "text", telling.text)
+
+            red = play(tmp_path, text, f"{CLIENTS}LeavesOut").red
+
+            assert red[f"{question.name}-told@1-after@1-none"][0] == "wire", telling.text
+            assert len(red) == 1, telling.text
 
 
 def framed(picture: str) -> set[str]:

@@ -184,6 +184,13 @@ def test_a_baseline_says_the_same_in_another_process_on_a_fresh_clone(tmp_path: 
     assert worse.code == 1, worse.text
     assert "✗ regressed\n    overwrite.late-told@1-after@1-kill: H was M is, wire P was A is" in worse.out
 
+    refuses = "async def connect(self):\n        raise OSError('the disk is full')"
+    clone.write("mine.py", f"{source}\n\nclass Assistant(MessagesClient):\n    {refuses}\n")
+    unplayed = clone.convtest("retention", "scenarios", "--against", "base.json")
+    assert unplayed.code == 1, unplayed.text
+    assert "✗ regressed\n    memory[trunk-kill]: client: the client raised an exception, in repeat 1" in unplayed.out
+    assert "the disk is full" in unplayed.out
+
     clone.write("scenarios/memory.yaml", MATRIX.replace("recall, ", ""))
     other = clone.convtest("retention", "scenarios", "--against", "base.json")
     assert other.code == 2

@@ -93,6 +93,7 @@ def command(**given: Any) -> None:
     arguments = asked.items or tuple(_shipped(config))
     playing = Playing(journal, repeats=asked.repeats or (5 if asked.live else 1), quiet=asked.as_json)
     code = playing.play([*_options(asked), *arguments])
+    _end_where_unplayed(playing)
     run = _run(journal, code)
     found = compare(base, run) if base is not None else None
     _show(run, base, found, asked, Ledger(journal.ledger).total())
@@ -124,6 +125,16 @@ def _options(asked: _Asked) -> list[str]:
         *(["--convtest-live"] if asked.live else []),
         *(["-n", str(at_once), "--dist", "loadgroup"] if at_once > 1 else []),
     ]
+
+
+def _end_where_unplayed(playing: Playing) -> None:
+    """Exits 2 where a conversation could not be played: what is left of the run says too little."""
+    if not playing.unplayed:
+        return
+    count, first = len(playing.unplayed), playing.unplayed[0]
+    say(f"{count} trunks could not be played to their end, the first: {first}", err=True)
+    say("nothing is compared or saved; what is finished of a live run is kept: go on with the same command", err=True)
+    sys.exit(2)
 
 
 def _run(journal: Journal, code: int) -> Run:

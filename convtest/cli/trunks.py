@@ -35,8 +35,11 @@ class Playing:
     repeats: int
     quiet: bool
     """Only what went wrong is shown."""
+    unplayed: list[str] = field(default_factory=list)
+    """Trunks that were not played to their end, and are not in the journal."""
     _begun: float = field(default_factory=time.monotonic)
     _open: dict[tuple[int, str], _Trunk] = field(default_factory=dict)
+    _failed: list[tuple[int, str]] = field(default_factory=list)
     _done: int = 0
     """Probes of the trunks that have come to their end."""
     _played: int = 0
@@ -57,10 +60,16 @@ class Playing:
                 return ran.code if not self.journal.finished() else worst
             if ran.code not in (0, 1) or (ran.code == 1 and not self.quiet and repeat == 1):
                 pass_on(ran.output)
+            self._look_for_unplayed(repeat)
             worst = max(worst, ran.code)
             if worst > 1:
                 break
         return worst
+
+    def _look_for_unplayed(self, repeat: int) -> None:
+        finished = [one.trunk.id for one in self.journal.finished().values() if one.trunk.repeat == repeat]
+        failed = [name for at, name in self._failed if at == repeat]
+        self.unplayed += [name for name in failed if not any(name.endswith(f"::{one}") for one in finished)]
 
     def _finished(self, repeat: int) -> Callable[[Fact], str | None]:
         def told(fact: Fact) -> str | None:
@@ -73,6 +82,8 @@ class Playing:
             if len(trunk.outcomes) < trunk.items:
                 return None
             del self._open[key]
+            if trunk.word in {"failed", "error"}:
+                self._failed.append(key)
             self._done += trunk.cells
             self._played += trunk.cells if trunk.word != "skipped" else 0
             return None if self.quiet else self._line(trunk, repeat, fact["of"] * self.repeats)

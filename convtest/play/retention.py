@@ -165,13 +165,17 @@ def _record(laid: Laid, base: Scenario, played: Played, *, live: bool) -> TrunkR
 def _broken(played: Played, *, live: bool) -> str:
     """What is the client's in what was found; a real model may answer or fail as it likes."""
     found = [one for one in played.verdict.findings if not live or one.layer in {"wire", "mass"}]
-    return f"{found[0].check}: {found[0].message}" if found else ""
+    if found:
+        return f"{found[0].check}: {found[0].message}"
+    return f"{len(played.transcript.not_run)} steps were not run" if played.transcript.not_run and not live else ""
 
 
 def finished(asking: Asking, base: Scenario, outcome: Outcome) -> Finished | None:
     """The trunk as a journal keeps it; None for one that did not come to its end."""
     matrix, record = base.retention, outcome.record
     if record is None or matrix is None or outcome.skip or outcome.trouble is not None:
+        return None
+    if record.trouble and asking.mode.live:  # it is played again: what a real model did not do proves nothing
         return None
     made = make(asking.config, base.client)
     options = {**made.options, **base.options}

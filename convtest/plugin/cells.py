@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from convtest.config import Config
-from convtest.errors import ConversationFailed
+from convtest.errors import ConversationFailed, ConvtestError
 from convtest.plugin.items import ScenarioItem
 from convtest.plugin.matrices import CELL, TRUNK
 from convtest.plugin.properties import properties_of
@@ -131,8 +131,11 @@ class MatrixItem(ScenarioItem):
         if outcome.skip:
             pytest.skip(outcome.skip)
         if outcome.trouble is not None:
-            raise outcome.trouble
+            self._tell(outcome.trouble)
         return outcome
+
+    def _tell(self, trouble: ConvtestError) -> None:
+        raise trouble
 
 
 class TrunkItem(MatrixItem):
@@ -167,6 +170,12 @@ class CellItem(MatrixItem):
         item = cls.made(parent, base, cell.trunk, cell.label)
         item.cell = cell
         return item
+
+    def _tell(self, trouble: ConvtestError) -> None:
+        """In a line: its trunk tells all of it."""
+        from convtest.play.retention import TrunkFailed
+
+        raise TrunkFailed(trunk=self._trunk_node, why=str(trouble).splitlines()[0]) from None
 
     def play(self, snapshot: object) -> None:
         """Raises ConversationFailed for a question that was not answered as it must be, TrunkFailed where that tells

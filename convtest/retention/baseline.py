@@ -93,7 +93,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seeds(self) -> list[int]:
-        return sorted({one.seed for one in self.probes})
+        return sorted({one.seed for one in self.probes} | {one.seed for one in self.conversations})
 
 
 class _Version(msgspec.Struct):

@@ -33,7 +33,7 @@ def compare(base: Run, now: Run, gates: Gates | None = None) -> Comparison:
     first, second = _lines(base), _lines(now)
     both = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
     notes = [*_only(first, second)]
-    hard = [*_torn(both, base, now), *_some(list(_hard(both)))]
+    hard = [*_torn(base, now), *_some(list(_hard(both)))]
     if now.origin.mode == "simulated":
         verdict, more = _exactly(both, hard)
         notes += [*more, *_tokens(base, now)]
@@ -199,9 +199,9 @@ def _hard(both: Sequence[Pair]) -> Iterator[str]:
             yield f"{now.id}: the wire is broken, in repeat {_listed(now.broken)}{too}"
 
 
-def _torn(both: Sequence[Pair], base: Run, now: Run) -> Iterator[str]:
+def _torn(base: Run, now: Run) -> Iterator[str]:
     """Conversations that do not hold in themselves; what was answered in them proves nothing."""
-    asked = {line.template for _, line in both}
+    asked = {line.template for line in base.probes}  # where it broke off, now has no probes of it
     was = {(one.id, one.row, one.seed) for one in base.conversations if one.broken}
     found: dict[tuple[str, str, int], list[Conversation]] = {}
     for one in now.conversations:
