@@ -181,10 +181,7 @@ class SpendingLimit(CassetteError):
     """Recording has cost what it may cost."""
 
     def __init__(self, what: str) -> None:
-        kept = (
-            "what is recorded so far is kept: go on with convtest record --resume; convtest retention goes on by itself"
-        )
-        super().__init__(f"{what}\n    {kept}")
+        super().__init__(f"{what}\n    what is kept goes on: convtest record --resume, or the same convtest retention")
 
 
 class UnreadableCassette(CassetteError):
