@@ -543,3 +543,43 @@ def test_a_plan_of_set_ups_is_shown(two: Project) -> None:
 
     assert done.code == 0
     assert "convtest_upstream" in done.out
+
+
+@pytest.fixture
+def many(two: Project) -> Project:
+    """A repository of two projects; the settings of pytest stand at its top."""
+    for name in ("chat", "search"):
+        for file in ("pyproject.toml", "scenarios/two.yaml"):
+            section, _, _ = two.read(file).partition("[tool.pytest")
+            two.write(f"services/{name}/{file}", section)
+        two.write(f"services/{name}/test_beside_{name}.py", "def test_beside(): pass\n")
+    (two.root / "scenarios/two.yaml").unlink()
+    two.write("pyproject.toml", "[tool.pytest.ini_options]\n")
+    return two
+
+
+@pytest.mark.parametrize("asked", ["services/chat", "services/chat/scenarios/two.yaml", "services/chat/scenarios"])
+def test_a_project_below_pytests_root_is_found_by_what_is_named(many: Project, asked: str) -> None:
+    done = many.pytest("-q", asked)
+
+    assert done.counts() == {"passed": 4 if asked == "services/chat" else 3}
+    assert "not played" not in done.out
+
+
+def test_a_project_below_pytests_root_is_found_in_its_own_folder(many: Project) -> None:
+    chat = Project.__new__(Project)
+    chat.root, chat.environment = many.root / "services" / "chat", {}
+
+    assert chat.pytest().counts() == {"passed": 4}
+    assert chat.convtest("record", "--max-usd", "1").code == 0
+    assert chat.pytest("--convtest-strict").counts() == {"passed": 4}
+
+
+@pytest.mark.parametrize("asked", [(), ("services",), ("services/chat", "services/search")])
+def test_projects_below_pytests_root_that_are_left_out_are_named(many: Project, asked: tuple[str, ...]) -> None:
+    done = many.pytest(*asked)
+
+    assert done.counts() == {"passed": 2}
+    for name in ("chat", "search"):
+        line = f"convtest: the scenarios of services/{name}/pyproject.toml were not played; play them by: "
+        assert f"{line}pytest services/{name}" in done.out

@@ -16,6 +16,7 @@ from convtest.plugin.matrices import begin_probes
 from convtest.plugin.options import add_options, need_backend
 from convtest.plugin.outputs import begin_outputs, end_outputs, tell_worker, written
 from convtest.plugin.results import begin_results
+from convtest.plugin.roots import LEFT_OUT, LeftOut, root_of
 from convtest.plugin.state import STATE, Crash, Shown, State, register_tags
 from convtest.plugin.summary import Counting, summary
 from convtest.plugin.sweeps import asked_sweep
@@ -42,8 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in _MARKS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     try:
-        loaded = load_config(config.rootpath)
+        loaded = load_config(root_of(config))
         if loaded is None:
+            config.stash[LEFT_OUT] = LeftOut(config.rootpath)
             return
         if config.getoption("--convtest-client"):
             loaded.profile(config.getoption("--convtest-client"))
@@ -83,6 +85,8 @@ def _register_all_tags(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioFile | None":
     state = parent.config.stash.get(STATE, None)
+    if state is None and file_path.name == "pyproject.toml":
+        parent.config.stash[LEFT_OUT].see(file_path)
     if state is None or file_path.suffix not in {".yaml", ".yml"}:
         return None
     path = file_path.resolve()
@@ -211,8 +215,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     state = config.stash.get(STATE, None)
     if state is None:
-        return
-    lines = [*summary(state, live=bool(config.getoption("--convtest-live"))), *written(config)]
+        lines = [*config.stash[LEFT_OUT].lines()]
+    else:
+        lines = [*summary(state, live=bool(config.getoption("--convtest-live"))), *written(config)]
     for line in lines:
         from convtest.textmatch import visible
 
