@@ -17,7 +17,7 @@ from convtest.clients.guard import MARK as GUARDED
 from convtest.clients.guard import end
 from tests.killing import GONE, HOWS, How, Trials, fake_model, marked
 from tests.models import Behaviour, model
-from tests.project import SECTION, Project
+from tests.project import SECTION, WITHOUT, Project
 
 KILLS = 3
 
@@ -65,7 +65,7 @@ def test_what_a_client_started_ends_with_the_command(project: Project, how: sign
         child = subprocess.Popen(
             [sys.executable, "-c", "from convtest.cli import main; main()", "record"],
             cwd=project.root,
-            env={**os.environ, "CONVTEST_TRIAL": mark},
+            env={**os.environ, "CONVTEST_TRIAL": mark, "PYTEST_ADDOPTS": WITHOUT},
             preexec_fn=lambda: signal.signal(how, signal.SIG_DFL) if how != signal.SIGKILL else None,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -15,13 +15,14 @@ import pytest
 
 from convtest.clients.messages.chat_completions import ChatCompletionsClient
 from convtest.config import Profile
+from convtest.errors import ClientError
 from convtest.play.mode import Mode
 from convtest.probe.conformance import assert_conforms, check_client
 from convtest.wire.chat_stream import ChatStream
 from convtest.wire.sse import ServerEvent, parse
 from tests.gateways import TOKEN, serving
 from tests.models import TEXT, chat_chunks
-from tests.playing import MODEL, Stage, checks_of, finding_of
+from tests.playing import MODEL, Stage, checks_of
 from tests.project import Project
 from tests.test_processes import MEMORY, play, report
 
@@ -225,10 +226,9 @@ def test_a_resumed_conversation_goes_on_under_its_id_and_others_apart(stage: Sta
     assert outcome.verdict.passed, report(outcome)
 
 
-def test_an_application_that_is_not_there_ends_the_turn_by_name(stage: Stage) -> None:
-    outcome = play(stage, TALK % ("complete", "complete"), bot("http://127.0.0.1:9/chat"))
-
-    assert finding_of(outcome, "ended").seen.startswith("refused: ")
+def test_an_application_that_is_not_there_is_named(stage: Stage) -> None:
+    with pytest.raises(ClientError, match=r"nothing answers at http://127\.0\.0\.1:9/chat"):
+        play(stage, TALK % ("complete", "complete"), bot("http://127.0.0.1:9/chat"))
 
 
 def test_its_own_recording_is_empty_and_plays(stage: Stage) -> None:
