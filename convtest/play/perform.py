@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -151,9 +152,8 @@ def _perform(prepared: Prepared, arrangement: Arrangement, openings: Openings) -
         _after_play(prepared, transcript, arrangement.player)
     if transcript.trouble is not None:
         raise transcript.trouble
-    attempts = arrangement.traffic.attempts
-    if transcript.interactions:
-        attempts = [although_asked(one, prepared.node) for one in attempts]
+    asked = {urlsplit(one.request.url).hostname or "" for one in transcript.interactions}
+    attempts = [although_asked(one, prepared.node, asked) for one in arrangement.traffic.attempts]
     transcript.blocked = list(dict.fromkeys((one.host, one.advice) for one in attempts))
     project = f"{prepared.config.root} {prepared.config.clients}"
     profiles = prepared.config.clients

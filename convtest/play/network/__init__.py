@@ -42,9 +42,9 @@ def attempt(host: str, item: str, thread: str = "", began: str = "") -> NetworkB
     return NetworkBlocked(host=host, item=item, advice=_advice(host))
 
 
-def although_asked(error: NetworkBlocked, item: str) -> NetworkBlocked:
-    """The same of an item whose requests to its model were seen: it is not told that none come."""
-    if error.host not in _SPOKEN or error.advice != _advice(error.host):
+def although_asked(error: NetworkBlocked, item: str, asked: Collection[str]) -> NetworkBlocked:
+    """The same of an item whose requests to that host were seen: it is not told that none come. `asked`: hosts."""
+    if error.host not in asked or error.advice != _advice(error.host):
         return error
     return NetworkBlocked(host=error.host, item=item, advice=_BESIDE)
 
