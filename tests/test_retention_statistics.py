@@ -235,7 +235,7 @@ def test_a_real_drop_is_seen() -> None:
 @given(st.floats(0.2, 0.95), st.floats(0.02, 0.6))
 def test_how_trunks_differ_is_found_again(rate: float, correlation: float) -> None:
     truth = Truth(rate=rate, both=1 / correlation - 1)
-    base, now = next(pairs(truth, 0.0, Shape(40, 10, 10), 1, seed=3))
+    base, now = next(pairs(truth, 0.0, Shape(160, 10, 10), 1, seed=3))
 
     seen = Spread.seen(by_trunk(base, now))
 
