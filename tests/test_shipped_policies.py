@@ -1,7 +1,6 @@
 """The policies that are shipped are what a fresh probe measures."""
 
 import os
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from convtest.clients.registry import make
 from convtest.config import Config, load_config
+from convtest.play.apps import Application, Started
 from convtest.play.perform import ready
 from convtest.plugin.gateway import GatewayAddress
 from convtest.probe import plays
@@ -79,18 +79,17 @@ def test_the_policy_of_the_example_is_what_the_probe_measures(monkeypatch: pytes
 
 
 @pytest.fixture
-def chatbot() -> Iterator[tuple[str, GatewayAddress]]:
+def chatbot(tmp_path: Path) -> Iterator[tuple[str, GatewayAddress]]:
     """The address of the example's app, whose model is at the gateway's."""
     gateway = GatewayAddress()
-    command = [sys.executable, str(EXAMPLES / "chatbot" / "app.py")]
-    environment = {**os.environ, **gateway.environment}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/chat", gateway
-        process.terminate()
-    gateway.close()
+    started = Started([sys.executable, "app.py"], {**os.environ, **gateway.environment}, EXAMPLES / "chatbot")
+    app = Application(started, name="app", log=tmp_path / "app.log", health="", timeout=60)
+    try:
+        app.start()
+        yield f"{app.url}/chat", gateway
+    finally:
+        app.end()
+        gateway.close()
 
 
 def test_the_policy_of_the_chatbot_is_what_the_probe_measures(
