@@ -61,7 +61,10 @@ def test_what_a_client_started_ends_with_the_command(project: Project, how: sign
         section = SECTION.replace('"simulator"', f'"{url}"').replace('kind = "messages"', target)
         project.write("pyproject.toml", section)
         project.write("stubborn.py", STUBBORN)
-        project.write("scenarios/a.yaml", "scenario: a\nsteps: [{user: One}, {user: Two}, {user: Three}]\n")
+        project.write(
+            "scenarios/a.yaml",
+            "scenario: a\nsteps: [{user: One}, {user: Two}, {user: Three}, {user: Four}, {user: Five}, {user: Six}]\n",
+        )
         child = subprocess.Popen(
             [sys.executable, "-c", "from convtest.cli import main; main()", "record"],
             cwd=project.root,
