@@ -56,7 +56,7 @@ def test_conformance_names_what_a_client_lacks_and_what_it_does_wrong(tmp_path: 
     if tuple(map(int, version("anyio").split(".")[:2])) > (
         4,
         9,
-    ):  # the lowest takes a scope that is closed out of order
+    ):  # the lowest takes scopes closed out of order
         assert lacking["unknown-id"].status == "failed"
         assert "left a task group or cancel scope open" in lacking["unknown-id"].detail
     assert wrong["turn"].status == "passed"
