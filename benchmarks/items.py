@@ -14,9 +14,10 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -24,20 +25,21 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import floor, projects  # noqa: E402
+from benchmarks.children import ran  # noqa: E402
 from benchmarks.projects import BASE, PROMPTS, URL, Side, environment  # noqa: E402
+from benchmarks.rows import Row, say  # noqa: E402
 
 FEW, MANY = 20, 220
 PACKAGES = ("convtest", "pytest", "httpx", "anthropic", "vcrpy", "pytest-recording", "respx", "pytest-httpx")
+PLAIN, PACKAGE = "pytest-recording, httpx", "pytest-recording, anthropic"
+PACKAGE_ASYNC = f"{PACKAGE}, async"
+"""As the client is that convtest plays."""
 LIMITS = (  # (of, at most so many times, the other)
     ("convtest, messages", 3.0, "floor"),
-    ("convtest, messages", 1 / 4, "pytest-recording, httpx"),
-    ("convtest, anthropic", 1 / 1.5, "pytest-recording, anthropic"),
+    ("convtest, messages", 1 / 4, PLAIN),
+    ("convtest, anthropic", 1 / 1.5, PACKAGE),
+    ("convtest, anthropic", 1 / 1.5, PACKAGE_ASYNC),
 )
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def main() -> int:
@@ -45,6 +47,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, metavar="FILE", help="the medians")
     given = parser.parse_args()
+    say(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; " + ", ".join(versions()))
+    rows: list[Row] = []
+    for row in found(given.rounds):
+        row.show()
+        rows.append(row)
+    if given.json is not None:
+        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    return 0 if all(row.held for row in rows) else 1
+
+
+def found(rounds: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="items-") as folder:
         root = Path(folder)
         made = sides(root)
@@ -52,14 +65,7 @@ def main() -> int:
             for count in (1, FEW, MANY):
                 (place := root / one.name / str(count)).mkdir(parents=True)
                 one.make(place, count)
-        found = measured(root, made, given.rounds)
-    say(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; " + ", ".join(versions()))
-    say(f"{'':30} {'ms an item':>10} {'x floor':>8} {'one item, s':>12}")
-    for name, (slope, single) in found.items():
-        say(f"{name:30} {slope:10.2f} {slope / found['floor'][0]:8.2f} {single:12.2f}")
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return judged(found)
+        yield from judged(measured(root, made, rounds))
 
 
 def sides(root: Path) -> list[Side]:
@@ -68,6 +74,7 @@ def sides(root: Path) -> list[Side]:
     whole = ["".join(one) for one in answers]
     text = partial(projects.RECORDED.format, prompts=PROMPTS, base=BASE, url=URL, prepare="    pass")
     packaged = projects.RECORDED_PACKAGED.format(prompts=PROMPTS, base=BASE)
+    waited = projects.RECORDED_PACKAGED_ASYNC.format(prompts=PROMPTS, base=BASE)
     here = ("-p", "convtest.plugin")
     made = [
         Side("floor", partial(floor.make, prompts=PROMPTS, answers=answers), ("-p", "benchmarks.floor")),
@@ -77,9 +84,10 @@ def sides(root: Path) -> list[Side]:
     ]
     if there("pytest_recording"):
         vcr = text(mark="@pytest.mark.vcr", fixture="")
-        made.append(Side("pytest-recording, httpx", projects.recorded(whole, vcr), ("-p", "pytest_recording.plugin")))
+        made.append(Side(PLAIN, projects.recorded(whole, vcr), ("-p", "pytest_recording.plugin")))
         arguments = ("-p", "pytest_recording.plugin")
-        made.append(Side("pytest-recording, anthropic", projects.recorded(whole, packaged), arguments))
+        made.append(Side(PACKAGE, projects.recorded(whole, packaged), arguments))
+        made.append(Side(PACKAGE_ASYNC, projects.recorded(whole, waited), arguments))
     if there("respx"):
         made.append(Side("respx", projects.mocked(whole, "respx_mock", projects.RESPX), ("-p", "respx.plugin")))
     if there("pytest_httpx"):
@@ -124,27 +132,21 @@ def measured(root: Path, made: list[Side], rounds: int) -> dict[str, tuple[float
 def cpu(side: Side, place: Path) -> float:
     """CPU seconds of pytest in the project, its own and its children's."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *side.arguments]
-    child = subprocess.Popen(command, cwd=place, env=environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    out = child.stdout.read()
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        raise SystemExit(f"{side.name}: {out.decode()[-2000:]}")
-    return used.ru_utime + used.ru_stime
+    return ran(command, place, environment(PYTHONPATH=str(ROOT))).cpu
 
 
-def judged(found: dict[str, tuple[float, float]]) -> int:
-    bad = 0
+def judged(measured: dict[str, tuple[float, float]]) -> Iterator[Row]:
+    for name, (slope, single) in measured.items():
+        yield Row(f"an item, {name}", slope, None, "ms")
+        yield Row(f"a run of one item, {name}", single, None, "s")
+    apart = [measured[name][0] for name in (PACKAGE, PLAIN) if name in measured]
+    if len(apart) == 2:
+        yield Row("of that, what the anthropic package adds to pytest-recording", apart[0] - apart[1], None, "ms")
     for one, times, other in LIMITS:
-        if other not in found:
+        if other not in measured:
             say(f"not measured: {one} against {other}, which is not installed")
             continue
-        ratio = found[one][0] / found[other][0]
-        verdict = "held" if ratio <= times else "MISSED"
-        say(f"{verdict}: {one} takes {ratio:.2f} times what {other} takes (at most {times:.2f})")
-        bad += ratio > times
-    return 1 if bad else 0
+        yield Row(f"{one}, times {other}", measured[one][0] / measured[other][0], times, "times")
 
 
 if __name__ == "__main__":

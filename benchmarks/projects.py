@@ -120,6 +120,29 @@ def test_talk():
             messages.append({{"role": "assistant", "content": text}})
     assert "Ada" in messages[-1]["content"]
 """
+RECORDED_PACKAGED_ASYNC = """\
+import anyio
+import anthropic
+import pytest
+
+PROMPTS = {prompts!r}
+
+
+@pytest.mark.vcr
+def test_talk():
+    anyio.run(talk)
+
+
+async def talk():
+    messages = []
+    async with anthropic.AsyncAnthropic(api_key="test", max_retries=0) as client:
+        for prompt in PROMPTS:
+            messages.append({{"role": "user", "content": prompt}})
+            async with client.messages.stream(**{base!r}, messages=messages) as stream:
+                text = "".join([piece async for piece in stream.text_stream])
+            messages.append({{"role": "assistant", "content": text}})
+    assert "Ada" in messages[-1]["content"]
+"""
 ANSWERS = """\
     from pathlib import Path
     streams = json.loads(Path(__file__).with_suffix(".json").read_text())

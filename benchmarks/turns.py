@@ -8,11 +8,12 @@ before it.
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from convtest.config import load_config
@@ -59,22 +60,38 @@ def one(turns: int) -> None:
         played = perform(prepared, items)
         spent = time.process_time() - begun
     assert played.verdict.passed, played.verdict
-    say(json.dumps([spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+    # Not ru_maxrss: that one remembers the parent's size from before the exec.
+    peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    say(json.dumps([spent, int(peak)]))
 
 
-def main() -> None:
-    counts = [int(one) for one in sys.argv[1:]] or list(TURNS)
-    say(f"{'turns':>6} {'ms a turn':>10} {'MB over the first':>18} {'grew':>6}")
-    first = before = None
+@dataclass(frozen=True)
+class Row:
+    """What turns took: CPU milliseconds each, MiB at the peak over those of the first row."""
+
+    turns: int
+    each: float
+    peak: float
+
+
+def curve(counts: Sequence[int]) -> Iterator[Row]:
+    first: int | None = None
     for turns in counts:
         run = [sys.executable, __file__, "--one", str(turns)]
         told = subprocess.run(run, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
         spent, peak = json.loads(told.stdout)
         first = peak if first is None else first
-        each = spent / turns * 1000
-        grew = f"{each / before:.2f}" if before and turns > 1 else ""
-        say(f"{turns:>6} {each:>10.1f} {(peak - first) / 1024:>18.0f} {grew:>6}")
-        before = each if turns > 1 else None
+        yield Row(turns, spent / turns * 1000, (peak - first) / 1024)
+
+
+def main() -> None:
+    counts = [int(one) for one in sys.argv[1:]] or list(TURNS)
+    say(f"{'turns':>6} {'ms a turn':>10} {'MB over the first':>18} {'grew':>6}")
+    before: float | None = None
+    for row in curve(counts):
+        grew = f"{row.each / before:.2f}" if before else ""
+        say(f"{row.turns:>6} {row.each:>10.1f} {row.peak:>18.0f} {grew:>6}")
+        before = row.each if row.turns > 1 else None
 
 
 if __name__ == "__main__":
