@@ -24,13 +24,17 @@ from convtest.transcript import ActRecord, TurnRecord
 ROOT = Path(__file__).parent.parent
 HEAD = """# The Claude Agent SDK, point by point
 
-What the real SDK ({sdk}) and the CLI it bundles do when one turn is disturbed at every event:
-`convtest sweep scenarios/claude/sweeps.yaml`. Every point holds: no hang, no process left, the facts told before are
-still known, and all invariants of [checks.md](checks.md) under the policy in [clients.md](clients.md#policy).
+What the real SDK ({sdk}) and the CLI it bundles do when one turn is disturbed at every event, and one with a tool at
+every change: `convtest sweep scenarios/claude/sweeps.yaml`. Every point holds: no hang, no process left, the facts told
+before are still known, and all invariants of [checks.md](checks.md) under the policy in
+[clients.md](clients.md#policy).
 Neighbouring points at which the same is seen share a row. Made by `scripts/points.py`.
 
 "After" counts the events that the session had yielded, or, for what breaks the wire, the server's events delivered,
 over all answers of the turn. "Next" is what the next request of the session holds of the disturbed turn.
+
+The points before the request are left out here: how far the CLI has got by then is for the machine to say. What it does
+there, and misses, stands in [claude-agent-sdk.md](claude-agent-sdk.md#what-was-seen).
 """
 
 
@@ -41,7 +45,8 @@ def main() -> None:
     sys.stdout.write(HEAD.format(sdk=version("claude-agent-sdk")))
     for base in load_file(ROOT / "scenarios/claude/sweeps.yaml", config):
         sys.stdout.write(f"\n## {base.title[:1].upper()}{base.title[1:]}\n")
-        rows = [(point, played(config, one)) for one in points(config, base) if (point := one.point) is not None]
+        spots = [(one.point, one) for one in points(config, base) if one.point and one.point.kind != "before_request"]
+        rows = [(point, played(config, one)) for point, one in spots]
         for do, found in groupby(rows, key=lambda row: row[0].do):
             sys.stdout.write(f"\n### {do}\n\n| after | the turn | next |\n|---|---|---|\n")
             sys.stdout.writelines(_rows(list(found)))
