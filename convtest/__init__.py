@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from convtest.clock import Clock
     from convtest.errors import ConversationFailed, ConvtestError
     from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd, Usage
+    from convtest.gateway.standing import GatewayAddress
     from convtest.play.recording import Recording
-    from convtest.plugin.gateway import GatewayAddress
     from convtest.probe.conformance import CaseResult, assert_conforms, check_client
     from convtest.results.lines import read_results
     from convtest.results.model import Result
@@ -46,7 +46,7 @@ _WHERE = {
     "assert_conforms": "probe.conformance",
     "CaseResult": "probe.conformance",
     # what the fixtures convtest_gateway and convtest_cassette give
-    "GatewayAddress": "plugin.gateway",
+    "GatewayAddress": "gateway.standing",
     "Recording": "play.recording",
     # results, as --convtest-results writes them
     "Result": "results.model",

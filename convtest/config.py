@@ -5,18 +5,31 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from convtest.errors import ConfigError, did_you_mean, nearest
 from convtest.limits import DEFAULTS, Limits, limits_of
 from convtest.patterns import PatternError, compiled
 from convtest.policy import Signature, policy_of, signature_of, signatures_of
+from convtest.prices import prices_of
 
 SIMULATOR = "simulator"
+Requests = Literal["whole", "added"]
 _SECTION = "[tool.convtest]"
 _PRICES = "[tool.convtest.prices]"
-_KEYS = ("scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile", "limits")
+_KEYS = (
+    "scenarios",
+    "cassettes",
+    "client",
+    "clients",
+    "prices",
+    "allow_hosts",
+    "scrub",
+    "volatile",
+    "limits",
+    "requests",
+)
 PROFILE_KEYS = (
     "kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy",
     "side", "main", "sends", "opening", "shared",
@@ -79,6 +92,8 @@ class Config:
     volatile: frozenset[str] = frozenset()
     """Keys of request bodies whose values change from run to run."""
     limits: Limits = DEFAULTS
+    requests: Requests = "whole"
+    """How requests stand in cassettes: each whole, or what it adds to the one before it."""
     scenarios_by_default: bool = False
     """Nobody named the folder of scenarios: it need not be there."""
 
@@ -128,8 +143,16 @@ def load_config(root: Path) -> Config | None:
         scenarios_by_default="scenarios" not in section,
         volatile=frozenset(_texts(section.get("volatile", []), "volatile")),
         limits=limits_of(section.get("limits", {})),
+        requests=_requests(section.get("requests", "whole")),
         scrub=_patterns(_texts(section.get("scrub", []), "scrub")),
     )
+
+
+def _requests(value: Any) -> Requests:
+    known: dict[str, Requests] = {"whole": "whole", "added": "added"}
+    if isinstance(value, str) and value in known:
+        return known[value]
+    raise ConfigError(f'requests is "whole" or "added", and not {value!r}', where=_SECTION)
 
 
 def _section(root: Path) -> dict[str, Any] | None:
@@ -244,25 +267,6 @@ def _opening(value: Any, where: str) -> int | tuple[str, ...] | None:
         return tuple(value)
     help = "convtest probe writes it down"
     raise ConfigError("opening is a number of messages, or a list of their texts", where=where, help=help)
-
-
-def prices_of(value: Any, where: str) -> Mapping[str, Mapping[str, float]]:
-    """The table of prices as it stands there. Raises ConfigError."""
-    example = '"my-model" = {input = 1.0, output = 5.0}  # USD per million tokens'
-    if not isinstance(value, dict):
-        raise ConfigError("prices is a table of prices by model", where=where, help=example)
-    for model, price in value.items():
-        if not isinstance(price, dict) or not {"input", "output"} <= price.keys():
-            raise ConfigError(f"the price of {model!r} needs input and output", where=where, help=example)
-        for key, number in price.items():
-            if not _is_price(number):
-                what = f"the price of {model!r}: {key} is a number, 0 or more, and not {number!r}"
-                raise ConfigError(what, where=where, help=example)
-    return value
-
-
-def _is_price(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _patterns(texts: list[str]) -> tuple[str, ...]:

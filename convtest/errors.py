@@ -1,27 +1,6 @@
 """Every exception of convtest. Errors mean that the set-up was wrong; failures are values, not exceptions.
 
-ConvtestError
-├── ScenarioError       a scenario file cannot be read or means nothing
-├── ConfigError         [tool.convtest] in pyproject.toml is wrong, or an option or a fixture over it
-├── ClientError         a client cannot be made or lacks what a step needs
-│   └── MissingCapability
-├── CassetteError       a cassette is missing, unreadable or does not fit
-│   ├── NoCassette
-│   ├── NothingCaptured
-│   ├── NothingToSweep
-│   ├── RecordedElsewhere
-│   ├── SpendingLimit
-│   ├── UnreadableCassette
-│   ├── UnwritableCassette
-│   ├── ScenarioChanged
-│   └── RecordingEnds
-├── RetentionError      runs of retention cannot be compared or judged, or a file of them not be read
-├── ReviewError         a change cannot be shown, accepted or rejected
-├── NetworkBlocked      something reached for the network while replaying or simulating
-├── CheckError          a user's own check could not be run
-├── TooLarge            something has more bytes than it may have
-├── OutOfTime           judging, reporting or collecting took too long
-└── ConversationFailed  carries a finished report; raised only to tell pytest
+docs/errors.md lists them with their texts; `scripts/pages` makes it. Each class names the page that tells more.
 """
 
 import difflib
@@ -98,11 +77,27 @@ def raised_at(error: BaseException) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}"
 
 
+def told(text: str, page: str) -> str:
+    """An error's text as people read it: the page that tells more, by an address for `convtest docs` and the site."""
+    return f"{text}\n    more: convtest docs {page}"
+
+
 class ConvtestError(Exception):
     """Anything that stops a conversation from being tested; pytest shows it as ERROR, the CLI exits 2."""
 
+    page: str = "errors"
+    """The page of the documentation, or a section of one, that tells more."""
 
-class ScenarioError(ConvtestError):
+    def __init_subclass__(cls, *, page: str = "", **more: object) -> None:
+        super().__init_subclass__(**more)
+        cls.page = page or cls.page
+
+    @property
+    def told(self) -> str:
+        return told(str(self), self.page)
+
+
+class ScenarioError(ConvtestError, page="scenarios"):
     """A scenario file is wrong; `problems` holds everything found, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -110,23 +105,25 @@ class ScenarioError(ConvtestError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-class ConfigError(ConvtestError):
+class ConfigError(ConvtestError, page="clients#the-configuration"):
     """`[tool.convtest]` is wrong, or an option or a fixture that stands over it."""
 
     def __init__(self, what: str, *, where: str, help: str = "") -> None:
         beside = where.startswith(("--", "convtest ", "the fixture "))
         place = where if beside else f"pyproject.toml, {where}"
+        self.page = "options" if beside else self.page
         super().__init__(f"{what} — {place}" + (f"\n    {help}" if help else ""))
 
 
-class ClientError(ConvtestError):
+class ClientError(ConvtestError, page="clients"):
     """A session client cannot be made."""
 
     def __init__(self, what: str, *, client: str, help: str = "") -> None:
-        super().__init__(f"{what} — client {client!r}" + (f"\n    {help}" if help else ""))
+        self.head, self.advice = f"{what} — client {client!r}", f"\n    {help}" if help else ""
+        super().__init__(self.head + self.advice)
 
 
-class MissingCapability(ClientError):
+class MissingCapability(ClientError, page="clients#your-own-client"):
     """A step needs something that the client does not offer."""
 
     def __init__(self, *, client: str, capability: str, place: Place) -> None:
@@ -138,11 +135,11 @@ class MissingCapability(ClientError):
         )
 
 
-class CassetteError(ConvtestError):
+class CassetteError(ConvtestError, page="cassettes"):
     """A cassette cannot be used."""
 
 
-class NoCassette(CassetteError):
+class NoCassette(CassetteError, page="cassettes#what-plain-pytest-plays"):
     """Nothing is recorded and the upstream is a real model."""
 
     def __init__(self, *, cassette: Path | str, command: str, partial: str = "") -> None:
@@ -151,7 +148,7 @@ class NoCassette(CassetteError):
         super().__init__(f"no cassette — {cassette}\n    record it: {command}{more}")
 
 
-class NothingToSweep(CassetteError):
+class NothingToSweep(CassetteError, page="sweeps#how-points-are-counted"):
     """A sweep has no points, or nobody knows them."""
 
     def __init__(self, why: str, *, place: Place, command: str = "") -> None:
@@ -159,7 +156,7 @@ class NothingToSweep(CassetteError):
         super().__init__(f"{place.line_only}: {why}{help}")
 
 
-class RecordedElsewhere(CassetteError):
+class RecordedElsewhere(CassetteError, page="cassettes#recording"):
     """Two writers on one cassette: the second is refused. `over`: the first has finished meanwhile."""
 
     def __init__(self, *, cassette: Path | str, over: bool = False) -> None:
@@ -168,7 +165,7 @@ class RecordedElsewhere(CassetteError):
         super().__init__(f"another process {what} — {cassette}\n    {help}")
 
 
-class NothingCaptured(CassetteError):
+class NothingCaptured(CassetteError, page="network#while-an-item-records"):
     """What was to be recorded connected to somebody, and convtest saw no request."""
 
     def __init__(self, *, item: str, opened: Sequence[object], help: str) -> None:
@@ -177,14 +174,14 @@ class NothingCaptured(CassetteError):
         super().__init__(f"nothing was recorded of {item}, and it opened connections: {'; '.join(shown)}\n    {help}")
 
 
-class SpendingLimit(CassetteError):
+class SpendingLimit(CassetteError, page="cassettes#recording"):
     """Recording has cost what it may cost."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}\n    what is kept goes on: convtest record --resume, or the same convtest retention")
 
 
-class UnreadableCassette(CassetteError):
+class UnreadableCassette(CassetteError, page="cassettes#what-others-recorded"):
     """The file is there and is not a cassette; it is never taken for an empty one."""
 
     def __init__(self, what: str, *, place: Place, command: str = "") -> None:
@@ -201,7 +198,7 @@ class MissingDecoder(CassetteError):
         )
 
 
-class UnwritableCassette(CassetteError):
+class UnwritableCassette(CassetteError, page="cassettes#recording"):
     """What was recorded cannot be put on disk; what stood there stays as it was."""
 
     def __init__(self, error: OSError, *, cassette: Path | str) -> None:
@@ -216,7 +213,7 @@ class UnwritableCassette(CassetteError):
         super().__init__(f"cannot write the recording — {cassette}: {error.strerror or error}\n    {help}")
 
 
-class ScenarioChanged(CassetteError):
+class ScenarioChanged(CassetteError, page="cassettes#matching"):
     """A request was not recorded because the scenario now asks for something else."""
 
     def __init__(self, *, cassette: Path | str, detail: str, command: str) -> None:
@@ -232,28 +229,28 @@ class RecordingEnds(CassetteError):
         super().__init__(f"{detail}\n    record again: {command}")
 
 
-class ResultsError(ConvtestError):
+class ResultsError(ConvtestError, page="results"):
     """A file of results cannot be read."""
 
     def __init__(self, what: str, *, where: str) -> None:
         super().__init__(f"{what} — {where}\n    write it again: pytest --convtest-results=FILE")
 
 
-class RetentionError(ConvtestError):
+class RetentionError(ConvtestError, page="retention-baseline"):
     """A run of retention cannot be judged, or not against this baseline."""
 
     def __init__(self, what: str, *, help: str = "") -> None:
         super().__init__(what + (f"\n    {help}" if help else ""))
 
 
-class ReviewError(ConvtestError):
+class ReviewError(ConvtestError, page="review"):
     """What changed cannot be found, or not be decided."""
 
     def __init__(self, what: str, *, help: str = "") -> None:
         super().__init__(what + (f"\n    {help}" if help else ""))
 
 
-class NetworkBlocked(ConvtestError, OSError):
+class NetworkBlocked(ConvtestError, OSError, page="network"):
     """Raised at a connection that would leave this machine while an item replays or simulates."""
 
     def __init__(self, *, host: str, item: str, advice: str, late: str = "") -> None:
@@ -264,21 +261,21 @@ class NetworkBlocked(ConvtestError, OSError):
         super().__init__(f"network blocked: {what}\n    {advice}")
 
 
-class CheckError(ConvtestError):
+class CheckError(ConvtestError, page="checks"):
     """A user's own check could not be found or raised something other than AssertionError."""
 
     def __init__(self, what: str, *, place: Place) -> None:
         super().__init__(f"{place}: {what}")
 
 
-class TooLarge(ConvtestError):
+class TooLarge(ConvtestError, page="limits#size"):
     """More bytes than a limit allows."""
 
     def __init__(self, what: str, *, limit: str) -> None:
         super().__init__(f"{what}\n    if that is meant, raise the limit: {limit}")
 
 
-class OutOfTime(ConvtestError):
+class OutOfTime(ConvtestError, page="limits#time"):
     """Work of ours, or of a user's own check, that was ended at its time limit; playing has a finding for that."""
 
     def __init__(self, what: str, seconds: float, at: str, help: str) -> None:

@@ -32,6 +32,9 @@ class Policy:
 
     interrupted_prompt: Literal["kept", "dropped", "either"] = "either"
     """Whether the prompt of a turn that was interrupted stands in the next request."""
+    early_interrupt: Literal["kept", "either", "missed"] = "either"
+    """What an interrupt does that comes before the turn's first request: the turn ends in it, and its prompt stands in
+    the next request, or need not; or it may be missed, and the turn is answered as if nobody had asked."""
     partial_text: Literal["yielded", "prefix", "dropped"] = "prefix"
     """What of an interrupted answer does: just what was yielded, any beginning of it, or nothing. Never more."""
     killed_prompt: Literal["kept", "dropped", "either"] = "either"

@@ -1,6 +1,9 @@
 """Temporary folders; those of a run that was killed are swept up by the next one."""
 
+import atexit
 import contextlib
+import itertools
+import os
 import shutil
 import tempfile
 import time
@@ -29,6 +32,37 @@ def temporary(what: str = "") -> Iterator[Path]:
             yield inside
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def room() -> Iterator[Path]:
+    """As `temporary`, for those that need many: all of a process stand in one folder, which is locked once. Who writes
+    to it makes it."""
+    folder = _home(os.getpid()) / str(next(_NUMBERS))
+    try:
+        yield folder
+    finally:
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+_NUMBERS = itertools.count(1)
+_HOMES: dict[int, contextlib.ExitStack] = {}
+
+
+@cache
+def _home(process: int) -> Path:
+    """Gone when the process ends; a child that was forked has its own."""
+    kept = _HOMES[process] = contextlib.ExitStack()
+    return kept.enter_context(temporary("items"))
+
+
+@atexit.register
+def close_rooms() -> None:
+    """Remove the folder of this process's rooms; nothing is left to be done at its end."""
+    if (kept := _HOMES.pop(os.getpid(), None)) is not None:
+        kept.close()
+        _home.cache_clear()
 
 
 @cache

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,3 +189,13 @@ class BreaksAndInterrupts(BreaksEarly):
             if isinstance(event, TurnEnd) and self._asked == 2:
                 await self._sdk.interrupt()
             yield event
+
+
+class TellsNobody(ClaudeClient):
+    """Where nobody reads on the CLI is not told, and the next reader gets what it still says."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        mine = self._asked[0]
+        async with aclosing(self._turn(mine)) as events:
+            async for event in events:
+                yield event

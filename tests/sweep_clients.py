@@ -28,6 +28,18 @@ class DropsPrompt(MessagesClient):
                 yield event
 
 
+class LosesWhatWasNotSent(MessagesClient):
+    """An interrupt that comes before the turn has asked anything takes the prompt back, with nobody told."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        early = self._interrupted
+        async with aclosing(super().receive_response()) as events:
+            async for event in events:
+                if early:
+                    del self._messages[self._turns.pop() :]
+                yield event
+
+
 class ReadsAhead(MessagesClient):
     """It reads one event ahead of what it yields, and keeps that one too when the answer is cut short."""
 
@@ -163,6 +175,10 @@ class DoublesText(MessagesClient):
                 yield event
 
 
+async def _left_open() -> None:
+    """What is closed afterwards stays open."""
+
+
 class LeaksConnection(MessagesClient):
     """An interrupted turn lets go of its response without closing it."""
 
@@ -171,8 +187,7 @@ class LeaksConnection(MessagesClient):
             async for event in events:
                 yield event
         if self._interrupted:
-            # What is closed afterwards is this one, and does nothing.
-            response.stream = httpx.AsyncByteStream()
+            response.stream.aclose = _left_open  # type: ignore[union-attr,method-assign]
 
 
 class ChangesId(MessagesClient):
@@ -190,3 +205,44 @@ class ChangesId(MessagesClient):
         if self._amid_tools:
             self._id, self._amid_tools = SessionStore.new_id(), False
         return super()._finished(end, usage)
+
+
+class MissesWhatComesEarly(MessagesClient):
+    """An interrupt that comes before the turn has asked anything stops nothing."""
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        self._interrupted = False
+        async with aclosing(super().receive_response()) as events:
+            async for event in events:
+                yield event
+
+
+class GoesOnAlone(MessagesClient):
+    """One that is disconnected before it has asked asks all the same, and puts the answer down that nobody reads."""
+
+    async def disconnect(self) -> None:
+        if self._asked and self._http is not None:
+            async with aclosing(super().receive_response()) as events:
+                async for _ in events:
+                    pass
+            self._edit()
+            self._save()
+        await super().disconnect()
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        if self._http is None:
+            yield TurnEnd(ended="connection_lost")
+            return
+        async with aclosing(super().receive_response()) as events:
+            async for event in events:
+                yield event
+
+    def _edit(self) -> None:
+        """What it puts down is what came."""
+
+
+class MakesUpTheRest(GoesOnAlone):
+    """And something that the model never said."""
+
+    def _edit(self) -> None:
+        self._messages[-1]["content"][0]["text"] += " And the hills are green."

@@ -2,10 +2,12 @@
 
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
 
+from convtest.clients.last_words import first_error
 from tests.project import Project
 
 CONFTEST = f"""
@@ -26,6 +28,11 @@ SLOW_END = """
         yield
         time.sleep(4)
     """
+PATIENT = """
+    from convtest.play import apps
+
+    apps.LINGER = 2.0  # a busy machine takes its time to end an application
+    """
 SECTION = """
     [tool.convtest]
     client = "chat"
@@ -40,7 +47,7 @@ SECTION = """
 APP = '''
     """A chat whose conversations are in memory, or in a folder where KEPT names one; BUG says what is wrong with it."""
 
-    import http.client, json, os, sys, threading, time
+    import http.client, json, os, socket, struct, sys, threading, time
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
     from pathlib import Path
     from urllib.parse import urlsplit
@@ -73,6 +80,9 @@ APP = '''
             said = history(asked["id"]) + [{"role": "user", "content": asked["text"]}]
             if BUG == "turn" and "name?" in asked["text"]:
                 end(1)
+            if BUG == "resets" and "name?" in asked["text"]:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return self.connection.close()
             base = urlsplit(os.environ["ANTHROPIC_BASE_URL"])
             model = http.client.HTTPConnection(base.hostname, base.port)
             headers = {"x-api-key": os.environ["ANTHROPIC_API_KEY"], "content-type": "application/json"}
@@ -142,7 +152,17 @@ def test_one_that_dies_is_the_error_of_the_item_that_killed_it(app: Project, bug
     assert ended(app)
 
 
+def test_the_error_in_a_group_is_what_an_application_said() -> None:
+    group = ExceptionGroup("of tasks", [RuntimeError("boom: a bug of the app")])
+
+    said = first_error("".join(traceback.format_exception(group)).splitlines()[2:])
+
+    assert said == "RuntimeError: boom: a bug of the app"
+    assert first_error(["all is well", "  | bye", "    +----"]) == "bye"
+
+
 def test_one_that_dies_as_its_item_ends_is_the_error_of_that(app: Project) -> None:
+    app.write("conftest.py", CONFTEST + PATIENT)
     app.environment["BUG"] = "later 0.01"
 
     done = app.pytest("-q")
@@ -225,3 +245,70 @@ def test_where_nothing_listens_the_set_up_is_wrong(app: Project) -> None:
 
     assert "nothing answers at http://127.0.0.1:9/chat" in done.out, done.out
     assert "1 error" in done.out
+
+
+OWN = f"""
+    import os, socket, subprocess, time
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def chat(convtest_gateway):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        environment = {{**os.environ, **convtest_gateway.environment}}
+        process = subprocess.Popen([{sys.executable!r}, "app.py", str(port)], env=environment)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.02)
+        yield f"http://127.0.0.1:{{port}}"
+        process.kill()
+        process.wait()
+
+    @pytest.fixture
+    def convtest_client_options(chat):
+        return {{"url": f"{{chat}}/chat"}}
+    """
+
+
+@pytest.mark.parametrize("bug", ["turn", "later 0.05"])
+def test_an_application_of_a_fixture_of_ones_own_that_ends_is_an_error_of_its_item(app: Project, bug: str) -> None:
+    app.write("conftest.py", OWN + PATIENT)
+    app.write("scenarios/then.yaml", "scenario: then\nsteps: [{user: Hello.}]\n")
+    app.environment["BUG"] = bug
+
+    done = app.pytest("-q", "-s")
+
+    errors = [line for line in done.out.splitlines() if line.startswith("ERROR scenarios")]
+    assert len(errors) == 3, done.out
+    assert all("the application at http://127.0.0.1:" in line for line in errors), done.out
+    assert "it has answered before" in done.out
+    assert "failed" not in done.counts(), done.out
+
+
+def test_one_of_a_fixture_of_ones_own_that_ends_after_the_last_turn_is_an_error_too(app: Project) -> None:
+    app.write("conftest.py", OWN + PATIENT)
+    app.environment["BUG"] = "later 0.01"
+
+    done = app.pytest("-q", "-s", "-k", "one")
+
+    assert "1 error" in done.out, done.out
+    assert "has ended: it had answered the last turn" in done.out
+
+
+def test_one_of_a_function_ends_with_its_fixture(app: Project) -> None:
+    app.write("conftest.py", OWN.replace('@pytest.fixture(scope="session")', "@pytest.fixture"))
+
+    assert app.pytest("-q", "-s").counts() == {"passed": 2}
+
+
+def test_an_application_that_breaks_an_answer_off_and_lives_fails_as_ever(app: Project) -> None:
+    app.write("conftest.py", OWN)
+    app.environment["BUG"] = "resets"
+
+    done = app.pytest("-q", "-s")
+
+    assert done.counts() == {"failed": 1, "passed": 1}, done.out
+    assert "connection_lost" in done.out

@@ -123,7 +123,7 @@ def test_a_result_that_is_sent_as_a_document_is_the_same_result(stage: Stage) ->
 def test_a_client_that_never_gives_up_is_told_to(stage: Stage) -> None:
     text = """
         scenario: overload
-        timeout: 1s
+        timeout: 3s
         steps:
           - user: Hello.
             fault: {status: 529, times: 100000}

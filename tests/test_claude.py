@@ -3,6 +3,7 @@
 import mmap
 import os
 import re
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -624,6 +625,33 @@ def test_a_kill_that_waits_for_nothing_may_lose_the_prompt_and_nothing_else(stag
 
     for _ in range(3):
         assert report(play(stage, text, claude(settle=0))) == ""
+
+
+def test_a_kill_waits_for_what_the_prompt_goes_on_from_too(tmp_path: Path) -> None:
+    """The CLI does not write in order: a prompt may be on disk before the answer that it follows."""
+    stored, sessions = tmp_path / "session.jsonl", StoredSessions(tmp_path)
+    stored.write_text(
+        '{"parentUuid":null,"uuid":"a"}\n{"parentUuid":"b","uuid":"c","text":"\\"parentUuid\\":\\"z\\""}\n'
+    )
+
+    def write() -> None:
+        with stored.open("a") as file:
+            file.write('{"parentUuid":"a","uuid":"b"}\n')
+
+    later = threading.Timer(0.1, write)
+    later.start()
+    sessions.settle({'"uuid":"c"': 1}, 5)
+    found = sessions.holds('"uuid":"b"')
+    later.join()
+
+    assert found == 1
+    sessions.settle({'"uuid":"c"': 1}, 600)  # all of it is there
+
+
+def test_a_kill_waits_for_nothing_that_never_comes(tmp_path: Path) -> None:
+    (tmp_path / "session.jsonl").write_text('{"parentUuid":"b","uuid":"c"}\n')
+
+    StoredSessions(tmp_path).settle({'"uuid":"c"': 1}, 0.05)
 
 
 def test_what_the_cli_takes_away_while_its_sessions_are_read_harms_nothing(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,15 +14,16 @@ import pytest
 from convtest.clients.claude import sdk
 from convtest.clients.claude.events import Turn
 from convtest.clients.claude.sdk import installed, options_of, unknown_flag
+from convtest.config import Profile
 from convtest.errors import ClientError
 from tests.playing import Stage, checks_of
 from tests.test_claude import BUNDLED, STORY, claude, play, report
 
-WANTED = "pip install 'claude-agent-sdk>=0.1.81,<0.3'"
+WANTED = "pip install 'claude-agent-sdk>=0.2.160,<0.3'"
 CHANGED: dict[str, tuple[Callable[[ModuleType], None], str, str]] = {
     "too old": (
         lambda module: setattr(module, "__version__", "0.1.58"),
-        "claude-agent-sdk 0.1.58 is too old: 0.1.81 is the oldest that works",
+        "claude-agent-sdk 0.1.58 is too old: 0.1.81 is the oldest that is taken",
         "upgrade it",
     ),
     "too new": (
@@ -50,6 +52,18 @@ def test_a_version_that_does_not_work_is_told_in_one_line(
         installed("main")
 
     assert str(error.value) == f"{says} — client 'main'\n    {advice}: {WANTED}"
+
+
+def test_a_version_that_was_not_seen_to_hold_is_taken_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = ModuleType("claude_agent_sdk")
+    changed.__dict__.update(claude_agent_sdk.__dict__, __version__="0.2.139")
+    monkeypatch.setitem(sys.modules, "claude_agent_sdk", changed)
+
+    with pytest.warns(sdk.ClaudeVersionWarning, match=r"0\.2\.139 is not tested.*>=0\.2\.160,<0\.3'"):
+        assert installed("main") is changed
+
+    changed.__dict__["__version__"] = "0.2.160"
+    assert installed("main") is changed
 
 
 def test_what_is_not_installed_and_what_is_broken_are_two_things(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,3 +189,18 @@ def test_the_range_is_the_one_that_the_extra_installs() -> None:
     text = Path(__file__).parent.parent.joinpath("pyproject.toml").read_text(encoding="utf-8")
 
     assert f'"claude-agent-sdk>={sdk.LOWEST},<{sdk.BELOW}"' in text
+
+
+def test_an_error_names_the_profile_and_the_session_each_by_its_word(stage: Stage) -> None:
+    profile = Profile(name="agent", kind="claude_agent_sdk", upstream="simulator", options={"mode": "both"})
+    config = replace(stage.config(), clients={"agent": profile}, client="agent")
+    text = """
+        scenario: two words
+        client: agent
+        sessions: {alice: {}}
+        steps:
+          - user: Hello.
+        """
+
+    with pytest.raises(ClientError, match=r"mode is client or query, not 'both' — client 'agent', session 'alice'"):
+        stage.play_with(config, text)

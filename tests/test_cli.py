@@ -114,7 +114,10 @@ def test_check_names_a_named_folder_that_is_not_there_once(named: Project) -> No
     done = named.convtest("check")
 
     assert done.code == 2
-    assert done.err == "error: there is no folder stories: see scenarios in [tool.convtest]\n"
+    assert done.err == (
+        "error: there is no folder stories: see scenarios in [tool.convtest]\n"
+        "more: convtest docs clients#the-configuration\n"
+    )
     assert done.out == "items: 1, errors: 1, warnings: 0\n"
 
 
@@ -126,6 +129,55 @@ def test_check_warns_of_what_can_never_fail(named: Project) -> None:
 
     assert strict.code == 1
     assert json.loads(strict.out)["warnings"] == ["scenarios/one.yaml:1: nothing is expected: add expect: to a step"]
+
+
+CALLS = """
+    scenario: x
+    sessions: {main: {}, other: {client: second}}
+    steps:
+      - {user: hello, simulate: [{calls: [{get_weather: {city: Ghent}}]}, {text: hi}], expect: {contains: hi}}
+      - {session: other, user: hello, simulate: [{calls: [{get_weather: {}}]}, {text: hi}], expect: {contains: hi}}
+    """
+KINDS = """
+    [tool.convtest]
+    client = "first"
+    [tool.convtest.clients.first]
+    kind = "sse"
+    url = "http://127.0.0.1:1"
+    wire = "history"
+    upstream = "simulator"
+    FIRST
+    [tool.convtest.clients.second]
+    kind = "messages"
+    model = "m"
+    upstream = "simulator"
+    SECOND
+    """
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "warned"),
+    [
+        ("", "", ["first", "second"]),
+        ('tools = ["get_weather"]', "", ["second"]),
+        ('tools = ["get_time"]', 'python_tools = ["json:get_weather"]', ["first"]),
+        ('sends = {tools = {get_weather = "1"}}', 'sends = {tools = {mcp__own__get_weather = "1"}}', []),
+    ],
+)
+def test_a_script_may_call_tools_that_the_profile_says_the_application_has(
+    project: Project, first: str, second: str, warned: list[str]
+) -> None:
+    project.write("scenarios/x.yaml", CALLS)
+    project.write("pyproject.toml", KINDS.replace("FIRST", first).replace("SECOND", second))
+
+    done = project.convtest("check", "--json")
+
+    lines = {"first": 5, "second": 6}
+    assert json.loads(done.out)["warnings"] == [
+        f"scenarios/x.yaml:{lines[one]}: simulate calls 'get_weather', which is not under tools: "
+        f'(if it is the application\'s own: tools = ["get_weather"] in the profile {one!r})'
+        for one in warned
+    ]
 
 
 def test_check_finds_a_client_that_cannot_be_made(named: Project) -> None:

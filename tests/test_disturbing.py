@@ -317,7 +317,8 @@ def test_every_disturbance_of_the_language_is_done_somewhere() -> None:
 
     assert words == set(KINDS) - {"restart"}
     assert set(BREAKS) == on_the_wire - {"status"} == set(get_args(FaultDoing))
-    assert set(ACTS) == words - on_the_wire | {"during"}
+    of_the_reader = {"cancel", "leave", "slow"}  # tests/test_left.py
+    assert set(ACTS) == words - on_the_wire - of_the_reader | {"during"}
 
 
 STALLED = "disturb: [{do: stall, after: 4}, {do: interrupt, after: 100ms}]"
@@ -331,6 +332,27 @@ def test_a_point_in_time_comes_where_an_answer_stands_still_and_replays(stage: S
     recorded = stage.play(text, mode=Mode(record="all", backend=backend))
     took = time.monotonic() - started
     replayed = stage.play(text, mode=Mode(backend=backend))
+
+    assert checks_of(recorded) == []
+    assert checks_of(replayed) == []
+    assert took >= 0.1
+
+
+@pytest.mark.parametrize("disturb", [STALLED, "interrupt: {at: before_request, after: 100ms}"], ids=["stalled", "held"])
+@pytest.mark.parametrize("process", ["", "own"], ids=["in process", "behind the gateway"])
+def test_a_point_in_time_holds_for_a_client_here_and_behind_the_gateway(
+    stage: Stage, process: str, disturb: str
+) -> None:
+    config = stage.config()
+    profile = replace(config.clients["assistant"], own_process=bool(process))
+    config = replace(config, clients={"assistant": profile})
+    said = "Once there" if disturb == STALLED else ""
+    text = story(disturb, f"{{ended: interrupted, equals: '{said}'}}")
+
+    started = time.monotonic()
+    recorded = stage.play_with(config, text, Mode(record="all"))
+    took = time.monotonic() - started
+    replayed = stage.play_with(config, text)
 
     assert checks_of(recorded) == []
     assert checks_of(replayed) == []
@@ -351,6 +373,8 @@ def test_a_point_in_time_that_the_turn_does_not_last_to_is_not_reached(stage: St
         ("interrupt: {after: 2x}", "'2x' is neither a number of events nor a time with its unit, such as 2s"),
         ("interrupt: {after: '2'}", "'2' is neither a number of events nor a time with its unit, such as 2s"),
         ("disturb: {do: reset, after: 2s}", "reset counts events"),
+        ("interrupt: {at: text, after: 20ms}", "interrupt needs either after: or at:"),
+        ("interrupt: {at: before_request, after: 2}", "interrupt needs either after: or at:"),
     ],
 )
 def test_a_time_that_is_none_or_that_the_wire_would_meet_is_refused(stage: Stage, disturb: str, says: str) -> None:

@@ -87,7 +87,7 @@ def no_retry(opening: Opening) -> MessagesClient:
         ("tool_result_lost", "found in the attic"),
         ("reordered", "reorders the conversation so far"),
         ("sent_twice", "a prompt stands 2 times in the request"),
-        ("no_retry", "recorded and not asked for: 7 messages (assistant, user, assistant, user, assistant, user), "),
+        ("no_retry", "recorded and not asked for: 7 messages (…, assistant, user, assistant, user, assistant, user), "),
     ],
 )
 def test_it_is_caught_on_replay_and_the_message_names_it(stage: Stage, client: str, says: str) -> None:

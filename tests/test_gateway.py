@@ -320,6 +320,7 @@ def test_a_recording_that_cannot_be_written_is_refused_at_once(project: Project)
     assert done.code == 2
     assert done.err == (
         "error: cannot write the recording — file/c.yaml: File exists\n    make its folder one that can be written\n"
+        "    more: convtest docs cassettes#recording\n"
     )
 
 
@@ -332,7 +333,10 @@ def test_a_recording_never_replaces_what_is_there(project: Project, name: str) -
     done = project.convtest("serve", "--record", name)
 
     assert (done.code, done.out) == (2, "")
-    assert done.err == (f"error: {name} exists — convtest serve, --record\n    remove it, or name another file\n")
+    assert done.err == (
+        f"error: {name} exists — convtest serve, --record\n    remove it, or name another file\n"
+        "    more: convtest docs options\n"
+    )
     assert project.files() == before
 
 
@@ -375,6 +379,8 @@ def test_a_miss_of_another_session_says_that_nothing_is_recorded_of_it(tmp_path:
     ("path", "body", "says"),
     [
         ("/v1/messages/count_tokens", HELLO, b'{"input_tokens":'),
+        ("/messages", HELLO, b"The result is 105."),  # as the AI SDK asks, which wants the version in the base URL
+        ("/messages/count_tokens", HELLO, b'{"input_tokens":'),
         ("/v1/models", b"", b'"claude-haiku-4-5"'),
         ("/v1/models/some-model", b"", b'"id":"some-model"'),
         ("/v1/chat/completions", HELLO, b"The result is 105."),

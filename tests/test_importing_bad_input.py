@@ -94,7 +94,10 @@ def test_from_outside_an_error_is_a_line_and_exit_2(project: Project) -> None:
     done = project.convtest("import", "from/page.json")
 
     assert done.code == 2
-    assert done.err == ("error: from/page.json: it is a text and no data; it begins with '<html>\\x202e</html>'\n")
+    assert done.err == (
+        "error: from/page.json: it is a text and no data; it begins with '<html>\\x202e</html>'\n"
+        "    more: convtest docs import#formats\n"
+    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -14,7 +14,7 @@ import pytest
 from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening, SessionClient, SessionError, lacks
 from convtest.clients.prices import PRICES, usd
-from convtest.clients.store import SessionStore
+from convtest.clients.store import SessionStore, forget
 from convtest.clients.tools import import_target, python_tool
 from convtest.clock import VirtualClock
 from convtest.errors import ClientError, NetworkBlocked
@@ -141,13 +141,13 @@ from pathlib import Path
 from tests.test_messages_client import opening, talk, text_of
 from convtest.clients.messages.client import MessagesClient
 from convtest.simulator.source import Simulator
-from convtest.clock import VirtualClock
 client = MessagesClient(opening(Path(sys.argv[1]), Simulator(), resume=sys.argv[2]))
 print(text_of(talk(client, "What is my name?")[0]))
 """
 
 
-def test_a_session_is_resumed_in_another_process(tmp_path: Path) -> None:
+def test_where_the_folder_is_there_a_session_is_resumed_in_another_process(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
     client = MessagesClient(opening(tmp_path, Simulator()))
     talk(client, "My name is Ada.")
 
@@ -160,6 +160,31 @@ def test_a_session_is_resumed_in_another_process(tmp_path: Path) -> None:
     )
 
     assert done.stdout.strip() == "Your name is Ada."
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_session_that_was_saved_outlives_its_client(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "store").mkdir()
+    client = MessagesClient(opening(tmp_path, Simulator()))
+    talk(client, "My name is Ada.")
+
+    resumed = MessagesClient(opening(tmp_path, Simulator(), resume=client.session_id))
+    latest = MessagesClient(opening(tmp_path, Simulator(), continue_=True))
+
+    assert text_of(talk(resumed, "What is my name?")[0]) == "Your name is Ada."
+    assert text_of(talk(latest, "What is my name?")[0]) == "Your name is Ada."
+    assert (tmp_path / "store").exists() is there
+
+
+def test_a_folder_that_is_gone_has_no_sessions(tmp_path: Path) -> None:
+    client = MessagesClient(opening(tmp_path, Simulator()))
+    talk(client, "My name is Ada.")
+
+    forget(tmp_path / "store")
+
+    with pytest.raises(SessionError, match="no session with the id"):
+        SessionStore(tmp_path / "store").load(str(client.session_id))
 
 
 @pytest.mark.parametrize("id", ["", "..", "../../etc/passwd", "a/b", ".hidden", "nobody"])

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -155,6 +156,32 @@ def test_grpc_is_refused_though_it_connects_in_c() -> None:
         grpc.insecure_channel("localhost:1").close()
         grpc.insecure_channel("unix:/run/model.sock").close()
     before.close()
+
+    assert hosts(traffic) == [HOST] * 3
+
+
+def test_a_namespace_of_its_own_would_cut_a_child_off_from_the_gateway() -> None:
+    """Why there is none, as docs/network.md says: a child reaches a server on loopback, and there it does not."""
+    reach = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)"
+    alone = ["unshare", "--user", "--net", "--map-root-user"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("this system gives no namespaces without privileges")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        child = [sys.executable, "-c", reach, str(server.getsockname()[1])]
+        there = [subprocess.run([*way, *child], capture_output=True, text=True) for way in ([], alone)]
+
+    assert there[0].returncode == 0
+    assert "OSError" in there[1].stderr or "refused" in there[1].stderr
+
+
+def test_look_ups_of_pycares_are_refused_though_it_asks_in_c() -> None:
+    pycares = pytest.importorskip("pycares", reason="pycares is not here: its look-ups cannot be tried")
+    channel = pycares.Channel(timeout=0.2, tries=1)
+    with blocked("i", ()) as traffic:
+        for ask in (channel.getaddrinfo, channel.query, channel.search):
+            with pytest.raises(NetworkBlocked, match=HOST):
+                ask(HOST, 1, callback=lambda *found: None)
+    channel.close()
 
     assert hosts(traffic) == [HOST] * 3
 

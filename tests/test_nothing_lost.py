@@ -513,3 +513,47 @@ def test_a_person_at_a_terminal_chooses(project: Project, answer: str, asked_for
         aside = list(path.parent.glob("*.partial-1"))
         assert bool(aside) == (answer == "anew")
         assert store.partial_of(path).exists() == (answer == "stop")
+
+
+def test_rooms_of_a_process_are_gone_with_it(tmp_path: Path) -> None:
+    code = (
+        "from convtest.temporary import room\n"
+        "with room() as one, room() as other:\n"
+        "    one.mkdir(); (one / 'a').write_text('x'); print(one.parent == other.parent, other.exists())\n"
+        "print(one.exists(), other.exists(), one.parent.exists())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == ["True False", "False False True"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_child_that_was_forked_has_rooms_of_its_own_and_leaves_those_of_its_parent(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "from convtest.temporary import close_rooms, room\n"
+        "with room() as mine:\n"
+        "    mine.mkdir()\n"
+        "    if os.fork() == 0:\n"
+        "        with room() as its: print(its.parent != mine.parent, flush=True)\n"
+        "        close_rooms(); os._exit(0)\n"
+        "    os.wait(); print(mine.is_dir())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == ["True", "True"]
+    assert list(tmp_path.iterdir()) == []

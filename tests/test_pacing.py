@@ -24,7 +24,7 @@ from tests.models import model
 from tests.playing import Stage
 from tests.project import SECTION, Project
 
-MINUTE = 0.4
+MINUTE = 0.8
 
 
 class Upstream:

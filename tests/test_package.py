@@ -26,7 +26,12 @@ def run(*command: str | Path, cwd: Path) -> str:
 def test_a_release_installs_elsewhere_and_works(tmp_path: Path) -> None:
     dist, home, project = tmp_path / "dist", tmp_path / "home", tmp_path / "project"
     project.mkdir()
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", dist, REPOSITORY, cwd=tmp_path)
+    release = [sys.executable, str(REPOSITORY / "scripts" / "release.py"), "--dry-run", "--outdir", str(dist)]
+    said = subprocess.run(release, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    # What waits under [Unreleased] is for who makes the release; all else is ready on any day.
+    bad = [line for line in said.stdout.splitlines() if line.startswith("not ready: ") and "CHANGELOG.md" not in line]
+    assert bad == []
+    assert "would upload  convtest-" in said.stdout, said.stdout + said.stderr
     (wheel,), (source,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
     assert wheel.stat().st_size < MEGABYTE
     with zipfile.ZipFile(wheel) as packed:
@@ -45,6 +50,8 @@ def test_a_release_installs_elsewhere_and_works(tmp_path: Path) -> None:
     run(home / "bin" / "convtest", "record", cwd=project)
     assert "1 replayed" in run(home / "bin" / "pytest", "-q", "--convtest-strict", cwd=project)
     assert run(home / "bin" / "convtest", "--version", cwd=project).count("\n") == 1
+    assert run(home / "bin" / "convtest", "docs", "tutorial", cwd=project).startswith("# Ten minutes")
+    assert str(home) in run(home / "bin" / "convtest", "docs", "--path", "errors", cwd=project)
     assert "claude-agent-sdk" in run(home / "bin" / "convtest", "check", "--environment", cwd=project)
 
     (project / "mine.py").write_text(USER)

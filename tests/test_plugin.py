@@ -330,6 +330,10 @@ def test_a_command_with_an_open_quote_is_named(project: Project) -> None:
         ('kind = "sse"', "url is missing — pyproject.toml, [tool.convtest.clients.assistant]\n    add it there, or"),
         ('kind = "python"', "target is missing"),
         ('kind = "python"\ntarget = "nowhere:x"', "cannot import 'nowhere:x'"),
+        (
+            'kind = "python"\ntarget = "convtest.events:TextDlta"',
+            "convtest.events has no 'TextDlta'\n    did you mean 'TextDelta'?",
+        ),
     ],
 )
 def test_a_wrong_profile_is_an_error_of_the_item(project: Project, profile: str, message: str) -> None:
@@ -343,6 +347,13 @@ def test_a_wrong_profile_is_an_error_of_the_item(project: Project, profile: str,
 
     assert done.counts() == {"error": 1}
     assert all(line in done.out for line in message.split("\n"))
+
+
+def test_a_client_that_only_the_configuration_names_is_looked_for_there(project: Project) -> None:
+    project.write("pyproject.toml", project.read("pyproject.toml").replace('client = "', 'client = "no', 1))
+    project.write("scenarios/name.yaml", NAME)
+
+    assert ", which [tool.convtest] names for it" in project.pytest("-p", "no:cacheprovider").text
 
 
 @pytest.mark.parametrize(

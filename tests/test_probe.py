@@ -31,6 +31,13 @@ target = "clients:Loud"
 model = "claude-haiku-4-5"
 upstream = "simulator"
 
+[tool.convtest.clients.own]
+kind = "python"
+target = "clients:Own"
+model = "claude-haiku-4-5"
+upstream = "simulator"
+python_tools = ["clients:get_weather"]
+
 [tool.convtest.clients.claude]
 kind = "claude_agent_sdk"
 model = "claude-haiku-4-5"
@@ -60,6 +67,22 @@ class Loud(MessagesClient):
     async def receive_response(self):
         async for event in super().receive_response():
             yield replace(event, text=event.text.upper()) if isinstance(event, TextDelta) else event
+
+
+def get_weather(city: str) -> str:
+    return "18 degrees"
+
+
+class Own(MessagesClient):
+    def __init__(self, opening):
+        super().__init__(replace(opening, tools=()))
+
+    async def receive_response(self):
+        async for event in super().receive_response():
+            if getattr(event, "ended", "") == "overloaded":
+                raise LookupError("nobody is in")
+            if getattr(event, "name", "") != "look_up":  # it knows no such tool
+                yield event
 
 
 class Open(MessagesClient):
@@ -108,6 +131,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
     assert policies(clients) == {
         "assistant": {
             "interrupted_prompt": "kept",
+            "early_interrupt": "kept",
             "settings": "fixed",
             "thinking": "kept",
             "white_space": "kept",
@@ -121,6 +145,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
         },
         "forgets": {
             "interrupted_prompt": "dropped",
+            "early_interrupt": "either",
             "settings": "fixed",
             "thinking": "kept",
             "white_space": "kept",
@@ -133,6 +158,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
         },
         "open": {
             "interrupted_prompt": "kept",
+            "early_interrupt": "kept",
             "settings": "fixed",
             "thinking": "kept",
             "white_space": "kept",
@@ -147,6 +173,7 @@ def test_the_policy_is_written_into_the_clients_table_and_nothing_else_changes(c
         "loud": None,
         "claude": None,
         "blind": None,
+        "own": None,
     }
     measured = ("policy", "sends", "opening")
     kept = [line for line in clients.read("pyproject.toml").splitlines() if not line.startswith(measured)]
@@ -174,7 +201,7 @@ def test_a_client_that_plays_no_plain_turn_is_an_error_that_names_its_exception(
 
     assert done.code == 2
     assert "it does not play a plain turn ('My name is Ada.')" in done.err
-    assert "RuntimeError: boom — clients.py:25, in query" in done.err
+    assert "RuntimeError: boom — clients.py:41, in query" in done.err
     assert clients.read("pyproject.toml") == before
 
 
@@ -199,6 +226,22 @@ def test_defects_are_told_from_choices_and_choices_from_what_they_permit(clients
     assert "! no choice but a defect" in out
     assert "interrupted_prompt = dropped permits that the prompt of an interrupted turn is lost" in out
     assert out.count("said = transformed permits that words of the model's answers are lost") == 1
+
+
+def test_what_could_not_be_played_is_told_with_the_way_to_have_it_played(clients: Project) -> None:
+    found = json.loads(clients.convtest("probe", "own", "--json").out)["own"]
+    told = clients.convtest("probe", "own", "--dry-run").out
+
+    seen, ways = found["seen"], found["ways"]
+    assert seen["killed at a tool use"].endswith("it does not offer the scenario's, only its own (get_weather)")
+    assert set(ways) == {
+        "interrupted at a tool use", "killed at a tool use", "two answers of 529 (overloaded)",
+        "an error event in mid-stream",
+    }  # fmt: skip
+    assert ways["killed at a tool use"].startswith("offer the tools of opening.tools to the model")
+    assert "in an exception: LookupError: nobody is in" in seen["two answers of 529 (overloaded)"]
+    assert "map it, in ended(error)" in ways["two answers of 529 (overloaded)"]
+    assert "to have it played (interrupted at a tool use, killed at a tool use):" in told
 
 
 def test_who_cannot_be_measured_is_named(clients: Project) -> None:

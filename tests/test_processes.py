@@ -26,7 +26,7 @@ from convtest.clients.process import Program
 from convtest.config import Config, Profile
 from convtest.errors import ClientError, ConfigError, NetworkBlocked, SpendingLimit
 from convtest.events import Event, TurnEnd
-from convtest.gateway.application import Outlet
+from convtest.gateway.addresses import Outlet
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
 from convtest.play.prepare import prepare
@@ -152,6 +152,17 @@ TWO = """
     """
 
 
+@pytest.mark.parametrize("point", ["after: 0", "after: 1", "after: 7"])
+def test_it_is_disconnected_also_while_its_turn_is_waited_for(stage: Stage, point: str) -> None:
+    """Before its first event the turn's reader waits for the program, and so does whoever disconnects it."""
+    text = (TWO % point).replace("do: kill", "do: disconnect")
+
+    outcome = play(stage, text, own())
+
+    assert outcome.verdict.passed, report(outcome)
+    assert outcome.transcript.leftovers == []
+
+
 @pytest.mark.parametrize("point", ["after: 0", "after: 1", "after: 7", "at: first_event"])
 @pytest.mark.parametrize("mode", [Mode(), Mode(record="all")], ids=["simulated", "recorded"])
 def test_a_kill_is_a_sigkill_and_resume_a_restart(stage: Stage, point: str, mode: Mode) -> None:
@@ -223,7 +234,8 @@ def test_what_a_program_is_given(stage: Stage, monkeypatch: pytest.MonkeyPatch) 
         say(type="connected", session_id="s1")
         hear()
         shown = {k: v for k, v in os.environ.items()}
-        say(type="text", text=json.dumps({"env": shown, "asked": asked, "cwd": os.getcwd()}))
+        say(type="text", text=json.dumps({"env": shown, "asked": asked, "cwd": os.getcwd(),
+                                         "folders": [os.path.isdir(asked[one]) for one in ("store", "workspace")]}))
         say(type="turn_end")
         hear(); say(type="disconnected")
         """,
@@ -244,6 +256,7 @@ def test_what_a_program_is_given(stage: Stage, monkeypatch: pytest.MonkeyPatch) 
     assert '"/ITEM/home"' in outcome.result().steps[0].text  # which is where the item plays, in whatever is shown of it
     assert found["HTTPS_PROXY"] == found["http_proxy"] == found["ANTHROPIC_BASE_URL"].removesuffix("/s/one/main")
     assert said["cwd"] == str(stage.root)
+    assert said["folders"] == [True, True]
     assert said["asked"]["options"] == {"model": "claude-haiku-4-5"}
     assert outcome.transcript.turns()[0].session_id == "s1"
 
@@ -272,6 +285,11 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "print('no key', file=sys.stderr); sys.exit(3)",
         "client",
         "ended with exit code 3; its last words: no key",
+    ),
+    "dies in a trace, as Node's are": (
+        "print('Error [GONE]: no package zod', *['    at resolve'] * 9, sep='\\n', file=sys.stderr)\nsys.exit(1)",
+        "client",
+        "its last words: Error [GONE]: no package zod | … |     at resolve",
     ),
     "dies in mid-turn": (
         "hear(); say(type='connected'); hear(); say(type='text', text='hi'); sys.exit(4)",

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 import convtest
+from convtest.clients.registry import KINDS
 from tests.project import NAME, Project
 
 FACE = Path(__file__).with_name("public_face.txt")
@@ -106,8 +107,9 @@ def test_pytest_starts_without_clients_wire_or_scenarios(project: Project) -> No
         """
         import sys
         def pytest_unconfigure(config):
-            rooms = sorted({name.split(".")[1] for name in sys.modules if name.startswith("convtest.")})
-            print("ROOMS", *rooms)
+            rooms = {name.split(".")[1] for name in sys.modules if name.startswith("convtest.")}
+            of_the_gateway = {name for name in sys.modules if name.startswith("convtest.gateway.")}
+            print("ROOMS", *sorted(rooms - {"gateway"}), *of_the_gateway)
         """,
     )
 
@@ -116,7 +118,42 @@ def test_pytest_starts_without_clients_wire_or_scenarios(project: Project) -> No
     without = project.pytest("-q", "-s", "test_plain.py").out
 
     lines = [next(line for line in out.splitlines() if line.startswith("ROOMS")) for out in (with_scenarios, without)]
-    assert lines == ["ROOMS config errors limits patterns plugin policy"] * 2
+    assert lines == ["ROOMS config errors later limits patterns plugin policy prices convtest.gateway.standing"] * 2
+
+
+def test_an_item_imports_what_it_is_played_with(project: Project) -> None:
+    """Replayed with one kind of client: no simulator, no other kind, no server, no httpx2."""
+    project.write("scenarios/greeting.yaml", "scenario: greeting\nsteps:\n  - user: Hello.\n")
+    assert project.convtest("record").code == 0
+    project.write(
+        "conftest.py",
+        """
+        import gc, sys
+        def pytest_unconfigure(config):
+            ours = ("convtest.", "httpx2", "uvicorn")
+            print("LOADED", *sorted(name for name in sys.modules if name.startswith(ours)))
+            print("COLLECTS", gc.isenabled())
+        """,
+    )
+
+    out = project.pytest("-q", "-s").out
+    loaded = next(line for line in out.splitlines() if line.startswith("LOADED")).split()
+
+    assert "convtest.clients.messages.client" in loaded
+    rooms = {".".join(name.split(".")[:3]) for name in loaded}
+    assert not rooms & {
+        "convtest.clients.claude",
+        "convtest.clients.command",
+        "convtest.clients.sse",
+        "httpx2",
+        "uvicorn",
+    }
+    assert not {"convtest.simulator.source", "convtest.gateway.server", "convtest.clients.frameworks"} & {*loaded}
+    assert "COLLECTS True" in out
+
+
+def test_every_kind_stands_where_it_is_looked_for() -> None:
+    assert {name: kind.name for name, kind in KINDS.items()} == {name: name for name in KINDS}
 
 
 USER = """
@@ -200,3 +237,12 @@ def test_a_users_client_plays(project: Project) -> None:
 
 if __name__ == "__main__":
     FACE.write_text(face(), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["MessagesClient", "ChatCompletionsClient"])
+def test_clients_to_build_upon_are_found_where_adapters_imported_them_before(name: str) -> None:
+    from convtest.clients import messages
+
+    assert getattr(messages, name) is getattr(convtest, name)
+    with pytest.raises(AttributeError, match=r"module 'convtest.clients.messages' has no attribute 'Other'"):
+        messages.Other  # noqa: B018  looked up, as an import does

@@ -57,7 +57,7 @@ def test_every_item_leaves_a_line(project: Project, workers: list[str]) -> None:
     found = results(project, *workers)
 
     points = {name for name in found if name.startswith("swept[")}
-    assert len(points) == 4
+    assert len(points) == 5
     assert {name: one.outcome for name, one in found.items() if name not in points} == {
         "holds": "passed", "fails": "failed", "skipped": "skipped", "wrong": "error", "swept": "passed",
     }  # fmt: skip

@@ -292,7 +292,7 @@ def test_causes_of_a_sweep_come_from_all_findings_of_a_point() -> None:
 
 def _point(label: str, *found: str) -> tuple[pytest.TestReport, str]:
     do, _, _ = label.partition("@")
-    facts = {"base": "s.yaml::s", "turn": "t", "do": do, "kind": "text", "after": 1, "label": label}
+    facts = {"base": "s.yaml::s", "turn": "t", "do": do, "kind": "text", "after": 1, "ms": None, "label": label}
     report = pytest.TestReport(
         nodeid=label,
         location=("s.yaml", 1, label),

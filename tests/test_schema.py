@@ -1,5 +1,7 @@
 """The JSON Schema takes what the loader takes, and knows the whole language."""
 
+import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -8,13 +10,20 @@ import pytest
 from convtest.scenario import nodes
 from convtest.scenario.grammar import STEP_KEYS
 from convtest.scenario.schema import schema
+from tests.project import Project
 
 REPOSITORY = Path(__file__).parent.parent
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 
 
 def shipped() -> list[tuple[str, object]]:
-    paths = [*sorted((REPOSITORY / "scenarios").glob("*.yaml")), REPOSITORY / "convtest" / "probe" / "conformance.yaml"]
+    folders = [
+        REPOSITORY / "scenarios",
+        REPOSITORY / "convtest" / "retention",
+        REPOSITORY / "convtest" / "probe",
+        *sorted((REPOSITORY / "examples").glob("*/scenarios")),
+    ]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.yaml")) if "node_modules" not in path.parts]
     return [
         (f"{path.stem}-{index}", nodes.plain_value(node))
         for path in paths
@@ -61,3 +70,27 @@ def test_the_whole_language_is_known(document: object) -> None:
 
 def test_every_step_key_is_in_it() -> None:
     assert set(STEP_KEYS) <= set(schema()["$defs"]["StepShape"]["properties"])
+
+
+def test_init_and_import_name_the_schema_in_what_they_write(project: Project) -> None:
+    (project.root / "pyproject.toml").unlink()
+    project.write("from/talk.json", '[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]')
+
+    project.convtest("init")
+    project.convtest("import", "from/talk.json", "--output", "scenarios/deep/talk.yaml")
+
+    assert json.loads(project.read("scenarios/scenario.schema.json")) == schema()
+    for name in ("first.yaml", "deep/talk.yaml"):
+        line = project.read(f"scenarios/{name}").splitlines()[0]
+        found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", line)
+        assert found is not None, line
+        assert (project.root / "scenarios" / name).parent.joinpath(found[1]).resolve() == (
+            project.root / "scenarios" / "scenario.schema.json"
+        )
+
+
+def test_a_schema_that_is_there_stays(project: Project) -> None:
+    project.write("scenarios/scenario.schema.json", "{}")
+
+    assert "kept     scenarios/scenario.schema.json" in project.convtest("init").out
+    assert project.read("scenarios/scenario.schema.json") == "{}"

@@ -106,6 +106,15 @@ def test_of_a_list_each_text_is_looked_for(stage: Stage, sent: str, expected: li
     assert found[0].seen == "3 messages (user, assistant, user), the last: 'What is 1 + 1?'"
 
 
+def test_of_a_long_request_the_last_messages_are_shown_and_that_there_are_more(stage: Stage) -> None:
+    turns = "".join("      - {user: What is 1 + 1?}\n" for _ in range(3))
+    text = f"scenario: long\nsteps:\n{turns}      - {{user: What is 1 + 1?, expect: {{sent: {{contains: Ada}}}}}}\n"
+
+    found = finding_of(stage.play(text), "sent")
+
+    assert found.seen.startswith("7 messages (…, assistant, user, assistant, user, assistant, user), the last: ")
+
+
 TOOLS = """
 scenario: tools
 options: {{schema: {schema}}}

@@ -1,10 +1,10 @@
 """The policies that are shipped are what a fresh probe measures."""
 
-import os
+import json
+import shutil
 import sys
 import tomllib
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,8 @@ import pytest
 
 from convtest.clients.registry import make
 from convtest.config import Config, load_config
-from convtest.play.apps import Application, Started
-from convtest.play.perform import ready
-from convtest.plugin.gateway import GatewayAddress
-from convtest.probe import plays
 from convtest.probe.probing import probe
+from tests.project import Project
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -42,9 +39,16 @@ upstream = "simulator"
 LOOSER: dict[str, dict[str, str]] = {
     "messages": {},
     "chat": {},
-    # Its system prompt holds the day, a kill may come before or after the text was written down, and whether thinking
-    # of earlier turns is kept is measured over one turn only; of white space the CLI promises nothing.
-    "claude": {"settings": "vary", "killed_text": "prefix", "thinking": "either", "white_space": "any"},
+    # Its system prompt holds the day, a kill may come before or after the text was written down, an interrupt before or
+    # after the CLI took up the prompt, and whether thinking of earlier turns is kept is measured over one turn only; of
+    # white space the CLI promises nothing.
+    "claude": {
+        "settings": "vary",
+        "killed_text": "prefix",
+        "early_interrupt": "missed",
+        "thinking": "either",
+        "white_space": "any",
+    },
 }
 
 
@@ -78,30 +82,20 @@ def test_the_policy_of_the_example_is_what_the_probe_measures(monkeypatch: pytes
     assert dict(probe(project, "assistant").policy) == tables["assistant"]["policy"]
 
 
-@pytest.fixture
-def chatbot(tmp_path: Path) -> Iterator[tuple[str, GatewayAddress]]:
-    """The address of the example's app, whose model is at the gateway's."""
-    gateway = GatewayAddress()
-    started = Started([sys.executable, "app.py"], {**os.environ, **gateway.environment}, EXAMPLES / "chatbot")
-    app = Application(started, name="app", log=tmp_path / "app.log", health="", timeout=60)
-    try:
-        app.start()
-        yield f"{app.url}/chat", gateway
-    finally:
-        app.end()
-        gateway.close()
+def test_the_policy_of_the_chatbot_is_what_the_probe_measures_once_it_has_started_it(tmp_path: Path) -> None:
+    """By the command itself: the app needs its model's address when it starts, which otherwise a fixture says."""
+    shutil.copytree(EXAMPLES / "chatbot", tmp_path / "chatbot")
+    project = Project(tmp_path / "chatbot")
+    shutil.copy(EXAMPLES / "chatbot" / "pyproject.toml", project.root)
+    table = tomllib.loads(project.read("pyproject.toml"))["tool"]["convtest"]["clients"]["chatbot"]
 
+    without = project.convtest("probe", "chatbot")
+    app = f"{sys.executable} app.py"
+    measured = project.convtest("probe", "chatbot", "--app", app, "--path", "/chat", "--json")
 
-def test_the_policy_of_the_chatbot_is_what_the_probe_measures(
-    monkeypatch: pytest.MonkeyPatch, chatbot: tuple[str, GatewayAddress]
-) -> None:
-    url, gateway = chatbot
-    # The app knows one address: what the command `probe` plays has one of its own each time.
-    monkeypatch.setattr(plays, "ready", lambda config, scenario, mode: ready(config, scenario, mode, gateway.door))
-    project = load_config(EXAMPLES / "chatbot")
-    assert project is not None
-    profile = project.profile("chatbot")
-    placed = replace(project, clients={"chatbot": replace(profile, options={**profile.options, "url": url})})
-    table = tomllib.loads((EXAMPLES / "chatbot" / "pyproject.toml").read_text())["tool"]["convtest"]["clients"]
-
-    assert dict(probe(placed, "chatbot").policy) == table["chatbot"]["policy"]
+    assert without.code == 2
+    assert "convtest probe chatbot --app 'COMMAND' --path /PATH" in without.err
+    assert measured.code == 0, measured.text
+    found = json.loads(measured.out)["chatbot"]
+    assert found["policy"] == table["policy"]
+    assert set(found["ways"].values()) == {"sweep a turn that has it call one of its own tools (at: tool_use)"}

@@ -4,6 +4,7 @@ the table, and each of its cells is a test here."""
 import asyncio
 import base64
 import binascii
+import contextlib
 import http.client
 import importlib
 import json
@@ -129,7 +130,24 @@ def use_http_client(url: str, heard: Heard) -> None:
 def use_grpc(url: str, heard: Heard) -> None:
     import grpc
 
-    grpc.insecure_channel(urlsplit(url).netloc)
+    with grpc.insecure_channel(urlsplit(url).netloc) as channel, contextlib.suppress(grpc.RpcError):
+        channel.unary_unary("/model/Ask")(b"", timeout=2)
+
+
+def use_curl_cffi(url: str, heard: Heard) -> None:
+    requests = pytest.importorskip("curl_cffi.requests", reason="curl_cffi is not here, nor its row of the table")
+    with requests.Session() as session:
+        heard(session.post(f"{url}/v1/messages", json=BODY, timeout=5).content)
+
+
+def use_curl_cffi_async(url: str, heard: Heard) -> None:
+    requests = pytest.importorskip("curl_cffi.requests", reason="curl_cffi is not here, nor its row of the table")
+
+    async def ask() -> None:
+        async with requests.AsyncSession() as session:
+            heard((await session.post(f"{url}/v1/messages", json=BODY, timeout=5)).content)
+
+    asyncio.run(ask())
 
 
 @dataclass(frozen=True)
@@ -155,7 +173,9 @@ STACKS = [
     Stack("botocore (Bedrock)", use_botocore, served="bedrock"),
     Stack("urllib.request", use_urllib),
     Stack("http.client", use_http_client, recorded=False, streamed=False),
-    Stack("gRPC", use_grpc, recorded=False, streamed=False, served=""),
+    Stack("gRPC", use_grpc, recorded=False, streamed=False),
+    Stack("curl_cffi", use_curl_cffi, recorded=False, streamed=False),
+    Stack("curl_cffi, async", use_curl_cffi_async, recorded=False, streamed=False),
 ]
 named = pytest.mark.parametrize("stack", STACKS, ids=lambda one: one.name)
 
@@ -229,16 +249,20 @@ def test_it_is_refused_while_offline_with_the_item_s_name(stack: Stack) -> None:
     assert not isinstance(error, NetworkBlocked) or HOST in str(error)
 
 
-def test_what_is_not_recorded_is_an_error_that_names_it(tmp_path: Path) -> None:
+UNRECORDED = {"http.client": "http", "gRPC": "grpc", "curl_cffi": "curl_cffi", "curl_cffi, async": "curl_cffi"}
+
+
+@pytest.mark.parametrize("stack", [one for one in STACKS if not one.recorded], ids=lambda one: one.name)
+def test_what_is_not_recorded_is_an_error_that_names_it(stack: Stack, tmp_path: Path) -> None:
     """On another machine than this: here an application may be spoken to."""
-    stack = next(one for one in STACKS if one.name == "http.client")
 
     def ask(url: str, heard: Heard) -> None:
         _GUARD.playing[-1].addresses["127.0.0.1"] = HOST
         stack.use(url, heard)
 
     asks = Stack(stack.name, ask)
-    with model() as (url, _), pytest.raises(NothingCaptured, match=rf"http, test_stacks.py:\d+ to {HOST}:\d+"):
+    named = rf"{UNRECORDED[stack.name]}, test_stacks.py:\d+ to {HOST}"
+    with model() as (url, _), pytest.raises(NothingCaptured, match=named):
         record(asks, tmp_path / "c.yaml", Mode(record="all"), url, lambda piece: None)
 
 

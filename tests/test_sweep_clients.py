@@ -12,7 +12,7 @@ from convtest.play.prepare import prepare
 from convtest.play.sweeping import points
 from tests.playing import GOOD, Stage, checks_of, finding_of
 
-HONEST = {"interrupted_prompt": "kept", "partial_text": "yielded", "cleared": "gone"}
+HONEST = {"interrupted_prompt": "kept", "early_interrupt": "kept", "partial_text": "yielded", "cleared": "gone"}
 """What the honest client declares; the kind `python` by itself binds nobody to keep a prompt."""
 FACTS = """
     facts:
@@ -105,11 +105,15 @@ BROKEN = [
         "tool_pairs", "the tool use look has no result", "assistant[text, tool_use] user[text]",
     ),
     (
-        "AnswersWithTheRest", TEXT, "interrupt@1-text",
-        "one_end", "the reply belongs to an earlier turn: 'Tell me about the sea.'", "'sea is wide and blue.'",
+        "LosesWhatWasNotSent", TEXT, "interrupt@before_request",
+        "prompts_once", "an earlier prompt is gone from the request", "My name is Ada. | What is my name?",
     ),
     (
-        "HangsOnSecondInterrupt", AGAIN, "interrupt@0-request",
+        "AnswersWithTheRest", TEXT, "interrupt@before_request",
+        "one_end", "the reply belongs to an earlier turn: 'Tell me about the sea.'", "'The sea is wide and blue.'",
+    ),
+    (
+        "HangsOnSecondInterrupt", AGAIN, "interrupt@before_request",
         "timeout", "the step did not end in time", "text ' hills'",
     ),
     (
@@ -117,7 +121,7 @@ BROKEN = [
         "history", "the request does not extend the conversation so far", "user: 'What is my name?'",
     ),
     (
-        "SharesHistoryWithFork", TEXT, "fork@0-request",
+        "SharesHistoryWithFork", TEXT, "fork@before_request",
         "prompts_once", "a prompt stands 2 times in the request", "What is my name? | What is my name?",
     ),
     (
@@ -173,3 +177,53 @@ def test_the_honest_client_passes_every_point(stage: Stage, text: str) -> None:
 
     assert [(label, checks_of(outcome)) for label, outcome in played if not outcome.verdict.passed] == []
     assert {point for _, row, point, *_ in BROKEN if row == text} <= {label for label, _ in played}
+
+
+@pytest.mark.parametrize(("early", "passes"), [("missed", True), ("either", False)])
+def test_an_interrupt_that_comes_too_early_is_missed_only_where_the_policy_says_so(
+    stage: Stage, early: str, passes: bool
+) -> None:
+    config = config_of(stage, "tests.sweep_clients:MissesWhatComesEarly")
+    profile = replace(config.clients["assistant"], policy={**HONEST, "early_interrupt": early})
+    config = replace(config, clients={"assistant": profile})
+    (base,) = stage.scenarios(TEXT)
+    (point,) = [one for one in points(config, base) if one.point and one.point.label == "interrupt@before_request"]
+
+    outcome = perform(prepare(config, point, Mode()), stage.root)
+
+    assert checks_of(outcome) == ([] if passes else [("ended", None)])
+    assert outcome.transcript.turns()[1].text == "The sea is wide and blue."
+
+
+@pytest.mark.parametrize(("early", "check"), [("missed", None), ("kept", "kept_text")])
+@pytest.mark.parametrize("target", ["GoesOnAlone", "MakesUpTheRest"])
+def test_what_a_client_that_goes_on_alone_has_put_down_is_what_was_streamed(
+    stage: Stage, target: str, early: str, check: str | None
+) -> None:
+    config = config_of(stage, f"tests.sweep_clients:{target}")
+    profile = replace(config.clients["assistant"], policy={**HONEST, "early_interrupt": early})
+    config = replace(config, clients={"assistant": profile})
+    (base,) = stage.scenarios(TEXT)
+    (point,) = [one for one in points(config, base) if one.point and one.point.label == "resume@before_request"]
+
+    outcome = perform(prepare(config, point, Mode()), stage.root)
+
+    found = checks_of(outcome)
+    assert found == ([("kept_text", "wire")] if check or target == "MakesUpTheRest" else []), outcome.verdict
+
+
+@pytest.mark.parametrize(("target", "found"), [("GoesOnAlone", []), ("MakesUpTheRest", [("kept_text", "wire")])])
+def test_one_elsewhere_that_is_left_before_its_request_may_hold_what_was_streamed_whatever_its_policy(
+    stage: Stage, target: str, found: list[tuple[str, str]]
+) -> None:
+    config = config_of(stage, f"tests.sweep_clients:{target}")
+    profile = replace(config.clients["assistant"], policy={**HONEST, "early_interrupt": "kept"})
+    config = replace(config, clients={"assistant": profile})
+    (base,) = stage.scenarios(TEXT)
+    (point,) = [one for one in points(config, base) if one.point and one.point.label == "resume@before_request"]
+    assert point.point is not None
+    elsewhere = replace(point, point=replace(point.point, ms=0))
+
+    outcome = perform(prepare(config, elsewhere, Mode()), stage.root)
+
+    assert checks_of(outcome) == found, outcome.verdict

@@ -78,7 +78,8 @@ def test_points_are_items_named_by_what_they_do_and_where(story: Project) -> Non
 
     assert names[0] == "story"
     assert [name for name in names if "interrupt" in name] == [
-        f"story[interrupt@{after}-{kind}]" for after, kind in enumerate(KINDS)
+        "story[interrupt@before_request]",
+        *(f"story[interrupt@{after}-{kind}]" for after, kind in enumerate(KINDS)),
     ]
     assert "story[reset@1-message_start]" in names
     assert names[-2:] == ["story[529@0-request]", "story[529@1-tool_result]"]
@@ -91,12 +92,13 @@ def test_a_sweep_is_a_mark_and_its_grid_is_shown(story: Project) -> None:
         story.pytest("-k", "interrupt and tool_use"),
     )
 
-    assert "sweep of swept in scenarios/story.yaml::story: 49 of 49 points hold" in alone.out
-    assert "  interrupt      1/1       3/3   5/5       1/1          1/1\n" in alone.out
-    assert alone.counts() == {"passed": 49, "deselected": 1}
-    assert without.counts() == {"passed": 1, "deselected": 49}
+    assert "sweep of swept in scenarios/story.yaml::story: 51 of 51 points hold" in alone.out
+    assert "  interrupt             1/1      1/1       3/3   5/5       1/1          1/1\n" in alone.out
+    assert "after it" not in alone.out, "in process it is one point"
+    assert alone.counts() == {"passed": 51, "deselected": 1}
+    assert without.counts() == {"passed": 1, "deselected": 51}
     assert "sweep of" not in without.out
-    assert one.counts() == {"passed": 1, "deselected": 49}
+    assert one.counts() == {"passed": 1, "deselected": 51}
 
 
 def test_points_are_counted_from_the_cassette_and_nothing_is_written(story: Project) -> None:
@@ -110,8 +112,8 @@ def test_points_are_counted_from_the_cassette_and_nothing_is_written(story: Proj
     done = story.pytest("--convtest-strict", "-n", "2")
 
     assert collected(story) == simulated
-    assert done.counts() == {"passed": 50}
-    assert "convtest: 1 replayed, 49 swept" in done.out
+    assert done.counts() == {"passed": 52}
+    assert "convtest: 1 replayed, 51 swept" in done.out
     assert story.files() == files
 
 
@@ -154,7 +156,7 @@ def test_failures_are_grouped_by_cause_and_the_first_is_shown_in_full(story: Pro
     done = story.pytest("-m", "sweep", *more)
 
     assert done.code == 1
-    assert "sweep of swept in scenarios/story.yaml::story: 45 of 49 points hold" in done.out
+    assert "sweep of swept in scenarios/story.yaml::story: 47 of 51 points hold" in done.out
     assert (
         "    tool_pairs (layer wire): the tool use look has no result\n      4 points: interrupt@6-tool_use" in done.out
     )
@@ -184,7 +186,7 @@ def test_what_is_asked_before_the_point_must_be_as_recorded(story: Project) -> N
     )
     story.write("pyproject.toml", SECTION.replace('"messages"', '"python"\ntarget = "client:forgets"'))
 
-    done = story.pytest("-k", "interrupt and request")
+    done = story.pytest("-k", "interrupt and 0-request")
 
     assert done.code == 1
     assert "no recorded interaction answers this request" in done.out
@@ -230,10 +232,10 @@ def test_a_real_recorded_stream_with_tools_is_swept_whole(project: Project) -> N
 
     done = project.pytest("-m", "sweep", "-n", "2")
 
-    assert done.counts() == {"passed": 181}
-    assert "sweep of asked in scenarios/colours.yaml::colours: 181 of 181 points hold" in done.out
-    assert "  interrupt       1/1       2/2          2/2   4/4\n" in done.out
-    assert "convtest: 181 swept" in done.out
+    assert done.counts() == {"passed": 186}
+    assert "sweep of asked in scenarios/colours.yaml::colours: 186 of 186 points hold" in done.out
+    assert "  interrupt              1/1      1/1       2/2          2/2   4/4\n" in done.out
+    assert "convtest: 186 swept" in done.out
 
 
 def test_the_command_sweeps_what_is_named(story: Project) -> None:
@@ -241,9 +243,18 @@ def test_the_command_sweeps_what_is_named(story: Project) -> None:
     other = story.convtest("sweep", "scenarios/story.yaml::story", "--disturb", "resume", "--at", "tool_use")
 
     assert (done.code, other.code) == (0, 0)
-    assert "6 of 6 points hold" in done.out
+    assert "7 of 7 points hold" in done.out
     assert "2 of 2 points hold" in other.out
     assert "tool_use  end\n  resume       1/1  1/1" in other.out
+
+
+def test_the_command_prints_no_escapes_where_colours_are_forced(story: Project) -> None:
+    story.environment |= {"PY_COLORS": "1"}
+
+    done = story.convtest("sweep", "--disturb", "interrupt", "--at", "tool_use")
+
+    assert done.out.startswith("sweep of swept in scenarios/story.yaml::story: 1 of 1 points hold")
+    assert "\\u001b" not in done.out
 
 
 def test_the_command_sweeps_a_scenario_that_says_nothing_of_it(story: Project) -> None:
@@ -253,7 +264,7 @@ def test_the_command_sweeps_a_scenario_that_says_nothing_of_it(story: Project) -
 
     assert (nothing.code, named.code) == (2, 0)
     assert "nothing to sweep: name a turn (--turn ID)" in nothing.err
-    assert json.loads(named.out)["held"] == len(json.loads(named.out)["points"]) == 11
+    assert json.loads(named.out)["held"] == len(json.loads(named.out)["points"]) == 12
 
 
 def test_the_command_tells_failures_from_errors(story: Project) -> None:
@@ -355,7 +366,7 @@ def test_points_that_failed_are_known_again(story: Project) -> None:
 
     first, again = story.pytest(), story.pytest("--lf")
 
-    assert first.counts() == {"failed": 4, "passed": 46}
+    assert first.counts() == {"failed": 4, "passed": 48}
     assert again.counts() == {"failed": 4}
 
 
@@ -455,7 +466,9 @@ def test_a_point_is_where_its_name_says(stage: Stage, recorded: bool) -> None:
 
     for label, outcome in plays(stage, text):
         turn = outcome.transcript.turns()[1]
-        assert len(turn.events) - 1 == int(label.partition("@")[2].partition("-")[0]), label
+        where = label.partition("@")[2]
+        yielded = 0 if where == "before_request" else int(where.partition("-")[0])
+        assert len(turn.events) - 1 == yielded, label
         assert outcome.verdict.passed, (label, outcome.verdict)
         sources = [one.origin for one in turn.interactions]
         assert set(sources) <= {"replayed" if recorded else "simulated"}
@@ -601,7 +614,7 @@ def test_where_no_turns_are_kept_the_second_of_two_equal_prompts_is_swept_by_its
     found = plays(stage, dedent(swept) + "sweep: {turn: second, disturb: [interrupt]}\n")
 
     kinds = [kind for one in rounds_of([recorded[2]]) for kind in one.kinds]
-    assert len(found) == 1 + len(kinds) > 10
+    assert len(found) == 2 + len(kinds) > 10
     assert [checks_of(outcome) for _, outcome in found if not outcome.verdict.passed] == []
 
 
@@ -628,3 +641,29 @@ def test_a_stall_ends_by_the_clients_own_limit_and_takes_no_time(stage: Stage) -
     found = plays(stage, text)
 
     assert all(outcome.verdict.passed for _, outcome in found), [(label, checks_of(one)) for label, one in found]
+
+
+def test_before_the_request_of_a_client_elsewhere_is_a_stretch_of_time(story: Project) -> None:
+    story.write("client.py", "from convtest.clients.messages.client import MessagesClient as Open\n")
+    story.write("pyproject.toml", OPEN.replace('"client:Open"', '"client:Open"\nprocess = "own"'))
+    story.write("scenarios/story.yaml", STORY.replace("[interrupt, kill, reset, 529]", "[interrupt, kill]"))
+    times = ["", "+1ms", "+5ms", "+20ms", "+50ms", "+100ms"]
+
+    named = [name for name in collected(story) if "before_request" in name]
+    done = story.pytest("-k", "before_request", "-n", "2")
+
+    assert named == [f"story[{do}@before_request{ms}]" for do in ("interrupt", "kill") for ms in times]
+    assert done.counts() == {"passed": 12}, done.out
+    assert "before_request: with the prompt and 1, 5, 20, 50 and 100 ms after it;" in done.out
+    assert "  interrupt             6/6\n" in done.out
+
+
+def test_every_change_takes_the_first_of_the_stretch_alone(story: Project) -> None:
+    story.write("client.py", "from convtest.clients.messages.client import MessagesClient as Open\n")
+    story.write("pyproject.toml", OPEN.replace('"client:Open"', '"client:Open"\nprocess = "own"'))
+    story.write("scenarios/story.yaml", STORY.replace("[interrupt, kill, reset, 529]", "[kill]\n  at: every change"))
+
+    named = collected(story)
+
+    assert [name for name in named if "before_request" in name] == ["story[kill@before_request]"]
+    assert "story[kill@0-request]" in named

@@ -105,6 +105,26 @@ def test_what_the_api_takes_as_equal_is_right(stage: Stage, edit: str) -> None:
     assert "tool_pairs" not in [one.check for one in stage.play(TALK, f"{ME}:Edits").verdict.findings]
 
 
+STOPPED = """
+scenario: stopped
+tools: {look_up: {input: {what: string}, answers: [{return: found it}]}}
+steps:
+  - user: Look it up.
+    simulate: [{calls: [{look_up: {what: it}}]}, {text: Here it is.}]
+    interrupt: {at: tool_use}
+  - {user: Thank you., simulate: {text: Welcome.}}
+"""
+
+
+@pytest.mark.parametrize(("text", "advised"), [(STOPPED, True), (TALK, False)])
+def test_a_call_that_a_stopped_turn_left_is_advised_to_be_answered(stage: Stage, text: str, advised: bool) -> None:
+    stage.options = {**stage.options, "edit": "no results"}
+
+    found = finding_of(stage.play(text, f"{ME}:Edits"), "tool_pairs")
+
+    assert ("answer it with an error result before the next prompt" in found.advice) is advised
+
+
 def test_what_is_sent_is_shown_by_its_kinds(stage: Stage) -> None:
     stage.options = {**stage.options, "edit": "twice"}
 

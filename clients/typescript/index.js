@@ -125,8 +125,10 @@ export function serve(open, { input = process.stdin, output = process.stdout, ex
       try {
         end = (await session.turn(prompt, turn)) ?? {};
       } catch (error) {
-        console.error(error);
-        end = { ended: "error", message: reason(error) };
+        // What fetch and the SDKs throw at whoever waits when their signal is aborted is the interrupt itself.
+        const stopped = turn.signal.aborted && (error === turn.signal.reason || error?.name === "AbortError");
+        if (!stopped) console.error(error);
+        end = stopped ? {} : { ended: "error", message: reason(error) };
       }
       turn.begin();
       const ended = end.ended ?? (turn.signal.aborted ? "interrupted" : "complete");

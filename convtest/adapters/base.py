@@ -77,7 +77,7 @@ class Adapter:
             return made
         where = f"{getattr(self._make, '__module__', '')}:{getattr(self._make, '__name__', self._make)}"
         what = f"{where} returned {type(made).__name__!r}, which has no {' and no '.join(having)}"
-        raise ClientError(what, client=self.opening.session, help="target is the function that returns the agent")
+        raise ClientError(what, client=self.opening.client, help="target is the function that returns the agent")
 
     @property
     def session_id(self) -> str | None:

@@ -22,7 +22,7 @@ class LangGraph(Adapter):
         self._graph = await self.agent("astream", "aget_state")
         if not getattr(self._graph, "checkpointer", None):
             what, help = "the graph has no checkpointer: it forgets each turn", "compile it with one: checkpointer=…"
-            raise ClientError(what, client=self.opening.session, help=help)
+            raise ClientError(what, client=self.opening.client, help=help)
         self._config = _thread(id)
 
     async def copy(self, old: str, new: str) -> None:

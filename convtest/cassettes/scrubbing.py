@@ -29,6 +29,10 @@ RUN_TOKEN = "RUN_TOKEN"
 _SHAPES: tuple[Finds, ...] = (*by_context(), Shapes(), *by_name())
 
 
+_BETWEEN = "\n\0\n"
+"""Stands between texts that are looked through together."""
+
+
 class Scrubber:
     """Finds secrets in a text. What stands in the scenario's own file is none: its author wrote it on purpose."""
 
@@ -44,6 +48,7 @@ class Scrubber:
         # Conversations repeat themselves: each request holds the texts of the one before.
         self._known: Callable[[str], Sequence[Found]] = lru_cache(maxsize=2048)(self._found)
         self._known_long: Callable[[str], Sequence[Found]] = lru_cache(maxsize=8)(self._found)
+        self._whole: Callable[[str], frozenset[str]] = lru_cache(maxsize=8)(self._tokens)
 
     def within(self, folder: Path, token: str = "") -> "Scrubber":
         """The same, and the item's own folder as `/ITEM`, the run's token as a key: they are other ones in each run."""
@@ -54,7 +59,8 @@ class Scrubber:
 
     def but_for(self, texts: Iterable[str]) -> "Scrubber":
         """The same without what stands in these texts as a whole token."""
-        return self._with(self._rules, self._open | {word for text in texts for word in self.tokens(text)})
+        # The items of a file share its text.
+        return self._with(self._rules, self._open | self._whole(_BETWEEN.join(texts)))
 
     def _with(self, rules: Sequence[Finds], without: frozenset[str]) -> "Scrubber":
         made = copy(self)
@@ -62,13 +68,16 @@ class Scrubber:
         made._forget()
         return made
 
-    def tokens(self, text: str) -> set[str]:
+    def tokens(self, text: str) -> frozenset[str]:
         """The secrets that stand in a text whole, with nothing of a word before or after them."""
-        return {
+        return self._whole(text)
+
+    def _tokens(self, text: str) -> frozenset[str]:
+        return frozenset(
             one.mark.token
             for one in self._found(text)
             if not one.mark.is_placeholder and not re.match(r"\w", text[one.end :]) and not _goes_on(text, one.start)
-        }
+        )
 
     def may_hold(self, text: str) -> bool:
         """Whether a secret, or a placeholder, stands in it."""

@@ -9,18 +9,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from filelock import FileLock, Timeout
 
-from convtest.cassettes.format import Recording, from_plain, to_text
+from convtest.cassettes.folding import folded, unfolded
+from convtest.cassettes.format import KEY, Recording, from_plain, to_text
 from convtest.cassettes.forms import NotACassette
 from convtest.cassettes.naming import Names
-from convtest.cassettes.reading import Refused, is_braced, read
+from convtest.cassettes.reading import UNREADABLE, Refused, is_braced, read
 from convtest.cassettes.steady import steadied
+from convtest.cassettes.yaml_text import dump
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette, UnwritableCassette
 from convtest.limits import DEFAULTS, Limits
 from convtest.wire.interaction import Interaction
+
+Requests = Literal["whole", "added"]
+"""How requests stand in the file: each whole, or what it adds to the one before it."""
 
 _SWEEPING = 0.25
 """Seconds for which a run may hold a lock that only sweeps up."""
@@ -41,7 +47,7 @@ def load_recording(path: Path, *, shown: str, command: str = "", limits: Limits 
 def recording(data: bytes, *, shown: str, command: str = "", limits: Limits = DEFAULTS) -> Recording:
     """What a cassette's bytes hold. Raises UnreadableCassette, which names it as `shown`."""
     try:
-        plain = read(data, limits)
+        plain = unfolded(read(data, limits), KEY, limits.cassette)
         return Recording(from_plain(plain, may_be_cut=not is_braced(data), limits=limits), plain)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -53,12 +59,34 @@ def recording(data: bytes, *, shown: str, command: str = "", limits: Limits = DE
         raise UnreadableCassette(str(error), place=Place(shown), command=command) from None
 
 
-def save(path: Path, interactions: Iterable[Interaction], names: Names | None = None, *, shown: str = "") -> None:
+def save(
+    path: Path,
+    interactions: Iterable[Interaction],
+    names: Names | None = None,
+    *,
+    shown: str = "",
+    requests: Requests = "whole",
+) -> None:
     """Replace the file at once (fsync, then rename): whoever reads sees the old one or the new one, whole.
 
     Raises UnwritableCassette; what stood there stays.
     """
-    _write(path, to_text(interactions, names), shown)
+    _write(path, _kept(to_text(interactions, names), requests), shown)
+
+
+def _kept(text: str, requests: Requests) -> str:
+    """The text of a cassette as it is to stand in the file."""
+    return text if requests == "whole" else dump(folded(read(text.encode()), KEY))
+
+
+def _as_written(text: str) -> str:
+    """The text that was folded; as it is where there is none."""
+    try:
+        plain = read(text.encode())
+        whole = unfolded(plain, KEY, DEFAULTS.cassette)
+    except UNREADABLE:
+        return text
+    return text if whole is plain else dump(whole)
 
 
 def _write(path: Path, text: str, shown: str) -> None:
@@ -156,6 +184,7 @@ class Cassette:
     shown: str
     command: str = ""
     limits: Limits = DEFAULTS
+    requests: Requests = "whole"
 
     @property
     def is_there(self) -> bool:
@@ -181,7 +210,7 @@ class Cassette:
 
     def save(self, interactions: Iterable[Interaction], names: Names) -> None:
         """Raises UnwritableCassette; what stood there stays."""
-        save(self.path, interactions, names, shown=self.shown)
+        save(self.path, interactions, names, shown=self.shown, requests=self.requests)
 
     def renew(self, interactions: Iterable[Interaction], names: Names) -> None:
         """Replace it; what is the same in the new recording but for times, ids and order stays byte for byte. Raises
@@ -191,7 +220,7 @@ class Cassette:
             old = self.path.read_text(encoding="utf-8") if self.is_there else ""
         except (OSError, UnicodeDecodeError):
             old = ""
-        steady = steadied(old, text, names) if old else text
+        steady = _kept(steadied(_as_written(old), text, names) if old else text, self.requests)
         if steady != old:
             _write(self.path, steady, self.shown)
 

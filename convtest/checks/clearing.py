@@ -7,6 +7,8 @@ from convtest.wire.blocks import Block, collapsed
 
 def come_back(seen: Seen, found: tuple[Block, ...]) -> str | None:
     """A prompt or an answer of before the clear that nobody has said since."""
+    if not seen.before.gone:
+        return None
     since = {collapsed(prompt.text) for prompt in seen.before.prompts} | set(seen.before.said)
     gone = {collapsed(text) for text in seen.before.gone} - since - {""}
     now = collapsed(seen.record.turn.prompt)

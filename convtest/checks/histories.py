@@ -152,8 +152,8 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
     elif record.policy.may_be_unsent(record.turn.prompt):
         state = replaced(state, prompts=state.prompts[:-1])
     elif record.end is None or record.end.ended != "complete":
-        # It never left: whether the client has kept it is the client's to say.
-        state = replaced(state, prompts=(*state.prompts[:-1], Prompt(record.turn.prompt, False)))
+        # It never left. Whether a client that was not told to stop has kept it is the client's to say.
+        state = replaced(state, prompts=(*state.prompts[:-1], Prompt(record.turn.prompt, is_bound(record))))
     sessions.states[record.session] = state
     sessions.after_turn.setdefault(record.session, []).append(state)
     sessions.last = record.session

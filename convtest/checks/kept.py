@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from convtest.checks.cutting import is_interrupted, is_killed
+from convtest.checks.cutting import is_early, is_interrupted, is_killed
 from convtest.checks.habits import FILLERS
 from convtest.checks.histories import Seen, follow
 from convtest.checks.result import Finding, at_step
 from convtest.checks.threads import is_whole
 from convtest.events import ToolUse
+from convtest.scenario.model import Scenario
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.blocks import Block, request_blocks
 from convtest.wire.canonical import Canonical
@@ -54,14 +55,24 @@ def kept_text(transcript: Transcript) -> Iterator[Finding]:
             continue
         before = transcript.heard(seen.record)
         if before and _was_cut(before[-1]) and before[-1].wire == "history":
-            yield from _kept(seen, before[-1], shows_uses)
+            yield from _kept(seen, before[-1], shows_uses, alone=_left_alone(transcript.scenario, before[-1]))
+
+
+def _left_alone(scenario: Scenario, cut: TurnRecord) -> bool:
+    """Its reader left before its request, in another process: that goes on, and nobody holds the answer back."""
+    disturbed = cut.turn.disturbances
+    timed = scenario.point is not None and scenario.point.ms is not None
+    early = bool(disturbed) and all(
+        one.at == "before_request" and (timed or one.seconds is not None) for one in disturbed
+    )
+    return early and not is_interrupted(cut) and not is_killed(cut)
 
 
 def _was_cut(record: TurnRecord) -> bool:
     return record.end is None or record.end.ended != "complete"
 
 
-def _kept(seen: Seen, cut: TurnRecord, shows_uses: bool) -> Iterator[Finding]:
+def _kept(seen: Seen, cut: TurnRecord, shows_uses: bool, *, alone: bool) -> Iterator[Finding]:
     kept = kept_of(seen.sent, cut, seen.record.turn.prompt)
     if cut.reader_left:
         yield from _after_reader(seen, cut, kept)
@@ -73,8 +84,10 @@ def _kept(seen: Seen, cut: TurnRecord, shows_uses: bool) -> Iterator[Finding]:
     if kept is None:
         return
     may_hold = [event.name for event in cut.events if isinstance(event, ToolUse)] if shows_uses else _asked_whole(cut)
+    if alone:
+        may_hold += [name for one in _unread(cut, seen) for name in _uses_in(one)]
     # More than was yielded is never right; less is the policy's, for interrupts and kills.
-    if kept.is_more:
+    if kept.is_more and not _may_be_missed(cut, seen, kept, alone=alone):
         message = "the history holds text that the session never yielded"
         yield _finding(seen, message, _may_keep(cut), repr(kept.shown))
     elif len(kept.uses) > len(may_hold):
@@ -82,6 +95,19 @@ def _kept(seen: Seen, cut: TurnRecord, shows_uses: bool) -> Iterator[Finding]:
         yield _finding(seen, message, ", ".join(may_hold) or "no tool use", ", ".join(kept.uses))
     elif is_interrupted(cut) or is_killed(cut):
         yield from _by_policy(seen, cut, kept)
+
+
+def _may_be_missed(cut: TurnRecord, seen: Seen, kept: Kept, *, alone: bool) -> bool:
+    """A client that misses what comes before its request, or is left, goes on alone: it holds what the model streamed,
+    no more."""
+    missed = cut.policy.early_interrupt == "missed" and all(one.at == "before_request" for one in cut.turn.disturbances)
+    came = "".join("".join(text_of_content(one.reply().get("content")) for one in _unread(cut, seen)).split())
+    return (alone or (missed and bool(cut.turn.disturbances))) and came.startswith(kept.text)
+
+
+def _unread(cut: TurnRecord, seen: Seen) -> list[Interaction]:
+    sent = seen.interaction.before()
+    return [one for one in sent if one.number > cut.span[0] and one.lane == cut.session]
 
 
 def _after_reader(seen: Seen, cut: TurnRecord, kept: Kept | None) -> Iterator[Finding]:
@@ -167,7 +193,7 @@ def _by_policy(seen: Seen, cut: TurnRecord, kept: Kept) -> Iterator[Finding]:
     )
     what = "a killed" if killed else "an interrupted"
     whole = "".join("".join(_whole_text(cut)).split())
-    if prompt == "dropped":
+    if prompt == "dropped" and (killed or not is_early(cut)):
         message = f"the prompt of {what} turn is still there, and the policy says it is dropped"
         choice = "killed_prompt" if killed else "interrupted_prompt"
         yield _finding(seen, message, f"{choice}: dropped", repr(cut.turn.prompt))

@@ -9,8 +9,8 @@ from convtest.checks.histories import Seen, follow
 from convtest.checks.result import Finding, at_step
 from convtest.checks.states import Prompt
 from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.blocks import Block, collapsed, request_blocks
-from convtest.wire.canonical import message_texts
+from convtest.wire.blocks import collapsed, request_blocks
+from convtest.wire.canonical import Canonical, message_texts
 
 
 def prompts_once(transcript: Transcript) -> Iterator[Finding]:
@@ -19,7 +19,7 @@ def prompts_once(transcript: Transcript) -> Iterator[Finding]:
     for seen in follow(transcript):
         if not seen.is_first or seen.record.policy.memory != "messages":
             continue
-        problem = _prompt_problem(seen.before.prompts, request_blocks(seen.sent)) or _other_frame(transcript, seen)
+        problem = _prompt_problem(seen.before.prompts, seen.sent) or _other_frame(transcript, seen)
         if problem:
             message, expected, found = problem
             bound = "earlier prompt is gone" in message and any(map(is_bound, transcript.heard(seen.record)))
@@ -30,7 +30,8 @@ def prompts_once(transcript: Transcript) -> Iterator[Finding]:
 
 
 _BY_POLICY = (
-    'the client\'s policy says interrupted_prompt = "kept" (after a kill killed_prompt = "kept"); if it means to drop '
+    'the client\'s policy says interrupted_prompt = "kept" (before the request early_interrupt = "kept", after a kill '
+    'killed_prompt = "kept"); if it means to drop '
     "the prompt of a turn that was cut short, declare that: convtest probe"
 )
 
@@ -63,22 +64,28 @@ def _never_sent(transcript: Transcript) -> Iterator[Finding]:
             )
 
 
-def _prompt_problem(prompts: tuple[Prompt, ...], blocks: tuple[Block, ...]) -> tuple[str, str, str] | None:
-    wanted = [Prompt(collapsed(prompt.text), prompt.required, prompt.sent) for prompt in prompts]
-    found = found_prompts([(prompt.text, prompt.sent) for prompt in wanted], blocks)
+def _prompt_problem(prompts: tuple[Prompt, ...], sent: Canonical) -> tuple[str, str, str] | None:
+    wanted = [prompt.words for prompt in prompts]
+    if wanted == _user_texts(sent):
+        return None  # just they stand there, each as it was asked: nothing is left to find
+    found = found_prompts([(prompt.words, prompt.sent) for prompt in prompts], request_blocks(sent))
     counts = Counter(found)
-    for text, most in Counter(prompt.text for prompt in wanted).items():
+    for text, most in Counter(wanted).items():
         if counts[text] > most:
             return f"a prompt stands {counts[text]} times in the request", f"{most} × {text!r}", " | ".join(found)
-    current = wanted[-1].text
+    current = wanted[-1]
     if counts[current] == 0:
         return "the turn's own prompt is not in the request", repr(current), " | ".join(found) or "no prompts"
-    missing = [prompt.text for prompt in wanted if prompt.required and counts[prompt.text] == 0]
+    missing = [prompt.words for prompt in prompts if prompt.required and counts[prompt.words] == 0]
     if missing:
         return "an earlier prompt is gone from the request", repr(missing[0]), " | ".join(found)
-    if not _in_order(found, [prompt.text for prompt in wanted]):
-        return "the prompts stand in another order", " | ".join(p.text for p in wanted), " | ".join(found)
+    if not _in_order(found, wanted):
+        return "the prompts stand in another order", " | ".join(wanted), " | ".join(found)
     return None
+
+
+def _user_texts(sent: Canonical) -> list[str]:
+    return [block.text for block in request_blocks(sent) if block.role == "user" and block.kind == "text"]
 
 
 def _other_frame(transcript: Transcript, seen: Seen) -> tuple[str, str, str] | None:

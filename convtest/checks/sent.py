@@ -82,7 +82,8 @@ def summary(sent: Canonical) -> str:
     """The request in one line: how many messages, and the last of them."""
     roles = [str(message.get("role")) for message in sent.messages]
     last = " ".join(sent.texts()[-1:])
-    return f"{len(roles)} message{'s' * (len(roles) != 1)} ({', '.join(roles[-6:])}), the last: {shown(last, 120)!r}"
+    named = ", ".join([*["…"][: len(roles) > 6], *roles[-6:]])
+    return f"{len(roles)} message{'s' * (len(roles) != 1)} ({named}), the last: {shown(last, 120)!r}"
 
 
 def knows(asked: Asked) -> Iterator[Finding]:

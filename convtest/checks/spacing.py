@@ -1,6 +1,6 @@
 """White space in what a history holds: the line breaks of a program, the edges of an answer."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from convtest.checks.result import Finding, at_step
@@ -8,21 +8,22 @@ from convtest.textmatch import apart
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.blocks import collapsed
 from convtest.wire.interaction import Interaction
-from convtest.wire.messages import once
+from convtest.wire.messages import history_of, once
 
 
 def respaced(transcript: Transcript) -> Iterator[Finding]:
     """Words of the conversation whose white space is another one than it was, where the policy says that it is kept."""
-    told: dict[tuple[object, ...], dict[str, set[str]]] = {}
+    told: dict[tuple[object, ...], _Forms] = {}
     for record in transcript.turns():
         if record.policy.white_space != "kept" or record.wire != "history":
             continue
         # All that come from one session share what was said in them.
         key = transcript.lineage(record.session)[-1], transcript.preset(record.session)
         if key not in told:
-            told[key] = _told(transcript, record)
-        for was, now in _others(record, told[key])[:1]:
-            expected, seen = apart(was, now)
+            told[key] = _Forms(_told(transcript, record))
+        other = next(filter(None, (told[key].other(one) for one in record.main())), None)
+        if other is not None:
+            expected, seen = apart(*other)
             yield at_step(
                 record,
                 "history",
@@ -43,15 +44,23 @@ def spacing_of(turns: Sequence[TurnRecord]) -> bool | None:
     return all(text in told[words] for text, words in again) if again else None
 
 
-def _others(record: TurnRecord, told: dict[str, set[str]]) -> list[tuple[str, str]]:
-    """(as it was, as it is sent)"""
-    found: list[tuple[str, str]] = []
-    for one in record.main():
-        for text, words in _texts(one):
-            known = told.get(words)
-            if known and text not in known:
-                found.append((min(known), text))
-    return found
+class _Forms:
+    """By the words alone, as which texts they were said; what is asked of a history is found for this very object."""
+
+    def __init__(self, told: Mapping[str, set[str]]) -> None:
+        self._told = told
+
+    def other(self, one: Interaction) -> tuple[str, str] | None:
+        """The first text in a request that was said otherwise: (as it was, as it is sent)."""
+        return history_of(one.canonical.messages).so_far(self, None, self._other)
+
+    def _other(self, before: tuple[str, str] | None, messages: Iterable[Any]) -> tuple[str, str] | None:
+        return before or next(filter(None, (self._in(message) for message in messages)), None)
+
+    def _in(self, message: Any) -> tuple[str, str] | None:
+        texts = once(message, "spaced", _spaced)
+        found = ((known, text) for text, words in texts if text not in (known := self._told.get(words, {text})))
+        return next(((min(known), text) for known, text in found), None)
 
 
 def _told(transcript: Transcript, record: TurnRecord) -> dict[str, set[str]]:

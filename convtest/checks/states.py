@@ -1,12 +1,13 @@
 """What is bound of a session: what its next request must begin with, and how a request and its answer change that."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from convtest.checks.weights import Mass, mass_of, settings_of
-from convtest.wire.blocks import Block, Sealed, blocks_of, merged, request_blocks, sealed_of
+from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, merged, request_blocks, sealed_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages import going_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,11 @@ class Prompt:
     required: bool
     sent: str = ""
     """The user's text in which it was sent, with what the client put around it."""
+    words: str = field(init=False, repr=False, compare=False)
+    """The text with white space collapsed."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", collapsed(self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +59,8 @@ def after_request(state: State, one: Interaction) -> State:
     reply = blocks_of(answer)
     return replaced(
         state,
-        blocks=merged([*request_blocks(sent), *reply]),
-        sealed=sealed_of([*sent.messages, answer]),
+        blocks=merged(reply, request_blocks(sent)),
+        sealed=sealed_of(going_on(sent.messages, answer)),
         system=sent.system,
         mass=mass_of(one),
         settings=settings_of(sent),

@@ -15,6 +15,7 @@ from convtest.transcript import TurnRecord
 from convtest.wire.blocks import Block, blocks_of, collapsed, encoded, merged, request_blocks
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages import digest_of
 from convtest.wire.messages_api import text_of_content
 
 _COUNTS = "/count_tokens"
@@ -227,7 +228,7 @@ def _blocks(one: Interaction) -> tuple[Block, ...]:
 def _answered(one: Interaction) -> tuple[Block, ...]:
     """The request and its whole answer: what goes on from it has to begin with."""
     reply = blocks_of({"role": "assistant", "content": one.reply().get("content") or []}) if is_whole(one) else []
-    return merged([*_blocks(one), *reply])
+    return merged(reply, _blocks(one))
 
 
 def is_whole(one: Interaction) -> bool:
@@ -235,14 +236,9 @@ def is_whole(one: Interaction) -> bool:
     return one.ended == "complete" and one.reply().get("stop_reason") is not None
 
 
-def asked(one: Interaction) -> tuple[str, Manner, str]:
+def asked(one: Interaction) -> tuple[str, Manner, bytes]:
     """What a request asks for: another try is one that asks for the same, streamed or not."""
-    return one.canonical.url, Manner.of(one.canonical), _messages(one.canonical)
-
-
-@lru_cache(maxsize=1024)
-def _messages(sent: Canonical) -> str:
-    return encoded(sent.messages)
+    return one.canonical.url, Manner.of(one.canonical), digest_of(one.canonical.messages)
 
 
 def _is_again(one: Interaction, other: Interaction) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from convtest.transcript import Carried, Transcript, TurnRecord
+from convtest.wire.messages import History, history_of
 from convtest.wire.messages_api import text_of_content
 
 _NOT_DONE = re.compile(
@@ -38,7 +39,25 @@ class Told:
 
 def told_in(messages: list[dict[str, Any]]) -> list[Told]:
     """The uses that have a result, by their ids; a result that holds no text, such as a document, as its JSON."""
-    blocks = [block for message in messages for block in message.get("content") or [] if isinstance(block, dict)]
+    return history_of(messages).found("told", _told_in)
+
+
+def uses_tools(messages: list[dict[str, Any]]) -> bool:
+    """Whether a tool use or a result stands in them."""
+    return bool(history_of(messages).so_far("tool blocks", _NO_BLOCKS, _tool_blocks))
+
+
+_NO_BLOCKS: tuple[Any, ...] = ()
+_KINDS = ("tool_use", "tool_result")
+
+
+def _tool_blocks(before: tuple[Any, ...], messages: list[dict[str, Any]]) -> tuple[Any, ...]:
+    new = [block for one in messages for block in one.get("content") or [] if isinstance(block, dict)]
+    return (*before, *(block for block in new if block.get("type") in _KINDS))
+
+
+def _told_in(messages: History) -> list[Told]:
+    blocks = messages.so_far("tool blocks", _NO_BLOCKS, _tool_blocks)
     results = {str(block.get("tool_use_id")): block for block in blocks if block.get("type") == "tool_result"}
     found: list[Told] = []
     for block in blocks:

@@ -1,7 +1,7 @@
 """Each tool use in a history has its one result, and each was carried out once."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -9,15 +9,18 @@ import msgspec
 from convtest.checks.histories import follow
 from convtest.checks.made_up import made_up
 from convtest.checks.result import Finding, at_step
-from convtest.checks.told import Told, came_to, is_part, same_input, told_in
+from convtest.checks.told import Told, came_to, is_part, same_input, told_in, uses_tools
 from convtest.events import ToolUse
-from convtest.transcript import Transcript, TurnRecord
-from convtest.wire.messages import once
+from convtest.transcript import StepRecord, Transcript, TurnRecord
 from convtest.wire.messages_api import PATH
 from convtest.wire.neighbours import joined, without_nothing
 
 _LONG = 1_000
 """Characters; what is longer a client may cut."""
+_STOPPED = (
+    "a turn that is stopped between a tool use and its result leaves a call that no model takes: answer it with an"
+    " error result before the next prompt"
+)
 _BEGINNING = 40
 """Characters in which a result that was cut agrees with the whole one."""
 
@@ -34,6 +37,7 @@ def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
                 problem,
                 expected="one tool_result for each tool_use, in the next user message",
                 seen=_tool_line(seen.sent.messages),
+                advice=_STOPPED if problem.endswith("has no result") and _was_stopped(transcript, seen.record) else "",
                 key="user",
             )
     yield from _done_twice(transcript)
@@ -42,8 +46,14 @@ def tool_pairs(transcript: Transcript) -> Iterator[Finding]:
     yield from made_up(transcript)
 
 
+def _was_stopped(transcript: Transcript, record: StepRecord) -> bool:
+    """A turn of the session before this step's did not come to its own end."""
+    before = [one for one in transcript.turns(record.session) if one.step.index < record.step.index]
+    return any(one.end is None or one.end.ended != "complete" for one in before)
+
+
 def _pair_problem(messages: list[dict[str, Any]]) -> str:
-    if not any(once(message, "uses tools", _uses_tools) for message in messages):
+    if not uses_tools(messages):
         return ""
     opened: dict[Any, str] = {}
     for message in joined(without_nothing(messages)):
@@ -59,11 +69,6 @@ def _pair_problem(messages: list[dict[str, Any]]) -> str:
             return "a tool result answers no tool use of the message before it"
         opened = {b.get("id"): str(b.get("name")) for b in blocks if b.get("type") == "tool_use"}
     return f"the tool use {next(iter(opened.values()))} has no result" if opened else ""
-
-
-def _uses_tools(message: Mapping[str, Any]) -> bool:
-    blocks = message.get("content") or []
-    return any(isinstance(one, dict) and one.get("type") in {"tool_use", "tool_result"} for one in blocks)
 
 
 def _tool_line(messages: list[dict[str, Any]]) -> str:

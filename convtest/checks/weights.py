@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from convtest.wire.blocks import encoded
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages import size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ def mass_of(one: Interaction) -> Mass:
     names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     tokens = sum(usage.get(name) or 0 for name in names)
     if one.origin == "replayed" or not tokens:
-        return Mass(float(len(encoded(one.canonical.messages))), "bytes of messages")
+        return Mass(float(size_of(one.canonical.messages)), "bytes of messages")
     return Mass(float(tokens), "prompt tokens")
 
 

@@ -12,8 +12,14 @@ from convtest.version import VERSION
 
 COMMANDS = (
     "init", "check", "import", "record", "sweep", "retention", "probe", "show", "diff", "review", "report", "serve",
-    "schema",
+    "schema", "docs",
 )  # fmt: skip
+MORE = {
+    "init": "tutorial", "check": "scenarios", "import": "import", "record": "cassettes#recording", "sweep": "sweeps",
+    "retention": "retention", "probe": "clients#policy", "show": "cassettes", "diff": "review#a-pull-request",
+    "review": "review", "report": "report", "serve": "clients#the-gateway", "schema": "language", "docs": "index",
+}  # fmt: skip
+"""Of each command the page that tells more."""
 _MODULES = {"import": "import_"}
 """Commands whose names are no names of modules."""
 
@@ -28,6 +34,7 @@ class _Lazy(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"convtest.cli.{_MODULES.get(name, name)}").command
+        command.epilog = f"More: convtest docs {MORE[name]}"
         return command
 
     def resolve_command(
@@ -41,7 +48,7 @@ class _Lazy(click.Group):
             raise click.UsageError(f"{error.message} {did_you_mean(args[0], COMMANDS)}", ctx) from None
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Lazy, epilog="More: convtest docs", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="convtest")
 def group() -> None:
     """Test that conversations hold together.
@@ -53,7 +60,7 @@ def group() -> None:
 def main() -> None:
     """The console script: errors of the set-up are text on stderr and exit 2, never a traceback."""
     try:
-        sys.exit(group(standalone_mode=False))
+        sys.exit(group(standalone_mode=False, prog_name="convtest"))
     except click.ClickException as error:
         told = io.StringIO()
         error.show(told)
@@ -63,5 +70,5 @@ def main() -> None:
         say("Aborted!", err=True)
         sys.exit(1)
     except ConvtestError as error:
-        say(f"error: {error}", err=True)
+        say(f"error: {error.told}", err=True)
         sys.exit(2)

@@ -11,8 +11,9 @@ from convtest.cassettes.leaks import Leak
 from convtest.cli.project import missing_folders, project, scenario_files
 from convtest.cli.saying import say
 from convtest.config import Config
-from convtest.errors import ConvtestError, ScenarioError
+from convtest.errors import ConfigError, ConvtestError, ScenarioError
 from convtest.play.inventory import leaked, orphans, stale, written
+from convtest.play.own_tools import unknown_calls
 from convtest.play.prepare import check as check_play
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
@@ -32,12 +33,14 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool, environment: b
         _show_environment(as_json=as_json)
         return
     config = project()
-    found = _checked(config, paths)
+    found, pages = _checked(config, paths)
     if as_json:
         say(json.dumps(asdict(found), indent=2))
     else:
         for text in found.errors:
             say(f"error: {text}", err=True)
+        for page in dict.fromkeys(pages):
+            say(f"more: convtest docs {page}", err=True)
         for text in found.warnings:
             say(f"warning: {text}", err=True)
         marked = f", proposed: {found.proposed}" if found.proposed else ""
@@ -75,34 +78,40 @@ def _show_environment(*, as_json: bool) -> None:
         say(f"{name:<{width}}  {value}")
 
 
-def _checked(config: Config, paths: tuple[Path, ...]) -> Checked:
+def _checked(config: Config, paths: tuple[Path, ...]) -> tuple[Checked, list[str]]:
+    """What was found, and the pages that tell more of the errors."""
     errors = [] if paths or config.scenarios_by_default else missing_folders(config)
     warnings: list[str] = []
+    pages = [ConfigError.page] if errors else []
     loaded: list[Scenario] = []
     for path in scenario_files(config, paths):
         try:
             scenarios = load_file(path, config)
         except ScenarioError as error:
             errors += [str(problem) for problem in error.problems]
+            pages.append(error.page)
             continue
         except ConvtestError as error:
             errors.append(str(error))
+            pages.append(error.page)
             continue
         loaded += scenarios
         for scenario in scenarios:
-            warnings += scenario.warnings
+            warnings += [*scenario.warnings, *unknown_calls(config, scenario)]
             try:
                 check_play(config, scenario)
             except ConvtestError as error:
                 errors.append(str(error))
+                pages.append(error.page)
     secrets = list(dict.fromkeys(leaked(config, loaded)))
     errors += map(str, secrets)
+    pages += ["secrets"] if secrets else []
     warnings += written(config, loaded)
     warnings += stale(config, loaded)
     if not paths:
         warnings += orphans(config, loaded)
     told = list(dict.fromkeys(errors)), list(dict.fromkeys(warnings))
-    return Checked(len(loaded), *told, secrets, _proposed(loaded))
+    return Checked(len(loaded), *told, secrets, _proposed(loaded)), pages
 
 
 def _proposed(loaded: list[Scenario]) -> int:

@@ -7,6 +7,7 @@ import click
 from convtest.cli.saying import say
 from convtest.config import load_config
 from convtest.retention.shipped import SHIPPED
+from convtest.scenario.editor import FILE, keep_schema, modeline
 
 _SECTION = """\
 [tool.convtest]
@@ -73,8 +74,9 @@ def command(folder: Path, retention: bool) -> None:
         say("kept     scenarios/first.yaml")
     else:
         scenario.parent.mkdir(exist_ok=True)
-        scenario.write_text(_SCENARIO, encoding="utf-8")
+        scenario.write_text(modeline(scenario, scenario.parent) + _SCENARIO, encoding="utf-8")
         say("written  scenarios/first.yaml")
+    say(f"{'written ' if keep_schema(scenario.parent) else 'kept    '} scenarios/{FILE}: what editors complete with")
     if retention:
         _copy(folder / "scenarios" / SHIPPED_AS)
     _ignore(folder / ".gitignore")

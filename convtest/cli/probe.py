@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,14 @@ import click
 from convtest.cli.project import project
 from convtest.cli.saying import say
 from convtest.config import Config
+from convtest.probe.behind_http import started
 from convtest.probe.probing import Probed, probe
 
 _PERMITS: Mapping[tuple[str, str], str] = {
     ("interrupted_prompt", "either"): "that the prompt of an interrupted turn is lost",
     ("interrupted_prompt", "dropped"): "that the prompt of an interrupted turn is lost",
+    ("early_interrupt", "either"): "that a prompt is lost that was interrupted before its request",
+    ("early_interrupt", "missed"): "that an interrupt comes too early and stops nothing",
     ("partial_text", "dropped"): "that what was yielded of an interrupted answer is lost",
     ("said", "transformed"): "that words of the model's answers are lost",
     ("killed_prompt", "either"): "that the prompt of a turn is lost with a kill",
@@ -30,16 +34,23 @@ _PERMITS: Mapping[tuple[str, str], str] = {
 
 @click.command(name="probe")
 @click.argument("clients", nargs=-1, required=True)
+@click.option("--app", metavar="COMMAND", help="Start this application first, as the fixture convtest_app does.")
+@click.option("--path", default="/", help="The path of --app that is asked, such as /chat.")
+@click.option("--health", default="", help="The path of --app that is answered once it can be used.")
 @click.option("--dry-run", is_flag=True, help="Write nothing into pyproject.toml.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the text; writes nothing.")
-def command(clients: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def command(clients: tuple[str, ...], app: str | None, path: str, health: str, dry_run: bool, as_json: bool) -> None:
     """Measure CLIENTS (names of profiles) against the simulator and write down their policy.
 
     Says in words what each does with an interrupted prompt, with partial text, with a cleared history, and with a wire
     that fails; of several, where they differ.
     """
     config = project()
-    probed = [probe(config, client) for client in clients]
+    if app is None:
+        probed = [probe(config, client) for client in clients]
+    else:
+        with started(config, shlex.split(app), path=path, health=health) as (config, door):
+            probed = [probe(config, client, door) for client in clients]
     if as_json:
         say(json.dumps({one.client: _plain(one) for one in probed}))
         return
@@ -61,6 +72,7 @@ def _plain(one: Probed) -> dict[str, object]:
         **main,
         "sends": dict(one.sends),
         "seen": {seen.about: seen.words for seen in one.observations},
+        "ways": {seen.about: seen.way for seen in one.observations if seen.way},
     }
 
 
@@ -71,6 +83,9 @@ def _tell(config: Config, one: Probed) -> None:
         say(f"{'!' if seen.defect else ' '} {seen.about:<{width}}  {seen.words}")
     if any(seen.defect for seen in one.observations):
         say("! no choice but a defect: a sweep shows where")
+    for way in dict.fromkeys(seen.way for seen in one.observations if seen.way):
+        say(f"  to have it played ({', '.join(seen.about for seen in one.observations if seen.way == way)}):")
+        say(f"    {way}")
     say(f"  policy = {_table(one.policy)}")
     for line in _measured(one):
         say(f"  {line}")

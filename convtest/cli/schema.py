@@ -12,9 +12,11 @@ from convtest.cli.saying import say
 def command(results: bool) -> None:
     """Print the JSON Schema of scenario files.
 
-    Editors with a YAML language server check and complete scenarios with it:
+    Editors with a YAML language server check and complete scenarios with it, where a scenario names it. What
+    convtest init has written is made anew by:
 
-        convtest schema > scenario.schema.json
+    \b
+        convtest schema > scenarios/scenario.schema.json
     """
     if results:
         from convtest.results.lines import schema

@@ -55,7 +55,7 @@ def _show(output: str, played: list[Fact], *, as_json: bool) -> None:
         points = [{key: one.get(key) for key in ("item", "outcome", "seconds", "cause")} for one in played]
         say(json.dumps({"points": points, "held": sum(one["outcome"] == "passed" for one in played)}))
     else:
-        say("\n".join(_report(output)).strip())
+        say("\n".join(_report(click.unstyle(output))).strip())
 
 
 @click.command(name="sweep")

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from convtest.clients.options import Wanted
 from convtest.clock import Clock, RealClock
 from convtest.config import Profile
+from convtest.errors import ClientError
 from convtest.events import ErrorCode, Event
 from convtest.limits import DEFAULTS, Limits
 from convtest.policy import Policy
@@ -21,6 +22,10 @@ class SessionError(Exception):
     def __init__(self, code: ErrorCode, message: str) -> None:
         self.code: ErrorCode = code
         super().__init__(message)
+
+
+class ApplicationGone(ClientError, page="clients#an-application-behind-http"):
+    """Nothing listens where a client's application is to be: an error of the set-up, and no answer of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,8 @@ class Opening:
 
     session: str
     """The session's name in the scenario."""
+    client: str = ""
+    """The name of the profile, for errors."""
     options: Mapping[str, Any]
     """The profile's keys, with the scenario's, the session's and the step's options over them."""
     base_url: str
@@ -135,6 +142,8 @@ class Kind:
     """Where its API takes conversations."""
     gateway: bool = False
     """It asks the model from another process: its requests go to the gateway."""
+    works_on_disk: bool = True
+    """Its clients may find the folder in which a session works."""
     api_key_env: str = "ANTHROPIC_API_KEY"
     needs: str = ""
     """A package that it imports when it is used."""
@@ -157,6 +166,7 @@ class Made:
     api_key_env: str = ""
     prices: Mapping[str, Any] = field(default_factory=dict)
     gateway: bool = False
+    works_on_disk: bool = True
     base_path: str = ""
     public: bool = False
     """The upstream is the public API of its kind, which asks for a key."""

@@ -14,6 +14,7 @@ import anyio.abc
 import msgspec
 
 from convtest.clients import family
+from convtest.clients.last_words import last_words
 from convtest.errors import ClientError
 from convtest.limits import DEFAULTS, SECTION, Limits
 
@@ -162,7 +163,7 @@ class Program:
             if code is None
             else f"ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
         )
-        last = (await self._words.last()).strip().splitlines()[-5:]
+        last = last_words(await self._words.last())
         return f"the program {how}" + (f"; its last words: {' | '.join(last)}" if last else "")
 
     def kill(self) -> None:

@@ -2,14 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from convtest.clients import frameworks, python, sse
-from convtest.clients.claude import client as claude
-from convtest.clients.command import client as command
-from convtest.clients.messages import chat_completions
-from convtest.clients.messages import client as messages
 from convtest.clients.options import unfit
 from convtest.clients.port import Factory, Kind, Made, Opening
 from convtest.config import PROFILE_KEYS, Config, Profile, upstream_of
@@ -17,8 +13,39 @@ from convtest.config import SIMULATOR as SIMULATOR
 from convtest.errors import ConfigError, did_you_mean
 from convtest.policy import policy_over
 
-_MODULES = (messages, chat_completions, claude, python, command, sse)
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (*(one.KIND for one in _MODULES), *frameworks.KINDS)}
+_PLACES = {
+    "messages": "messages.client",
+    "chat_completions": "messages.chat_completions",
+    "claude_agent_sdk": "claude.client",
+    "python": "python",
+    "command": "command.client",
+    "sse": "sse",
+    "langgraph": "frameworks",
+    "openai_agents": "frameworks",
+    "pydantic_ai": "frameworks",
+}
+"""Where each kind stands among the clients: a run imports those that it plays with."""
+
+
+class _Kinds(Mapping[str, Kind]):
+    """By name; each is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Kind:
+        module = import_module(f"convtest.clients.{_PLACES[name]}")
+        kinds: tuple[Kind, ...] = (module.KIND,) if hasattr(module, "KIND") else module.KINDS
+        return next(kind for kind in kinds if kind.name == name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _PLACES
+
+
+KINDS = _Kinds()
 
 
 def make(config: Config, name: str) -> Made:
@@ -37,7 +64,8 @@ def make(config: Config, name: str) -> Made:
         upstream=upstream,
         public=bool(upstream) and upstream == public,
         api_key_env=profile.api_key_env or kind.api_key_env,
-        gateway=kind.gateway or profile.gateway or profile.own_process,
+        gateway=is_elsewhere(config, name),
+        works_on_disk=kind.works_on_disk,
         base_path=base_path,
         prices=config.prices,
         environment=profile.env,
@@ -50,6 +78,12 @@ def make(config: Config, name: str) -> Made:
     )
 
 
+def is_elsewhere(config: Config, name: str) -> bool:
+    """Whether the profile's clients ask the model by way of the gateway."""
+    profile = config.profile(name)
+    return _kind(profile).gateway or profile.gateway or profile.own_process
+
+
 def path_of(config: Config, name: str) -> str:
     """Where the API of the profile's kind takes conversations."""
     return _kind(config.profile(name)).path
@@ -57,8 +91,10 @@ def path_of(config: Config, name: str) -> str:
 
 def key_names(config: Config) -> list[str]:
     """The environment variables that hold keys of the profiles' models."""
-    kinds = {name: kind.api_key_env for name, kind in KINDS.items()}
-    return [profile.api_key_env or kinds.get(profile.kind, "") for profile in config.clients.values()]
+    return [
+        profile.api_key_env or (KINDS[profile.kind].api_key_env if profile.kind in KINDS else "")
+        for profile in config.clients.values()
+    ]
 
 
 def stand_in_key(name: str) -> str:
@@ -68,7 +104,7 @@ def stand_in_key(name: str) -> str:
 
 def _api(profile: Profile, kind: Kind) -> tuple[str, str]:
     """The base URL of the public API that the profile's client speaks, and what base URLs of that API end in."""
-    openai = chat_completions.KIND
+    openai = KINDS["chat_completions"] if kind.either else kind
     spoken = openai if kind.either and profile.api_key_env == openai.api_key_env else kind
     return spoken.base_url, spoken.base_path
 

@@ -8,23 +8,25 @@ from typing import Any
 import anyio
 import httpx
 
+from convtest.clients.listening import Address
 from convtest.clients.messages.turns import lost
-from convtest.clients.options import SECONDS, TABLE_OF_TEXTS, TEXT, Wanted
+from convtest.clients.options import SECONDS, TABLE_OF_TEXTS, TEXT, TEXTS, Wanted
 from convtest.clients.port import Kind, Opening, SessionError
 from convtest.clients.sse_formats import DESCRIBED, FORMATS, Format, at, decoded, format_of
-from convtest.errors import ClientError
 from convtest.events import Ended, Event, TurnEnd
 from convtest.wire import lanes
 from convtest.wire.sse import ServerEvent, SSEParser
 
-OPTIONS = frozenset({"url", "method", "headers", "body", "session", "read_timeout", "format", *DESCRIBED})
+OPTIONS = frozenset({"url", "method", "headers", "body", "session", "read_timeout", "format", "tools", *DESCRIBED})
 _WANTED = {
     **dict.fromkeys(("url", "method", "text", "event", "done", "session", "error"), TEXT),
     "headers": TABLE_OF_TEXTS,
     "where": TABLE_OF_TEXTS,
     "format": Wanted(" or ".join(FORMATS), lambda value: value in FORMATS),
     "read_timeout": SECONDS,
+    "tools": TEXTS,
 }
+_PORTS = {"http": 80, "https": 443}
 _STATUSES: Mapping[int, Ended] = {429: "rate_limited", 529: "overloaded", 503: "overloaded"}
 
 
@@ -42,7 +44,8 @@ class SSEClient:
     - `done`: the data that ends a turn before the connection ends, such as `[DONE]`,
     - `session`: where the application says the conversation's id, if it gives one,
     - `error`: where it says that something went wrong,
-    - `read_timeout`: seconds without a byte before the turn ends in `timeout` (600).
+    - `read_timeout`: seconds without a byte before the turn ends in `timeout` (600),
+    - `tools`: names of the application's own tools, which scripts of scenarios may call.
 
     The conversation's id is ours until the application gives one; `resume` goes on under the id, which is all that a
     client of such an application has.
@@ -112,16 +115,21 @@ class SSEClient:
                             end = event
                             break
                         yield event
+                self._address.answered(self._opening.client)
         except httpx.ConnectError as error:
-            url, help = (
-                self._filled(self._options["url"]),
-                "start the application, or name the address that it listens at",
-            )
-            raise ClientError(f"nothing answers at {url}: {error}", client=self._opening.session, help=help) from None
+            raise self._address.gone(str(error), self._opening.client) from None
         except httpx.TransportError as error:
             end = TurnEnd(ended=lost(error), message=str(error))
-        self._prompt = None
+        finally:
+            self._prompt = None  # also where nobody reads on
+        if end.ended == "connection_lost" and not (self._interrupted or self._dead) and await self._address.has_ended():
+            raise self._address.gone("it broke off in mid-answer", self._opening.client)
         yield TurnEnd(ended="interrupted") if self._interrupted else end
+
+    @property
+    def _address(self) -> Address:
+        url = httpx.URL(self._filled(self._options["url"]))
+        return Address(url.host, url.port or _PORTS.get(url.scheme, 80), str(url))
 
     def _request(self) -> httpx.Request:
         assert self._http is not None

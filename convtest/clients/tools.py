@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from convtest.clients.port import Tool
-from convtest.errors import ClientError
+from convtest.errors import ClientError, did_you_mean
 from convtest.scenario.model import Answer, StandIn
 
 _JSON_TYPES = {
@@ -82,12 +82,18 @@ def import_target(target: str, *, client: str) -> Callable[..., Any]:
         raise ClientError(f"{target!r} is not module:attr", client=client)
     try:
         found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ClientError(
             f"cannot import {target!r}: {error}", client=client, help="is its folder on pytest's pythonpath?"
         ) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ClientError(
+                f"cannot import {target!r}: {module} has no {part!r}",
+                client=client,
+                help=did_you_mean(part, [name for name in dir(found) if not name.startswith("_")]),
+            )
+        found = getattr(found, part)
     if not callable(found):
         raise ClientError(f"{target!r} cannot be called", client=client)
     return found  # type: ignore[no-any-return]

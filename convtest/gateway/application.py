@@ -7,9 +7,9 @@ run's token is demanded, foreign Host headers and browsers are refused: whoever 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import anyio
 from starlette.requests import ClientDisconnect
@@ -17,15 +17,13 @@ from starlette.requests import Request as Asked
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from convtest.gateway.addresses import Outlet, is_model, lane_and_path
 from convtest.gateway.door import HOST, Door, listening_socket
 from convtest.gateway.gate import PARTING, Gate, awaits_events
 from convtest.gateway.server import CONNECTION, Connection, Server
-from convtest.wire import messages_api, openai_apis
 from convtest.wire.headers import to_bytes, to_text
 from convtest.wire.interaction import Request, StreamEnd
 from convtest.wire.lanes import is_model_path
-from convtest.wire.openai_apis import CHAT_PATH
-from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH
 from convtest.wire.tap import Answer, Tap, TappedAnswer, Via, WireFailure
 from convtest.wire.transports import Outward
 
@@ -36,35 +34,8 @@ STALLED_BODY = 30.0
 BEFORE_RESET = 0.1
 """Seconds between the last bytes and a reset or close: the peer may throw away what it has not read by then."""
 _OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive", "expect"})
-_OPENAI = (f"{RESPONSES_PATH}/", f"{CONVERSATIONS_PATH}/")
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "proxy-authenticate", "trailer", "upgrade"})
 _TIMEOUTS = {"connect": 30.0, "read": 600.0, "write": 60.0, "pool": 60.0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlet:
-    """Where requests of a lane go: the upstream's base URL, and the real key, which no client is told."""
-
-    base_url: str
-    api_key: str = ""
-    pass_through: bool = False
-    """Whether requests that are no model's API are sent on too."""
-
-    def url(self, path: str, query: str) -> str:
-        """The upstream's address of what was asked of us; base URLs end in the API's version or do not."""
-        base = self.base_url.rstrip("/")
-        below = urlsplit(base).path
-        if path.startswith("/v1/") and below.endswith("/v1"):
-            base = base.removesuffix("/v1")
-        elif path.startswith("/v1/") and below and path.endswith((CHAT_PATH, RESPONSES_PATH)):
-            path = path.removeprefix("/v1")  # base URLs of this API hold their version, however it is spelled
-        return f"{base}{path}{f'?{query}' if query else ''}"
-
-
-def public_url(path: str) -> str:
-    """The public API that a request to this path is one of: what the simulator counts as."""
-    openai = path.rstrip("/").endswith(CHAT_PATH) or any(one in f"{path}/" for one in _OPENAI)
-    return openai_apis.PUBLIC_URL if openai else messages_api.PUBLIC_URL
 
 
 class Gateway:
@@ -131,13 +102,13 @@ class Gateway:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        item, lane, path = _lane_and_path(asked)
+        item, lane, path = lane_and_path(asked.scope["raw_path"].decode("ascii"))
         if item is not None and item not in {self._item, SHARED}:
             await _error(404, "not_found_error", f"{unquote(item)!r} is not playing")(scope, receive, send)
             return
         lane = lane if lane is not None and self._knows(lane) else None
         outlet = self._outlet(lane, path)
-        if not is_model_path(path) and not _is_model(path) and not outlet.pass_through:
+        if not is_model_path(path) and not is_model(path) and not outlet.pass_through:
             await _error(404, "not_found_error", f"the gateway speaks no {path!r}")(scope, receive, send)
             return
         try:
@@ -257,20 +228,6 @@ async def _fail(connection: Connection, ended: StreamEnd) -> None:
         case _:
             await anyio.sleep(BEFORE_RESET)
             connection.close()
-
-
-def _lane_and_path(asked: Asked) -> tuple[str | None, str | None, str]:
-    """`/s/<item>/<session>/rest`: the item as it is spelled, the session, and `/rest`; else only the whole path."""
-    raw = asked.scope["raw_path"].decode("ascii")
-    parts = raw.split("/", 4)
-    if raw.startswith("/s/") and len(parts) == 5:
-        return parts[2], unquote(parts[3]), f"/{parts[4]}"
-    return None, None, raw
-
-
-def _is_model(path: str) -> bool:
-    """One model's description, `/v1/models/<id>`."""
-    return path.rsplit("/", 1)[0].endswith("/models")
 
 
 def _key_of(asked: Asked) -> str:

@@ -12,6 +12,7 @@ from convtest.importing.importer import Import, Outcome
 from convtest.importing.reading.content import NotImportable
 from convtest.importing.scenario_text import document
 from convtest.play.prepare import scrubber_of
+from convtest.scenario.editor import keep_schema, modeline
 from convtest.scenario.loading import load_file
 from convtest.scenario.names import slug
 from convtest.scenario.nodes import MAX_BYTES
@@ -43,7 +44,8 @@ def target_of(config: Config, source: str, output: Path | None) -> Path:
 
 def written(made: Import, config: Config, target: Path, *, force: bool) -> list[Written]:
     """Write the scenarios and their cassettes. Raises NotImportable, with nothing written, where something is there."""
-    files = list(_files(made, target))
+    schemas = config.scenarios[0] if config.scenarios else config.root
+    files = list(_files(made, target, modeline(target, schemas)))
     cassettes = {id(one): _cassette(config, path, one) for path, _, outcomes in files for one in outcomes}
     there = [path for path in [*(path for path, _, _ in files), *cassettes.values()] if path.exists()]
     if there and not force:
@@ -51,6 +53,7 @@ def written(made: Import, config: Config, target: Path, *, force: bool) -> list[
         raise NotImportable(made.file, f"there is {listed} already", "name another file with --output, or say --force")
     done: list[Written] = []
     names = Names(scrubber_of(config))
+    keep_schema(schemas)
     for path, text, outcomes in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
@@ -66,9 +69,9 @@ def written(made: Import, config: Config, target: Path, *, force: bool) -> list[
     return done
 
 
-def _files(made: Import, target: Path) -> Iterator[tuple[Path, str, list[Outcome]]]:
+def _files(made: Import, target: Path, first: str) -> Iterator[tuple[Path, str, list[Outcome]]]:
     """As few files as the size of one allows."""
-    head = _HEAD.format(file=shown(Path(made.file).name), format=made.found.format)
+    head = first + _HEAD.format(file=shown(Path(made.file).name), format=made.found.format)
     parts: list[str] = []
     held: list[Outcome] = []
     number = 1

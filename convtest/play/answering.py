@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from convtest.play.prepare import Prepared
 from convtest.play.sources import Answering, at_a_point, source_of
 from convtest.play.surroundings import Environment, Surroundings
 from convtest.play.sweeping import in_pieces
-from convtest.simulator.source import Simulator, prompts_of, scripts_of, slots_of
 from convtest.wire import lanes
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
@@ -30,6 +30,7 @@ from convtest.wire.upstream import Upstream
 
 if TYPE_CHECKING:
     from convtest.gateway.application import Gateway
+    from convtest.simulator.source import Simulator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,8 @@ def names_of(prepared: Prepared, player: Player | None, interactions: Sequence[I
 
 def _gateway(prepared: Prepared, cast: Cast, tap: Tap, traffic: Traffic) -> "Gateway":
     """The gateway of an item with clients elsewhere. What they try to reach through it as a proxy is an attempt."""
-    from convtest.gateway.application import Gateway, Outlet, public_url  # takes a server, which few items need
+    from convtest.gateway.addresses import Outlet, public_url
+    from convtest.gateway.application import Gateway  # takes a server, which few items need
 
     if prepared.mode.backend != "asyncio":
         raise ConfigError("the gateway runs on asyncio", where="--convtest-backend", help="leave the option out")
@@ -157,13 +159,20 @@ class _Upstreams:
 
     def __init__(self, prepared: Prepared, cast: Cast) -> None:
         scenario = prepared.scenario
-        self._cast = cast
-        slots, scripts, prompts = slots_of(scenario), scripts_of(scenario), prompts_of(scenario)
-        self._simulator = Simulator(slots, scripts, prompts, alone=not prepared.recorded)
+        self._prepared, self._cast = prepared, cast
         pace = prepared.mode.pace
         self._upstream: Source = Paced(Upstream(), pace) if pace else Upstream()
         self.counting = [self._upstream] if isinstance(self._upstream, Paced) else []
         self._stands_in = prepared.source == "swept" or (scenario.trunk and prepared.source == "simulated")
+
+    @cached_property
+    def _simulator(self) -> "Simulator":
+        """Where nothing is simulated it is not even imported."""
+        from convtest.simulator.source import Simulator, prompts_of, scripts_of, slots_of
+
+        scenario = self._prepared.scenario
+        slots, scripts, prompts = slots_of(scenario), scripts_of(scenario), prompts_of(scenario)
+        return Simulator(slots, scripts, prompts, alone=not self._prepared.recorded)
 
     async def answer(self, interaction: Interaction, turn: OpenTurn | None, via: Via) -> Answer:
         made = self._cast.made(interaction.lane)

@@ -3,7 +3,6 @@
 import contextlib
 import contextvars
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from convtest.clients.last_words import first_error
 from convtest.errors import ConvtestError, did_you_mean
 from convtest.wire import lanes
 
@@ -22,15 +22,13 @@ EXIT = 0.5
 """Seconds between the end of an application's connections and its own."""
 LINGER = 0.05
 """Seconds after an item in which an application may still die of it."""
-_NAMED = re.compile(r"^\s*(?:Uncaught )?(?:[\w.$]*(?:Error|Exception)\b.*:|panic: |thread .* panicked|Fatal )")
-_SPOKEN = re.compile(r"\b(?:error|fatal|panic|critical)\b", re.IGNORECASE)
 _SHOWN = 300
 """Characters of a line that are shown."""
 _READ = 1_000_000
 """Bytes of its output in which an error is looked for."""
 
 
-class ApplicationError(ConvtestError):
+class ApplicationError(ConvtestError, page="clients#an-application-that-a-fixture-starts"):
     """An application under test does not run."""
 
     def __init__(self, what: str, *, help: str) -> None:
@@ -170,9 +168,7 @@ class Application:
         """The first line of its output, since the item began, that tells of an error; else the last line."""
         with self.log.open("rb") as log:
             log.seek(self._since)
-            lines = [one.strip() for one in log.read(_READ).decode("utf-8", "replace").splitlines() if one.strip()]
-        named = [one for one in lines if _NAMED.search(one)] or [one for one in lines if _SPOKEN.search(one)]
-        shown = next(iter(named), lines[-1] if lines else "")
+            shown = first_error(log.read(_READ).decode("utf-8", "replace").splitlines())
         return f": {shown[:_SHOWN]}" if shown else ", and said nothing"
 
     def _answers(self) -> bool:

@@ -7,7 +7,7 @@ import anyio
 
 from convtest.clients.port import SessionError
 from convtest.clock import Clock, is_leaving_out, left_out
-from convtest.errors import ConvtestError, raised_at
+from convtest.errors import ClientError, ConvtestError, raised_at
 from convtest.transcript import Refusal, StepRecord
 
 STRAY = (
@@ -68,6 +68,9 @@ class Call:
         match _single(self._error):
             case None:
                 pass
+            case ClientError() as error:
+                error.args = (f"{error.head}, session {record.session!r}{error.advice}",)
+                raise error
             case ConvtestError() as error:
                 raise error
             case SessionError() as error:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -13,6 +14,7 @@ from convtest.clients.port import Factory, Opening, SessionClient
 from convtest.events import Event, TurnEnd, kind_of
 from convtest.play.calls import STRAY, Call
 from convtest.play.disturbing import Plan, settled
+from convtest.play.reader import TOLD
 from convtest.scenario.model import Turn
 from convtest.transcript import StepRecord, TurnRecord
 from convtest.wire import lanes
@@ -52,7 +54,7 @@ class LiveSession:
         self._scope = anyio.CancelScope()
         self._stack = AsyncExitStack()
         self.client: SessionClient | None = None
-        self.last_seen = "nothing yet"
+        self.last: Event | str = "nothing yet"
         """The last thing that came from the client, for the report of a hang."""
         self.dead = False
         """Its task was cancelled and takes no more calls."""
@@ -60,6 +62,10 @@ class LiveSession:
         """The one that its task is asked for, until it is made."""
         self._stray = ""
         """What the client left in its task that ended it."""
+
+    @property
+    def last_seen(self) -> str:
+        return self.last if isinstance(self.last, str) else _seen(self.last)
 
     def start(self, tasks: TaskGroup) -> None:
         tasks.start_soon(self._run)
@@ -112,7 +118,7 @@ class LiveSession:
         return result.value
 
     async def open(self) -> None:
-        self.last_seen = "connecting"
+        self.last = "connecting"
         self._tap.reopen(self.name)
         made = self._factory(self._opening)
         if hasattr(made, "__aenter__") and not hasattr(made, "receive_response"):
@@ -181,20 +187,11 @@ class LiveSession:
         self, step: Turn, record: TurnRecord, during: Callable[[], Awaitable[None]], *, asks: bool
     ) -> None:
         assert self.client is not None
-        plan = Plan(step, self.drop, during, lambda: self._tap.has_read(self.name, step.index))
-        turn = OpenTurn(
-            number=step.index,
-            due=plan.due,
-            disturbed=lambda: plan.done,
-            reachable=plan.reachable,
-            describe_due=plan.description,
-            early=anyio.Event() if plan.wants_request() else None,
-            faults=[one for one in step.disturbances if one.on_the_wire],
-            parted=self._finishes,  # nobody closes, so nobody is waited for
-        )
-        self._tap.begin_turn(self.name, turn)
+        plan = Plan(step, self.drop, during, lambda: self._tap.has_read(self.name, step.index), self._opening.client)
+        turn = self._begun(step, plan)
         started = self._tap.clock.now()
-        self.last_seen = "the prompt"
+        reading = partial(self._read, record, plan, started)
+        self.last = "the prompt"
         try:
             if asks:
                 await self.client.query(step.prompt)
@@ -202,9 +199,12 @@ class LiveSession:
             async with anyio.create_task_group() as tasks:
                 if plan.wants_request():
                     tasks.start_soon(plan.act_when_out, turn, self.client)
-                tasks.start_soon(plan.act_in_time, self.client, self._tap.clock)
-                await self._read(record, plan, started)
+                if plan.timed:
+                    tasks.start_soon(plan.act_in_time, self.client, self._tap.clock)
+                await (plan.reader.run(reading) if plan.reader is not None else reading())
                 tasks.cancel_scope.cancel()
+            if plan.ended_by and record.end is None:
+                record.events.append(TurnEnd(ended="interrupted", message=TOLD[plan.ended_by]))
             record.total_ms = self._tap.clock.now() - started
             record.reader_left = plan.done and self._only_reads
             if record.reader_left:
@@ -215,6 +215,20 @@ class LiveSession:
                 record.total_ms = self._tap.clock.now() - started
             record.read_before = plan.read_before
             record.unreached = [*plan.pending, *(one for one in turn.faults if one not in turn.met)]
+
+    def _begun(self, step: Turn, plan: Plan) -> OpenTurn:
+        turn = OpenTurn(
+            number=step.index,
+            due=plan.due,
+            disturbed=lambda: plan.done,
+            reachable=plan.reachable,
+            describe_due=plan.description,
+            early=plan.early,
+            faults=[one for one in step.disturbances if one.on_the_wire],
+            parted=self._finishes,  # nobody closes, so nobody is waited for
+        )
+        self._tap.begin_turn(self.name, turn)
+        return turn
 
     async def _abandoned(self, turn: OpenTurn) -> None:
         """The reader has left: wait for what the application does then, which it does in its own time."""
@@ -229,16 +243,24 @@ class LiveSession:
         async with AsyncExitStack() as closing:
             if hasattr(events, "aclose"):
                 closing.push_async_callback(events.aclose)
+            ended = record.end is not None
             async for event in events:
-                if record.end is not None:
+                if plan.ended_by == "leave":
+                    break
+                if ended:
                     record.late.append(event)
                     continue
+                ended = isinstance(event, TurnEnd)
                 record.events.append(event)
-                self.last_seen = _seen(event)
+                self.last = event
                 self._tap.note_yield(self.name, kind_of(event))
                 if record.first_event_ms is None:
                     record.first_event_ms = self._tap.clock.now() - started
                 await plan.act_after(record.events, self.client)
+                if plan.ended_by == "leave":
+                    break
+                if plan.pause:
+                    await anyio.sleep(plan.pause)
 
 
 async def _nothing() -> None:

@@ -19,6 +19,7 @@ from convtest.checks.adoption import is_blind
 from convtest.checks.judge import judge
 from convtest.checks.result import Verdict
 from convtest.clients.port import Factory, Made
+from convtest.clients.store import forget
 from convtest.clock import Clock, left_out
 from convtest.config import Config
 from convtest.errors import ConvtestError, RecordedElsewhere, ScenarioChanged, unwrapped
@@ -131,6 +132,8 @@ def perform(prepared: Prepared, folder: Path, openings: Openings = OPENINGS) -> 
             if (aside := _aside(arrangement)) and error.args:
                 error.args = (f"{error.args[0]}\n    turns of an earlier recording are kept aside: {aside}",)
             raise
+        finally:
+            forget(arrangement.surroundings.store)
 
 
 def _aside(arrangement: Arrangement) -> str:

@@ -77,7 +77,7 @@ def cassette_of(config: Config, scenario: Scenario) -> Cassette:
     """The scenario's cassette, or that of the one it is a point of."""
     path = cassette_path(config, scenario)
     anew = record_command(config, scenario).replace("convtest record", "convtest record --mode all", 1)
-    return Cassette(path, config.shown(path), anew, config.limits)
+    return Cassette(path, config.shown(path), anew, config.limits, config.requests)
 
 
 def record_command(config: Config, scenario: Scenario) -> str:
@@ -121,7 +121,7 @@ def prepare(config: Config, scenario: Scenario, mode: Mode, door: Door | None = 
         cassette=cassette,
         recorded=recorded,
         simulated=simulated,
-        scrubber=scrubber_of(config).but_for(words_of(scenario)),
+        scrubber=scrubber_of(config).but_for(words_of(scenario.file)).but_for(texts_in(scenario)),
         seen=seen,
         door=door or Door(),
     )
@@ -153,14 +153,19 @@ def scrubber_of(config: Config) -> Scrubber:
     names = key_names(config)
     values, _ = secret_values(names)
     stand_ins = {name: stand_in_key(name) for name in names if name and not os.environ.get(name)}
-    return Scrubber({**stand_ins, **values}, config.scrub)
+    return _scrubber(tuple({**stand_ins, **values}.items()), tuple(config.scrub))
 
 
-def words_of(scenario: Scenario) -> Iterator[str]:
-    """What its author wrote: the file, and what became of it."""
-    if scenario.file.is_file():
-        yield scenario.file.read_text(encoding="utf-8", errors="replace")
-    yield from texts_in(scenario)
+@lru_cache(maxsize=4)
+def _scrubber(values: tuple[tuple[str, str], ...], patterns: tuple[str, ...]) -> Scrubber:
+    """The items of a run have the same secrets: what it has once looked through is kept with it."""
+    return Scrubber(dict(values), patterns)
+
+
+def words_of(file: Path) -> Iterator[str]:
+    """What its author wrote there."""
+    if file.is_file():
+        yield file.read_text(encoding="utf-8", errors="replace")
 
 
 def _source(mode: Mode, path: Path, simulated: bool) -> tuple[SourceName, bool]:

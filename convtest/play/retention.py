@@ -35,7 +35,7 @@ _ALWAYS = {"messages", "chat_completions", "claude_agent_sdk"}
 _WORD = "heliotrope"
 
 
-class TrunkFailed(ConvtestError):
+class TrunkFailed(ConvtestError, page="retention"):
     """A cell's conversation did not hold, or broke off: what the cell found tells nothing."""
 
     def __init__(self, *, trunk: str, why: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from convtest.clients.port import ApplicationGone
 from convtest.clients.prices import usd
 from convtest.errors import MissingCapability
 from convtest.play.apps import EXIT, ApplicationError
@@ -76,7 +77,6 @@ class Runner:
             self.transcript.leftovers += [f"an answer to {lane} still streams" for lane in await gateway.quiet()]
 
     def _write_files(self) -> None:
-        self._around.workspace.mkdir(parents=True, exist_ok=True)
         for name, text in self._scenario.files.items():
             path = self._around.workspace / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,8 +96,11 @@ class Runner:
         return not stopped
 
     def _look_after_apps(self, last: StepRecord | None) -> None:
+        gone = isinstance(self.transcript.trouble, ApplicationGone)
+        if gone:
+            self._around.apps.wait(EXIT)
         death = self._around.apps.death()
-        if death is not None and last is not None and self.transcript.trouble is None:
+        if death is not None and last is not None and (gone or self.transcript.trouble is None):
             death.args = (f"{last.step.place}: {death}",)
             self.transcript.trouble = death
 
@@ -136,7 +139,7 @@ class Runner:
                 await self._turn(record, tasks, during or [])
             else:
                 await self._act(step, record, tasks)  # type: ignore[arg-type]
-        except (ApplicationError, MissingCapability) as error:
+        except (ApplicationError, ApplicationGone, MissingCapability) as error:
             self.transcript.trouble = error
         self.watch.deadline = float("inf")
         self._note(record)

@@ -17,6 +17,7 @@ from convtest.clock import for_clients
 from convtest.errors import MissingCapability
 from convtest.play.live import LiveSession
 from convtest.play.surroundings import Surroundings
+from convtest.play.waiting import outlive_timers, timers_left
 from convtest.scenario.model import Scenario, Step
 from convtest.transcript import ActRecord, Carried, StepRecord, Transcript
 from convtest.wire.transports import binding
@@ -51,9 +52,10 @@ class Sessions:
         made = around.cast.made(session)
         opening = Opening(
             session=session,
+            client=made.profile,
             options=options,
             clock=for_clients(self._tap.clock),
-            workspace=self._folder(session),
+            workspace=self._folder(session, used=made.works_on_disk or "python_tools" in options),
             store=around.store,
             tools=tuple(self._counted(tool, session) for tool in self._tools),
             leftovers=self._transcript.leftovers,
@@ -75,13 +77,15 @@ class Sessions:
         self.open[session] = live
         return live
 
-    def _folder(self, session: str) -> Path:
+    def _folder(self, session: str, *, used: bool) -> Path:
         """Where the session works; one that was begun from another works where that one does."""
         specs, origins = self._scenario.sessions, self._transcript.origins
         while session not in specs and session in origins:
             session = origins[session].parent
         folder = self._surroundings.workspace / (specs[session].cwd if session in specs else "")
-        folder.mkdir(parents=True, exist_ok=True)
+        if used:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._surroundings.store.mkdir(parents=True, exist_ok=True)
         return folder
 
     def _counted(self, tool: Tool, session: str) -> Tool:
@@ -131,17 +135,20 @@ class Sessions:
         live = self.open.get(session)
         return live.client.session_id if live is not None and live.client is not None else None
 
-    async def disconnect(self, session: str, record: StepRecord) -> None:
+    async def disconnect(self, session: str, record: StepRecord, *, linger: bool = False) -> None:
+        """`linger`: its task stays until what the client had set a time for has happened."""
         live = self.open.pop(session, None)
         if live is not None and not live.dead:
             await live.perform(live.leave, record, self._scenario.timeout)
+            if linger and not (record.crash or record.hung) and timers_left() > 0:
+                await live.perform(outlive_timers, record, self._scenario.timeout)
             live.stop()
 
     async def close_all(self) -> None:
         self._watch.deadline = time.monotonic() + self._scenario.timeout
         for session in list(self.open):
             record = ActRecord(step=self._scenario.steps[-1], session=session)
-            await self.disconnect(session, record)
+            await self.disconnect(session, record, linger=True)
             if (record.crash or record.hung) and self._transcript.records:
                 last = self._transcript.records[-1]
                 last.crash = last.crash or record.crash

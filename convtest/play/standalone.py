@@ -13,7 +13,8 @@ from convtest.cassettes.scrubbing import Scrubber
 from convtest.cassettes.store import Cassette
 from convtest.clock import RealClock
 from convtest.errors import UnwritableCassette
-from convtest.gateway.application import Gateway, Outlet, public_url
+from convtest.gateway.addresses import Outlet, public_url
+from convtest.gateway.application import Gateway
 from convtest.gateway.door import Door, listening_socket
 from convtest.limits import DEFAULTS, Limits
 from convtest.play.partial import Partial

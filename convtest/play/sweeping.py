@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from convtest.clients.registry import SIMULATOR, path_of
+from convtest.clients.registry import SIMULATOR, is_elsewhere, make, path_of
 from convtest.config import Config
 from convtest.errors import NothingToSweep
 from convtest.play.prepare import base_recording, cassette_path, record_command
@@ -10,9 +10,11 @@ from convtest.scenario.digest import digest
 from convtest.scenario.disturbances import BETWEEN, ON_CLIENT, ON_WIRE
 from convtest.scenario.model import Point, Scenario, Sweep, Turn
 from convtest.scenario.sweeping import point_of
-from convtest.simulator.source import rehearsed
 from convtest.wire.counting import Round, rounds_of, split_at
 from convtest.wire.interaction import Chunk, Interaction, Request
+
+STRETCH = (0, 1, 5, 20, 50, 100)
+"""Milliseconds after the prompt at which a client elsewhere is tried: when its request leaves nobody here knows."""
 
 
 def points(config: Config, base: Scenario) -> list[Scenario]:
@@ -20,7 +22,7 @@ def points(config: Config, base: Scenario) -> list[Scenario]:
     sweep = base.sweep
     assert sweep is not None
     rounds = _rounds(config, base, sweep.turn)
-    found = [point for do in sweep.disturb for point in _points(do, sweep, rounds)]
+    found = [point for do in sweep.disturb for point in [*_before(config, base, do), *_points(do, sweep, rounds)]]
     if not found:
         kinds = ", ".join(dict.fromkeys(kind for one in rounds for kind in one.kinds)) or "none"
         why = f"the turn has no event at which the sweep would disturb it (at: {sweep.at}); it has {kinds}"
@@ -40,12 +42,18 @@ def _rounds(config: Config, base: Scenario, turn: Turn) -> list[Round]:
             shown = config.shown(cassette_path(config, base))
             raise NothingToSweep(f"{shown} holds no answer to this turn", place=place, command=command)
         return rounds
-    spec = base.sessions.get(turn.session)
-    client = spec.client if spec else base.client
+    client = _client(base, turn)
     if not turn.simulate or config.profile(client).upstream != SIMULATOR:
         raise NothingToSweep("of which events this turn is made is not known", place=place, command=command)
     path = path_of(config, client)
+    from convtest.simulator.source import rehearsed
+
     return rounds_of([_simulated(body, number, turn, path) for number, body in enumerate(rehearsed(base, turn, path))])
+
+
+def _client(base: Scenario, turn: Turn) -> str:
+    spec = base.sessions.get(turn.session)
+    return spec.client if spec else base.client
 
 
 def _simulated(body: bytes, number: int, turn: Turn, path: str) -> Interaction:
@@ -91,6 +99,21 @@ def _last_words(one: Interaction) -> tuple[str | None, bool]:
         if message.get("role") == "user" and texts:
             return "\n".join(texts), message is one.canonical.messages[-1]
     return None, False
+
+
+def _before(config: Config, base: Scenario, do: str) -> Iterator[Point]:
+    """Before the turn's request: one point where it is ours to say when that leaves, else a stretch of time, of which
+    `every change` takes the first."""
+    sweep = base.sweep
+    if sweep is None or do not in ON_CLIENT or sweep.at not in {"every event", "every change"}:
+        return
+    name = _client(base, sweep.turn)
+    spec = base.sessions.get(sweep.turn.session)
+    policy = make(config, name).policy({**config.profile(name).options, **(spec.options if spec else base.options)})
+    missed = do == "interrupt" and policy.early_interrupt == "missed"
+    stretch = STRETCH if sweep.at == "every event" else STRETCH[:1]
+    for ms in stretch if is_elsewhere(config, name) else (None,):
+        yield Point(do=do, after=None, kind="before_request", ms=ms, last=missed)
 
 
 def _points(do: str, sweep: Sweep, rounds: Sequence[Round]) -> Iterator[Point]:

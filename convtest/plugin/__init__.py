@@ -3,6 +3,7 @@
 Nothing heavy is imported here: scenarios are loaded when a scenario file is collected, clients when an item runs.
 """
 
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from convtest.config import load_config
-from convtest.errors import ConfigError, ConversationFailed, ConvtestError
-from convtest.plugin.gateway import GatewayAddress
+from convtest.errors import ConfigError, ConversationFailed, ConvtestError, told
+from convtest.gateway.standing import GatewayAddress
+from convtest.later import importing
 from convtest.plugin.matrices import begin_probes
 from convtest.plugin.options import add_options, need_backend
 from convtest.plugin.outputs import begin_outputs, end_outputs, tell_worker, written
@@ -53,12 +55,14 @@ def pytest_configure(config: pytest.Config) -> None:
     except ConfigError as error:
         from convtest.textmatch import visible
 
-        raise pytest.UsageError(visible(str(error))) from None
+        raise pytest.UsageError(visible(error.told)) from None
     asked_sweep(config)  # what is misspelt in it is said now, not at the first file
     config.stash[STATE] = State(loaded)
     config.pluginmanager.register(Counting(config.stash[STATE]), "convtest-counter")
     if config.getoption("--convtest-live") and config.getoption("--convtest-record"):
-        raise pytest.UsageError("--convtest-live reads and writes no cassettes: leave out --convtest-record")
+        raise pytest.UsageError(
+            told("--convtest-live reads and writes no cassettes: leave out --convtest-record", "cassettes")
+        )
     if config.getoption("--convtest-record") and not hasattr(config, "workerinput"):
         from convtest.cassettes.store import sweep
 
@@ -67,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[STATE].cells.path = begin_probes(config)
     begin_results(config)
     if config.getoption("--convtest-speed") < 0:
-        raise pytest.UsageError("--convtest-speed is 0 or more")
+        raise pytest.UsageError(told("--convtest-speed is 0 or more", "options"))
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         # testpaths say where the Python tests are; scenarios stand where [tool.convtest] says.
         config.args += [str(root) for root in loaded.scenarios if root.is_dir()]
@@ -94,7 +98,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioF
     inside = any(path.is_relative_to(root) for root in state.config.scenarios)
     if path.is_relative_to(state.config.cassettes) or not (named or inside):
         return None
-    from convtest.plugin.files import ScenarioFile
+    with importing():
+        from convtest.plugin.files import ScenarioFile
 
     return ScenarioFile.from_parent(parent, path=file_path)
 
@@ -104,7 +109,9 @@ def convtest_gateway(pytestconfig: pytest.Config) -> GatewayAddress:
     """The address at which an application under test finds its model: give it `url` (or `environment`) and `token`."""
     state = pytestconfig.stash.get(STATE, None)
     if state is None:
-        raise pytest.UsageError("convtest_gateway needs [tool.convtest] in pyproject.toml: convtest init")
+        raise pytest.UsageError(
+            told("convtest_gateway needs [tool.convtest] in pyproject.toml: convtest init", "http-app")
+        )
     return state.gateway
 
 
@@ -187,7 +194,8 @@ def pytest_runtest_makereport(
         line = str(error).splitlines()[0]
         path, number, _ = item.location
         headline = error.headline if isinstance(error, ConversationFailed) else line
-        report.longrepr = Shown(str(error), Crash(path, (number or 0) + 1, headline))  # type: ignore[assignment]
+        text = error.told if isinstance(error, ConvtestError) else str(error)
+        report.longrepr = Shown(text, Crash(path, (number or 0) + 1, headline))  # type: ignore[assignment]
     return report
 
 
@@ -210,6 +218,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if state is not None:
         state.gateway.close()
         end_outputs(config)
+        if (temporary := sys.modules.get("convtest.temporary")) is not None:
+            temporary.close_rooms()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

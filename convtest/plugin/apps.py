@@ -8,8 +8,8 @@ from typing import Protocol
 
 import pytest
 
+from convtest.gateway.standing import GatewayAddress
 from convtest.play.apps import Application, Applications, Started
-from convtest.plugin.gateway import GatewayAddress
 from convtest.plugin.state import State
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from convtest.cassettes.store import Cassette
+from convtest.errors import told
 from convtest.play.mode import Rules
 from convtest.play.prepare import scrubber_of
 from convtest.play.recording import Recording, recording
@@ -19,13 +20,15 @@ def recording_of(request: pytest.FixtureRequest) -> Iterator[Recording]:
     """The recording of the test that asks for it. Raises pytest.UsageError where there is no [tool.convtest]."""
     state = request.config.stash.get(STATE, None)
     if state is None:
-        raise pytest.UsageError("convtest_cassette needs [tool.convtest] in pyproject.toml: convtest init")
+        raise pytest.UsageError(
+            told("convtest_cassette needs [tool.convtest] in pyproject.toml: convtest init", "cassettes#ordinary-tests")
+        )
     config, node = state.config, request.node
     file = node.path.resolve()
     below = file.relative_to(config.root) if file.is_relative_to(config.root) else file.relative_to(file.anchor)
     path = config.cassettes / below.with_suffix("") / f"{safe_name(node.nodeid.split('::', 1)[-1])}.yaml"
     command = f"pytest --convtest-record=all {shlex.quote(node.nodeid)}"
-    cassette = Cassette(path, config.shown(path), command, config.limits)
+    cassette = Cassette(path, config.shown(path), command, config.limits, config.requests)
     rules = Rules(
         allow_hosts=config.allow_hosts,
         scrubber=scrubber_of(config),

@@ -21,7 +21,7 @@ from convtest.retention.journal import Journal
 from convtest.retention.matrix import Cell, Trunk
 from convtest.scenario.model import Scenario
 from convtest.scenario.trunks import named
-from convtest.temporary import temporary
+from convtest.temporary import room
 
 if TYPE_CHECKING:
     from convtest.play.retention import Outcome
@@ -91,11 +91,11 @@ class MatrixItem(ScenarioItem):
         others = [item for item in self.session.items if isinstance(item, CellItem) and item._key == self._key]
         with ExitStack() as rooms:
 
-            def room() -> Path:
-                return rooms.enter_context(temporary())
+            def made() -> Path:
+                return rooms.enter_context(room())
 
             door = self.config.stash[STATE].gateway.door
-            asking = Asking(config=self._config, mode=mode_of(self.config), door=door, room=room)
+            asking = Asking(config=self._config, mode=mode_of(self.config), door=door, room=made)
             if self._is_finished():
                 return Outcome(skip="its trunk was finished before: it stands in the journal")
             outcome = play_trunk(asking, self.base, self.trunk, [item.cell for item in others])

@@ -30,7 +30,7 @@ class ScenarioFile(pytest.Module):
             client, asked = self.config.getoption("--convtest-client"), asked_sweep(self.config)
             scenarios = load_file(self.path, state.config, client, asked)
         except ConvtestError as error:
-            raise self.CollectError(visible(str(error))) from None
+            raise self.CollectError(visible(error.told)) from None
         for scenario in scenarios:
             register_tags(self.config, scenario.tags)
             if scenario.steps:

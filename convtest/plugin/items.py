@@ -11,13 +11,14 @@ from syrupy.assertion import SnapshotAssertion
 
 from convtest.config import Config
 from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette
+from convtest.later import importing
 from convtest.plugin.properties import properties_of
 from convtest.plugin.results import hand_out, results_file
 from convtest.plugin.snapshots import ScenarioSnapshots, Snapshot
 from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of
 from convtest.plugin.sweeps import CAUSES, SWEEP, point_facts
 from convtest.scenario.model import Scenario
-from convtest.temporary import temporary
+from convtest.temporary import room
 from convtest.textmatch import visible
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ class ScenarioItem(pytest.Function):
 
     def setup(self) -> None:
         """Clients and cassette are resolved here, so that what is wrong with them shows as ERROR."""
-        from convtest.play.perform import ready
-        from convtest.play.prepare import cassette_path, record_command
+        with importing():
+            from convtest.play.perform import ready
+            from convtest.play.prepare import cassette_path, record_command
 
         config = self.begin()
         state = self.config.stash[STATE]
@@ -107,6 +109,13 @@ class ScenarioItem(pytest.Function):
         if death is not None:
             raise death
 
+    def _look_after_others(self) -> None:
+        """Raises ApplicationGone where an application that a fixture of the project's own started did not survive."""
+        from convtest.clients.listening import survived
+        from convtest.play.apps import LINGER
+
+        survived(LINGER, but=[one.port for one in self.config.stash[STATE].apps or ()])
+
     def _need(self, config: Config) -> None:
         """Skips, or fails where nothing may be skipped, what needs something that is not installed."""
         from convtest.play.prepare import missing
@@ -137,7 +146,7 @@ class ScenarioItem(pytest.Function):
         from convtest.play.perform import in_time
         from convtest.reporting.failure import failure_text
 
-        with temporary() as folder:
+        with room() as folder:
             outcome = self.ready.play(folder)
         self.written, self.outcome = outcome.written, outcome
         self.user_properties += properties_of(outcome)
@@ -154,6 +163,7 @@ class ScenarioItem(pytest.Function):
             elif result.source == "recorded":
                 text += "\n  nothing of this run became a cassette"
             raise ConversationFailed(text, headline=result.headline)
+        self._look_after_others()
         if kept is not None:
             self.compared = kept
             with in_time(self.scenario, "comparing the snapshot"):
@@ -214,7 +224,7 @@ class ScenarioItem(pytest.Function):
         shown = self.config.stash[STATE].config.shown(self.path)
         crash = (shown, self.scenario.place.line, headline)
         self.user_properties.append((HEADLINE, json.dumps(crash)))
-        return Shown(str(error), Crash(*crash))
+        return Shown(error.told if isinstance(error, ConvtestError) else str(error), Crash(*crash))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, max(0, self.scenario.place.line - 1), self.name

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from convtest.errors import told
+
 CELL, TRUNK = "convtest_cell", "convtest_trunk"
 """What a cell and a trunk came to, as JSON; they travel with the report."""
 _MOST = 60
@@ -25,7 +27,8 @@ def begin_probes(config: pytest.Config) -> Path | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     except OSError as error:
-        raise pytest.UsageError(f"--convtest-probes: cannot write {path}: {error.strerror}") from None
+        text = f"--convtest-probes: cannot write {path}: {error.strerror}"
+        raise pytest.UsageError(told(text, "retention")) from None
     return path
 
 

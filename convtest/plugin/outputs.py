@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from convtest.errors import told
 from convtest.plugin.results import KEPT, KEPT_FILE, results_file
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def begin_outputs(config: pytest.Config) -> None:
         return
     for path in filter(None, [_page(config), *_summaries(config)]):
         if path.is_dir():
-            raise pytest.UsageError(f"{path} is a folder: name a file")
+            raise pytest.UsageError(told(f"{path} is a folder: name a file", "report"))
     if results_file(config) is None:
         from convtest.temporary import temporary
 

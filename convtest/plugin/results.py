@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from convtest.errors import told
+
 if TYPE_CHECKING:
     from convtest.results.model import Result, SnapshotChange
     from convtest.scenario.model import Scenario
@@ -25,7 +27,8 @@ def begin_results(config: pytest.Config) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     except OSError as error:
-        raise pytest.UsageError(f"--convtest-results: cannot write {path}: {error.strerror}") from None
+        text = f"--convtest-results: cannot write {path}: {error.strerror}"
+        raise pytest.UsageError(told(text, "results")) from None
 
 
 def results_file(config: pytest.Config) -> Path | None:

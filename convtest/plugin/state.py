@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from convtest.config import Config
-from convtest.plugin.gateway import GatewayAddress
+from convtest.gateway.standing import GatewayAddress
 from convtest.plugin.matrices import Cells
 from convtest.plugin.sweeps import Sweeps
 

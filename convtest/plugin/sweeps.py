@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
+from convtest.errors import told
+
 if TYPE_CHECKING:
     from convtest.scenario.model import Point, Scenario
     from convtest.scenario.sweeping import Asked
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 SWEEP = "convtest_sweep"
 CAUSES = "convtest_causes"
 """What failed at a point, each cause in one line; it travels with the report."""
-_YIELDED = {"request", "text", "thinking", "tool_use", "tool_result", "end"}
+_YIELDED = {"before_request", "request", "text", "thinking", "tool_use", "tool_result", "end"}
 """Kinds of points in what a client yields; all others are types of the server's events."""
 _MOST = 5
 """Causes shown of one sweep; points named of one cause."""
@@ -26,9 +28,9 @@ def point_facts(item: pytest.Item, scenario: "Scenario", point: "Point") -> str:
     """What the summary needs to know of a point; it travels with the report, from a worker too."""
     turn = next(step for step in scenario.steps if step.index == point.turn)
     base = f"{item.nodeid.rpartition('::')[0]}::{point.base}"
-    after = None if point.do.isdigit() else point.after
+    after = None if point.do.isdigit() else -1 if point.kind == "before_request" else point.after
     facts = {"base": base, "turn": turn.id, "do": point.do, "kind": point.kind, "after": after, "label": point.label}
-    return json.dumps(facts)
+    return json.dumps({**facts, "ms": point.ms})
 
 
 def asked_sweep(config: pytest.Config) -> "Asked | None":
@@ -42,10 +44,10 @@ def asked_sweep(config: pytest.Config) -> "Asked | None":
 
     for one in disturb:
         if (wrong := unknown(one)) is not None:
-            raise pytest.UsageError(f"--convtest-sweep-disturb: {': '.join(wrong)}")
+            raise pytest.UsageError(told(f"--convtest-sweep-disturb: {': '.join(wrong)}", "sweeps#the-keys"))
     if at is not None and at not in get_args(SweepAt):
         known = ", ".join(get_args(SweepAt))
-        raise pytest.UsageError(f"--convtest-sweep-at: unknown points {at!r}: one of {known}")
+        raise pytest.UsageError(told(f"--convtest-sweep-at: unknown points {at!r}: one of {known}", "sweeps#the-keys"))
     return Asked(turn=turn, disturb=disturb, at=at)
 
 
@@ -64,6 +66,8 @@ class _Sweep:
     """By disturbance, then by the kind of event it came after."""
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
     """By point: its causes, the root first; the key is what they have in common from point to point."""
+    stretch: set[int] = field(default_factory=set)
+    """Milliseconds after the prompt at which it was tried."""
 
 
 class Sweeps:
@@ -81,6 +85,7 @@ class Sweeps:
         sweep = self._sweeps.setdefault(facts["base"], _Sweep(facts["turn"]))
         cell = sweep.cells.setdefault(facts["do"], {}).setdefault(facts["kind"], _Cell())
         cell.played, cell.held = cell.played + 1, cell.held + report.passed
+        sweep.stretch |= {facts["ms"]} - {None}
         cell.first = min(cell.first, math.inf if facts["after"] is None else facts["after"])
         if report.passed:
             return None
@@ -97,7 +102,16 @@ class Sweeps:
             held, played = sum(cell.held for cell in cells), sum(cell.played for cell in cells)
             yield f"sweep of {sweep.turn} in {base}: {held} of {played} points hold"
             yield from _grid(sweep)
+            yield from _stretch(sweep)
             yield from _causes(sweep)
+
+
+def _stretch(sweep: _Sweep) -> Iterator[str]:
+    if sweep.stretch:
+        later = [f"{ms}" for ms in sorted(sweep.stretch) if ms]
+        times = f"{', '.join(later[:-1])} and {later[-1]}" if later[1:] else "".join(later)
+        said = [*(["with the prompt"] if 0 in sweep.stretch else []), *([f"{times} ms after it"] if later else [])]
+        yield f"  before_request: {' and '.join(said)}; when the client's request leaves is for the machine to say"
 
 
 def _grid(sweep: _Sweep) -> Iterator[str]:
@@ -113,7 +127,7 @@ def _table(rows: dict[str, dict[str, _Cell]]) -> Iterator[str]:
     for row in rows.values():
         for kind, cell in row.items():
             firsts[kind] = min(cell.first, firsts.get(kind, cell.first))
-    kinds = sorted(firsts, key=lambda kind: (kind != "request", firsts[kind], kind))
+    kinds = sorted(firsts, key=lambda kind: (kind != "before_request", kind != "request", firsts[kind], kind))
     first = max(len(do) for do in rows)
     widths = [max(len(kind), *(len(_shown(row.get(kind))) for row in rows.values())) for kind in kinds]
     yield "  " + "  ".join([" " * first, *(f"{k:>{w}}" for k, w in zip(kinds, widths, strict=True))]).rstrip()
@@ -176,6 +190,9 @@ def _causes(sweep: _Sweep) -> Iterator[str]:
 def _position(label: str) -> tuple[str, float]:
     """Workers report in any order."""
     do, _, where = label.partition("@")
+    kind, _, later = where.partition("+")
+    if kind == "before_request":
+        return do, float(later.removesuffix("ms") or 0) / 1000 - 1
     after = where.partition("-")[0]
     return do, float(after) if after.isdigit() else math.inf
 

@@ -1,9 +1,12 @@
 """What a client keeps of turns that were cut short: by an interrupt, or by a kill that it is resumed after."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from convtest.checks.kept import lost_uses
-from convtest.probe.plays import Observation, Plays, how, is_complete
+from convtest.probe.plays import Observation, Plays, how, is_complete, way_of
+
+_SWEEP = "sweep a turn that has it call one of its own tools (at: tool_use)"
+_OFFER = f"offer the tools of opening.tools to the model beside its own; where that cannot be, {_SWEEP}"
 
 
 def prompt_after(play: Plays, *names: str) -> str | None:
@@ -13,6 +16,15 @@ def prompt_after(play: Plays, *names: str) -> str | None:
     if not cut:
         return None
     return "either" if len(prompts) > 1 else "kept" if True in prompts else "dropped"
+
+
+def early_interrupt(play: Plays) -> str | None:
+    """What an interrupt before the turn's request does."""
+    turns = play.turns("interrupted before")
+    if turns and turns[0].end is not None and turns[0].end.ended == "complete":
+        return "missed"
+    prompt = prompt_after(play, "interrupted before")
+    return "either" if prompt == "dropped" else prompt
 
 
 def text_after(play: Plays, *names: str) -> str | None:
@@ -37,22 +49,35 @@ def killed_policy(play: Plays) -> dict[str, str]:
     return found
 
 
-def cut_short(play: Plays) -> Iterator[Observation]:
-    """What becomes of turns that are interrupted, or whose client is killed."""
+def cut_short(play: Plays, *own_tools: str) -> Iterator[Observation]:
+    """What becomes of turns that are interrupted, or whose client is killed. `own_tools`: what it offers of its own."""
     held = play.kept("interrupted")
     more = held is not None and held[1] is not None and held[1].is_more
-    yield Observation("interrupted in mid-text", _ending(play, "interrupted") + _text_kept(play, "interrupted"), more)
+    words, turns = _ending(play, "interrupted") + _text_kept(play, "interrupted"), play.turns("interrupted")
+    yield Observation("interrupted in mid-text", words, more, way_of(turns[0]) if turns else "")
+    yield Observation("interrupted before the request", _early(play))
     yield Observation("interrupted before the first byte", _prompt_kept(play, "interrupted early"))
-    yield _at_a_tool(play, "interrupted")
+    yield _at_a_tool(play, "interrupted", own_tools)
     yield Observation("killed in mid-text, then resumed", _text_kept(play, "killed").removeprefix(", "))
     yield Observation("killed before the first byte", _prompt_kept(play, "killed early"))
-    yield _at_a_tool(play, "killed")
+    yield _at_a_tool(play, "killed", own_tools)
 
 
-def _at_a_tool(play: Plays, cut: str) -> Observation:
+def _early(play: Plays) -> str:
+    if early_interrupt(play) == "missed":
+        return "it comes too early: the turn is answered to its end"
+    return _prompt_kept(play, "interrupted before")
+
+
+def _at_a_tool(play: Plays, cut: str, own_tools: Sequence[str]) -> Observation:
     about, kept = f"{cut} at a tool use", play.kept(f"{cut} at a tool")
     if kept is None or not kept[0].calls:
-        return Observation(about, "no tool was used: it does not offer the scenario's")
+        own = f", only its own ({', '.join(own_tools)})" if own_tools else ""
+        return Observation(
+            about,
+            f"no tool was used: it does not offer the scenario's{own}",
+            way=_SWEEP if play.behind_http else _OFFER,
+        )
     tool = "is gone" if kept[1] is None or not kept[1].uses else "stays in the history"
     after = play.turns(f"{cut} at a tool")[1]
     taken = "the next turn works" if is_complete(after) else f"the next turn ends {how(after)}"

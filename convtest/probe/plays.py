@@ -9,6 +9,7 @@ from convtest.checks.kept import Kept, kept_of
 from convtest.clients.registry import SIMULATOR, make, overridden
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError, MissingCapability
+from convtest.gateway.door import Door
 from convtest.play.mode import Mode
 from convtest.play.perform import ready
 from convtest.play.prepare import missing
@@ -25,12 +26,15 @@ class Observation:
     words: str
     defect: bool = False
     """No choice of the client's: convtest fails on it."""
+    way: str = ""
+    """Where it could not be played, or not to its end: how it can be."""
 
 
 class Plays:
     """Each probe is played once, with a policy that asks for nothing."""
 
-    def __init__(self, config: Config, client: str, folder: Path) -> None:
+    def __init__(self, config: Config, client: str, folder: Path, door: Door | None = None) -> None:
+        """`door`: where the gateway of every probe listens, for an application that runs already."""
         made = overridden(config, None, SIMULATOR)
         profile = replace(made.profile(client), policy={}, main=None)
         self._config = replace(
@@ -38,7 +42,10 @@ class Plays:
         )
         self._folder = folder
         self._client = client
+        self._door = door
         self._played: dict[str, Transcript | ConvtestError] = {}
+        self.behind_http = profile.kind == "sse"
+        """It is asked as its readers ask it: it is given no stand-ins, and no method can be added to it."""
         self.wire = make(self._config, client).wire
 
     def of(self, name: str) -> Transcript | ConvtestError:
@@ -56,7 +63,7 @@ class Plays:
         if (lacks := missing(self._config, scenario)) is not None:
             raise ClientError("it cannot be used", client=self._client, help=lacks[1])
         try:
-            transcript = ready(self._config, scenario, Mode()).play(folder).transcript
+            transcript = ready(self._config, scenario, Mode(), self._door).play(folder).transcript
         except MissingCapability as error:
             return error
         told = transcript.turns()[0]
@@ -91,6 +98,17 @@ class Plays:
         turns = self.turns(name)
         sent = turns[1].sent() if len(turns) > 1 else None
         return (turns[0], kept_of(sent, turns[0], turns[1].turn.prompt)) if sent is not None else None
+
+
+MAP_IT = (
+    "an exception is no end of a turn: map it, in ended(error) of a convtest.adapters.Adapter, or by a TurnEnd(ended=…)"
+    " of any other client"
+)
+
+
+def way_of(turn: TurnRecord) -> str:
+    """How a turn that ended in an exception can be played to an end."""
+    return MAP_IT if turn.crash and not turn.hung else ""
 
 
 def is_complete(turn: TurnRecord) -> bool:

@@ -49,6 +49,10 @@ PROBES: Mapping[str, str] = {
       - {{user: {STORY}, simulate: {{words: 30}}, interrupt: {{after: 0}}}}
       - user: {NEXT}
     """,
+    "interrupted before": f"""
+      - {{user: {STORY}, simulate: {{words: 30}}, interrupt: {{at: before_request}}}}
+      - user: {NEXT}
+    """,
     "interrupted at a tool": f"""
       - user: {STORY}
         simulate: [{{calls: [{{look_up: {{what: it}}}}]}}, {{words: 10}}]

@@ -10,11 +10,13 @@ from convtest.checks.settings import are_fixed
 from convtest.checks.spacing import spacing_of
 from convtest.config import Config
 from convtest.errors import ClientError, ConvtestError
+from convtest.gateway.door import Door
 from convtest.policy import Signature
+from convtest.probe.behind_http import check_url
 from convtest.probe.beside import beside, main_of
-from convtest.probe.cut_short import cut_short, killed_policy, prompt_after, text_after
+from convtest.probe.cut_short import cut_short, early_interrupt, killed_policy, prompt_after, text_after
 from convtest.probe.frames import frame_of, frame_place, said_by, sealed_by, thinking_of
-from convtest.probe.plays import Observation, Plays, how
+from convtest.probe.plays import Observation, Plays, how, way_of
 from convtest.probe.probes import FAULTS, STAND_INS
 from convtest.temporary import temporary
 from convtest.transcript import ActRecord, Transcript
@@ -34,10 +36,12 @@ class Probed:
     """What its sessions begin with: texts of messages, or how many where the texts vary; None where that varies."""
 
 
-def probe(config: Config, client: str) -> Probed:
-    """Play the probes with the client. Raises ConfigError or ClientError where it cannot be used at all."""
+def probe(config: Config, client: str, door: Door | None = None) -> Probed:
+    """Play the probes with the client. `door`: where an application that runs already finds its model. Raises
+    ConfigError or ClientError where it cannot be used at all."""
+    check_url(config, client)
     with temporary("probe") as folder:
-        play = Plays(config, client, folder)
+        play = Plays(config, client, folder, door)
         if play.wire != "history":
             raise ClientError(f"its wire is {play.wire!r}: what it sends cannot be seen", client=client)
         policy, main = _policy(play), main_of(play.turns("answers"))
@@ -48,7 +52,7 @@ def probe(config: Config, client: str) -> Probed:
             *_settings(play),
             *_beside(play, main),
             *_framed(play),
-            *cut_short(play),
+            *cut_short(play, *own_tools(play)),
             *_sessions(play),
             *_under_faults(play),
         ]
@@ -70,10 +74,17 @@ def _sends(play: Plays) -> dict[str, Any]:
     return common((one for turn in turns for one in turn.main()), but_for=STAND_INS)
 
 
+def own_tools(play: Plays) -> list[str]:
+    """Names of the tools that the client offers, and the scenario does not."""
+    return list(_sends(play).get("tools", {}))
+
+
 def _policy(play: Plays) -> dict[str, str]:
     found: dict[str, str] = {}
     if prompt := prompt_after(play, "interrupted", "interrupted early"):
         found["interrupted_prompt"] = prompt
+    if early := early_interrupt(play):
+        found["early_interrupt"] = early
     if (fixed := are_fixed(play.turns("answers"))) is not None:
         found["settings"] = "fixed" if fixed else "vary"
     if (answer := _thinking(play)) is not None:
@@ -177,7 +188,8 @@ def _framed(play: Plays) -> Iterator[Observation]:
 def _sessions(play: Plays) -> Iterator[Observation]:
     cleared = play.of("cleared")
     if isinstance(cleared, ConvtestError):
-        yield Observation("cleared, then resumed", "it has no way to clear a history")
+        way = "" if play.behind_http else "a method clear_history() of the client makes it playable"
+        yield Observation("cleared, then resumed", "it has no way to clear a history", way=way)
     elif (choice := _policy(play).get("cleared")) is not None:
         words = "what was cleared is back" if choice == "back" else "what was cleared stays gone"
         if (same := _same_id(play)) is not None:
@@ -206,4 +218,5 @@ def _under_faults(play: Plays) -> Iterator[Observation]:
             continue
         found = conduct_of(turns[0])
         swallowed = found.truncated == "taken_as_complete" or bool(turns[0].hung or turns[0].crash)
-        yield Observation(about, f"{str(found) or 'not tried again'}; the turn ends {how(turns[0])}", swallowed)
+        words = f"{str(found) or 'not tried again'}; the turn ends {how(turns[0])}"
+        yield Observation(about, words, swallowed, way_of(turns[0]))

@@ -28,6 +28,14 @@ _type_info: Callable[[Any], mi.Type] = cache(mi.type_info)
 class _Decoder:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self._decoders: dict[type[mi.Type], Callable[[Any, Any], Any]] = {
+            mi.StructType: self._struct,
+            mi.ListType: self._list,
+            mi.DictType: self._dict,
+            mi.LiteralType: self._literal,
+            mi.StrType: self._text,
+            mi.NoneType: lambda node, expected: None,
+        }
 
     def value(self, node: Node, expected: mi.Type) -> Any:
         if isinstance(expected, mi.Metadata):
@@ -42,26 +50,16 @@ class _Decoder:
         return decoder(node, expected)
 
     def _decoder_for(self, expected: mi.Type) -> Callable[[Any, Any], Any]:
-        decoders: dict[type[mi.Type], Callable[[Any, Any], Any]] = {
-            mi.StructType: self._struct,
-            mi.ListType: self._list,
-            mi.DictType: self._dict,
-            mi.LiteralType: self._literal,
-            mi.StrType: self._text,
-            mi.NoneType: lambda node, expected: None,
-        }
-        return decoders.get(type(expected), lambda node, expected: plain_value(node))
+        return self._decoders.get(type(expected), lambda node, expected: plain_value(node))
 
     def _union(self, node: Node, expected: mi.UnionType) -> Any:
-        choices = list(_choices(expected))
-        # Text comes last among what fits: a number that may be a number is one.
-        fitting = sorted((c for c in choices if _fits(node, c)), key=lambda c: isinstance(c, mi.StrType))
-        if not fitting:
-            return self._wrong(node, choices)
-        return self.value(node, fitting[0])
+        fitting = next((choice for choice in _in_turn(expected) if _fits(node, choice)), None)
+        if fitting is None:
+            return self._wrong(node, list(_choices(expected)))
+        return self.value(node, fitting)
 
     def _struct(self, node: Mapping, expected: mi.StructType) -> Any:
-        fields = {field.encode_name: field for field in expected.fields}
+        fields = _fields(expected)
         values: dict[str, Any] = {}
         for key, child in node.entries.items():
             field = fields.get(key)
@@ -118,6 +116,32 @@ class _Decoder:
         wanted = " or ".join(dict.fromkeys(_named(choice) for choice in choices if not isinstance(choice, mi.NoneType)))
         self.problems.append(Problem(f"expected {wanted}, got {_seen(node)}", node.place, _meant(node, choices)))
         return _FAILED
+
+
+class _Known(dict[int, tuple[Any, Any]]):
+    """What was made of a type, by the object that it is; it is kept with it."""
+
+    def of(self, expected: Any, make: Callable[[Any], Any]) -> Any:
+        found = self.get(id(expected))
+        if found is None:
+            found = self[id(expected)] = expected, make(expected)
+        return found[1]
+
+
+_FIELDS, _TURNS = _Known(), _Known()
+
+
+def _fields(expected: mi.StructType) -> dict[str, mi.Field]:
+    found: dict[str, mi.Field] = _FIELDS.of(expected, lambda one: {field.encode_name: field for field in one.fields})
+    return found
+
+
+def _in_turn(expected: mi.UnionType) -> list[mi.Type]:
+    """Text comes last: a number that may be a number is one."""
+    found: list[mi.Type] = _TURNS.of(
+        expected, lambda one: sorted(_choices(one), key=lambda choice: isinstance(choice, mi.StrType))
+    )
+    return found
 
 
 def _meant(node: Node, choices: list[mi.Type]) -> str:

@@ -12,7 +12,7 @@ from convtest.events import Ended
 
 Doing = Literal[
     "interrupt", "kill", "disconnect", "reset", "close", "eof", "stall", "malformed", "error_event", "status", "resume",
-    "fork", "terminate", "stop",
+    "fork", "terminate", "stop", "cancel", "leave", "slow",
 ]  # fmt: skip
 FaultDoing = Literal["reset", "close", "eof", "stall", "malformed", "error_event"]
 
@@ -49,6 +49,9 @@ KINDS: Mapping[str, Kind] = {
     "resume": Kind(ends=LOST, between=True, between_acts=("resume",)),
     "terminate": Kind(ends=LOST, swept=False),
     "stop": Kind(ends=LOST, swept=False),
+    "cancel": Kind(ends=("interrupted",)),
+    "leave": Kind(ends=("interrupted",)),
+    "slow": Kind(ends=("complete",), swept=False),
     "fork": Kind(ends=("complete",), complete_at_last=False, between=True, between_acts=("fork",)),
     "reset": Kind(on_the_wire=True),
     "close": Kind(on_the_wire=True),

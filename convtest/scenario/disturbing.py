@@ -16,21 +16,23 @@ def disturbances(shape: StepShape, node: Mapping, problems: list[Problem]) -> tu
     found: list[Disturbance] = []
     for key, given in _given(shape):
         place = node.keys[key]
+        times: dict[str, Any] = {}
         do = getattr(given, "do", None) or ("interrupt" if key == "interrupt" else "status")
         problems.extend(Problem(what, place) for what in _problems(key, do, given))
-        try:
-            retry_after = seconds(given.retry_after) if getattr(given, "retry_after", None) is not None else None
-        except ValueError as error:
-            problems.append(Problem(str(error), place))
-            retry_after = None
+        for name in ("retry_after", "pause"):
+            try:
+                if getattr(given, name, None) is not None:
+                    times[name] = seconds(getattr(given, name))
+            except ValueError as error:
+                problems.append(Problem(str(error), place))
         found.append(
             Disturbance(
                 do=do,
                 **_when(given),
                 status=getattr(given, "status", None) or 0,
                 times=getattr(given, "times", None) or 1,
-                retry_after=retry_after,
                 new=getattr(given, "as_", None),
+                **times,
             )
         )
     return tuple(found)
@@ -59,6 +61,11 @@ def _time(text: str) -> float | None:
         return None
 
 
+def _in_a_stretch(given: Any) -> bool:
+    """A time after the prompt, before anything of the answer."""
+    return given.at == "before_request" and isinstance(given.after, str)
+
+
 def _given(shape: StepShape) -> Iterator[tuple[str, Any]]:
     disturb = shape.disturb if isinstance(shape.disturb, list) else [shape.disturb] if shape.disturb else []
     yield from (("disturb", one) for one in disturb)
@@ -79,8 +86,8 @@ def _problems(key: str, do: str, given: Any) -> Iterator[str]:
             yield "a status comes in place of an answer: after: counts the answers before it, at: says nothing"
     elif status is not None:
         yield f"status: does not go with do: {do}"
-    elif (given.after is None) == (given.at is None):
-        yield f"{key} needs either after: or at:"
+    elif (given.after is None) == (given.at is None) and not _in_a_stretch(given):
+        yield f"{key} needs either after: or at: (both are: at: before_request, after: a time)"
     if isinstance(given.after, str):
         if _time(given.after) is None:
             yield f"after: {given.after!r} is neither a number of events nor a time with its unit, such as 2s"
@@ -90,5 +97,10 @@ def _problems(key: str, do: str, given: Any) -> Iterator[str]:
         yield "after: counts events, from 0"
     if getattr(given, "as_", None) is not None and do != "fork":
         yield "as: names the new session of a fork"
-    if (getattr(given, "times", None) or 1) < 1:
+    if getattr(given, "pause", None) is not None and do != "slow":
+        yield "pause: is what a slow reader takes for each event (do: slow)"
+    times = getattr(given, "times", None)
+    if times is not None and do not in {"status", "cancel"}:
+        yield f"times: goes with a status, and with cancel: {do} is done once"
+    if (times or 1) < 1:
         yield "times: is at least 1"

@@ -31,6 +31,7 @@ class DisturbShape(Shape, frozen=True, kw_only=True):
     status: int | None = None
     times: int | None = None
     retry_after: Duration | None = None
+    pause: Duration | None = None
     as_: str | None = field(default=None, name="as")
 
 

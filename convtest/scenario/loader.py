@@ -89,8 +89,10 @@ def _per_client(shape: ScenarioShape, node: Mapping, path: Path, row: str, clien
     scenario_id = _scenario_id(shape, node)
     for client, first in clients.of(shape):
         if clients.known and client not in clients.known:
+            named = "client" in node.keys or "clients" in node.keys
+            what = f"unknown client {client!r}" + ("" if named else ", which [tool.convtest] names for it")
             place = node.keys.get("client", node.place)
-            raise ScenarioError([Problem(f"unknown client {client!r}", place, did_you_mean(client, clients.known))])
+            raise ScenarioError([Problem(what, place, did_you_mean(client, clients.known))])
         name = scenario_id + ("" if first else f"@{safe_name(client)}") + (f"[{row}]" if row else "")
         yield lower(
             shape,

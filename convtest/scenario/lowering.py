@@ -248,13 +248,6 @@ def _warnings(shape: ScenarioShape, node: Mapping, steps: list[Step]) -> Iterato
             if not contains_value(tell, answer):
                 place = place_in(node, ("facts", name, "answer")).line_only
                 yield f"{place}: the answer {answer!r} does not stand in {tell!r}, so no request would hold it"
-    own = shape.options.get("tools")  # the client's own ones, as an agent has them
-    tools = {*shape.tools, *(own if isinstance(own, list) else ())}
-    for step in steps:
-        for script in step.simulate if isinstance(step, Turn) else ():
-            for call in (call for calls in script.calls or [] for call in calls):
-                if call not in tools and "python_tools" not in shape.options:
-                    yield f"{step.place.line_only}: simulate calls {call!r}, which is not under tools:"
     told = {step.tells[0] for step in steps if isinstance(step, Turn) and step.tells}
     for step in steps:
         if isinstance(step, Turn) and step.asks and step.asks not in told and not _told_in_words(shape, steps, step):

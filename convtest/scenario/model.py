@@ -82,9 +82,11 @@ class Disturbance:
     status: int = 0
     times: int = 1
     seconds: float | None = None
-    """Done so long after the prompt was sent, in place of `after`."""
+    """Done so long after the prompt was sent, in place of `after`; with `at`, nothing is answered before it."""
     retry_after: float | None = None
     """Seconds, in the header of that name."""
+    pause: float = 0.05
+    """Seconds that a slow reader takes for each event."""
     new: str | None = None
     """The session that a fork begins."""
 
@@ -92,11 +94,16 @@ class Disturbance:
     def on_the_wire(self) -> bool:
         return self.do in KINDS and KINDS[self.do].on_the_wire
 
+    @property
+    def is_gentle(self) -> bool:
+        """The turn runs to its own end all the same."""
+        return self.do == "slow"
+
     def __str__(self) -> str:
         if self.do == "status":
             return f"status {self.status}" + (f" after answer {self.after}" if self.after else "")
         if self.seconds is not None:
-            return f"{self.do} after {self.seconds:g}s"
+            return f"{self.do} after {self.seconds:g}s" + (f" at {self.at}" if self.at else "")
         return f"{self.do} after {self.after}" if self.at is None else f"{self.do} at {self.at}"
 
 
@@ -173,19 +180,29 @@ class Point:
 
     do: str
     after: int | None
-    """Events yielded before it (on the wire: delivered; for a status: answers given); None for one after the turn."""
+    """Events yielded before it (on the wire: delivered; for a status: answers given); None for one before the
+    request or after the turn."""
     kind: str
-    """What kind of event came last: `request`, `text` …, `end`; on the wire the type of the server's event."""
+    """What kind of event came last: `request`, `text` …, `end`; on the wire the type of the server's event. Before any:
+    `before_request`."""
+    ms: int | None = None
+    """Where the client is elsewhere: so many milliseconds after the prompt, before anything is answered."""
     last: bool = False
-    """Only the turn's end is left, and may come first."""
+    """The turn's end may come first: only that is left, or the client may miss what comes so early."""
     base: str = ""
     """The name of the item that is swept."""
     turn: int = 0
     """The index of the swept turn."""
 
     @property
+    def between(self) -> bool:
+        """It comes after the turn."""
+        return self.after is None and self.kind != "before_request"
+
+    @property
     def label(self) -> str:
-        return f"{self.do}@{self.kind}" if self.after is None else f"{self.do}@{self.after}-{self.kind}"
+        later = f"+{self.ms}ms" if self.ms else ""
+        return f"{self.do}@{self.kind}{later}" if self.after is None else f"{self.do}@{self.after}-{self.kind}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,12 +161,13 @@ class _Maker:
     def _disturbed(self, point: Point) -> tuple[StepShape, Node]:
         shape, node = self._swept
         calm = msgspec.structs.replace(shape, disturb=None, interrupt=None, fault=None, expect=None)
-        if point.after is None:
+        if point.between:
             return calm, node
-        status = point.do.isdigit()
+        early, status = point.kind == "before_request", point.do.isdigit()
         disturb = DisturbShape(
             do="status" if status else point.do,  # type: ignore[arg-type]
-            after=point.after,
+            after=f"{point.ms}ms" if point.ms else point.after,
+            at="before_request" if early else None,
             status=int(point.do) if status else None,
         )
         expect = ExpectShape(ended=EndedShape(one_of=_ends(point)))
@@ -185,7 +186,7 @@ class _Maker:
         fork, kind = f"{session}-fork", kind_of_disturbance(point.do)
         acts = [
             StepShape(fork=session, as_=fork) if act == "fork" else msgspec.convert({act: session}, StepShape)
-            for act in (kind.between_acts if point.after is None else kind.afterwards)
+            for act in (kind.between_acts if point.between else kind.afterwards)
         ]
         found: list[tuple[StepShape, Node]] = [(one, _node_of(one, place)) for one in acts]
         if point.do == "fork":

@@ -7,6 +7,8 @@ its kin), and the words of the API's refusals.
 from collections.abc import Iterable
 from typing import Any
 
+from convtest.wire.messages import history_of
+
 _HEADER = "anthropic-beta"
 _WITH_WORDS = "mid-conversation-"
 """How the betas begin under which a system message may have content."""
@@ -20,13 +22,17 @@ def without_system_turns(
     """The request without the system messages that its betas allow, which are no part of the conversation; and why the
     API would refuse one, or None."""
     messages = request.get("messages")
-    if not isinstance(messages, list) or not any(_is_system(one) for one in messages):
+    if not isinstance(messages, list) or not history_of(messages).so_far("system turns", False, _has_system):
         return request, None
     betas = [beta.strip() for name, value in headers if name.lower() == _HEADER for beta in value.split(",")]
     for index, message in enumerate(messages):
         if _is_system(message) and (problem := _problem(message, betas, f"messages.{index}")):
             return request, problem
     return {**request, "messages": [one for one in messages if not _is_system(one)]}, None
+
+
+def _has_system(before: bool, messages: Iterable[Any]) -> bool:
+    return before or any(_is_system(one) for one in messages)
 
 
 def _is_system(message: Any) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from convtest.wire.messages import Histories
+from convtest.wire.messages import Histories, History, going_on
 from convtest.wire.messages_api import text_of_content
 
 
@@ -19,7 +19,8 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Conversation:
     system: str
-    said: tuple[Said, ...]
+    said: History
+    """Of `Said`."""
 
     @property
     def prompt(self) -> str:
@@ -52,7 +53,7 @@ def conversation_of(body: Mapping[str, Any]) -> Conversation:
     """The conversation in the body of a Messages API request."""
     messages = body.get("messages") or []
     look = _SAID.look("", messages)
-    said = (*(look.made or ()), *(one for message in messages[look.count :] for one in _said(message)))
+    said = going_on(look.made or History(()), *(one for message in messages[look.count :] for one in _said(message)))
     look.note(said)
     return Conversation(text_of_content(body.get("system")), said)
 

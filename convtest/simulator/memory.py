@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from convtest.retention.wording import WORDINGS, Wording, pattern_of
 from convtest.simulator.conversation import Conversation, Said
@@ -28,8 +28,9 @@ class Memory:
 
     def __init__(self, conversation: Conversation, wording: Wording) -> None:
         self._words = wording
-        said = [Said("user", conversation.system), *conversation.before()]
-        self.statements = [one for text in said for one in _read(text.role, text.text, wording)]
+        said = conversation.said.so_far(("statements", wording), _NOTHING, partial(_statements, wording))[1]
+        before = (one for index, one in said if index < len(conversation.said) - 1)
+        self.statements = [*_read("user", conversation.system, wording), *before]
 
     def current(self, slot: str) -> str | None:
         """The value told last, None where it was never told or is to be forgotten."""
@@ -83,6 +84,17 @@ class Memory:
             kind = "tell" if one.kind == "change" else one.kind
             kept[(kind, "") if kind in {"rule", "picked"} else key] = getattr(self._words, kind).format(**one.places)
         return " ".join(kept.values())
+
+
+_Stated = tuple[int, tuple[tuple[int, Statement], ...]]
+"""How many texts were looked at, and each statement with the index of its text."""
+_NOTHING: _Stated = (0, ())
+
+
+def _statements(wording: Wording, before: _Stated, said: list[Said]) -> _Stated:
+    count, found = before
+    new = ((index, one) for index, text in enumerate(said, count) for one in _read(text.role, text.text, wording))
+    return count + len(said), (*found, *new)
 
 
 @lru_cache(maxsize=8192)

@@ -44,6 +44,8 @@ class Responses:
         self._answers: dict[str, Answered] = {}
         self._conversations: dict[str, list[Item]] = {}
         self._seen: set[int] = set()
+        self._learned = 0
+        """How many of what was asked first need no look any more."""
         self._made = 0
 
     def problem(self, body: dict[str, Any]) -> str | None:
@@ -116,14 +118,19 @@ class Responses:
 
     def learn(self, asked: Iterable[Interaction]) -> None:
         """What a recording answered is on the server as well."""
-        for one in asked:
+        asked = list(asked)
+        for one in asked[self._learned :]:
             if one.origin != "replayed" or one.number in self._seen or one.ended is None or one.status >= 300:
                 continue
             self._seen.add(one.number)
             self._learn(one)
+        while self._learned < len(asked) and asked[self._learned].ended is not None:
+            self._learned += 1
 
     def _learn(self, one: Interaction) -> None:
         path = urlsplit(one.request.url).path.rstrip("/")
+        if not path.endswith((CONVERSATIONS_PATH, "/items", RESPONSES_PATH)):
+            return
         sent, answered = _object(one.request.body), _object(one.body)
         if path.endswith(CONVERSATIONS_PATH) and answered.get("id"):
             self._conversations[answered["id"]] = self._numbered(sent.get("items") or [])
@@ -173,6 +180,8 @@ class Responses:
         """The answer to a request about what is kept; None for one that asks the model, or is of another API."""
         parts = urlsplit(interaction.request.url)
         _, found, below = parts.path.rstrip("/").rpartition(f"{CONVERSATIONS_PATH}/")
+        if not speaks_of(parts.path.rstrip("/")):
+            return None
         method, sent = interaction.request.method.upper(), _object(interaction.request.body)
         if found:
             id, *rest = below.split("/")
@@ -185,10 +194,7 @@ class Responses:
                 self._put(self._conversations, id, self._numbered(sent.get("items") or []))
             answer = wrong if wrong is not None else _conversation(id, sent)
         else:
-            _, found, below = parts.path.rstrip("/").rpartition(f"{RESPONSES_PATH}/")
-            if not found:
-                return None
-            id, *rest = below.split("/")
+            id, *rest = parts.path.rstrip("/").rpartition(f"{RESPONSES_PATH}/")[2].split("/")
             answer = self._answer(method, id, rest)
         if isinstance(answer, Refusal):
             return answer.status, refusal(answer)

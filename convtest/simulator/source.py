@@ -20,10 +20,11 @@ from convtest.simulator.rendering import Reply, error_body, pieces
 from convtest.simulator.responses import Responses, speaks_of
 from convtest.simulator.structured import Wanted, fits, instance, wanted_of
 from convtest.simulator.tokens import size_of, tokens_of
+from convtest.wire.growing import decoded_request
 from convtest.wire.interaction import Interaction
+from convtest.wire.messages import digest_of
 from convtest.wire.messages_api import PATH
 from convtest.wire.tap import Answer, OpenTurn, Via
-from convtest.wire.unread import decoded
 
 SERVER = "convtest-simulator"
 _Where = tuple[str | None, int]
@@ -80,7 +81,7 @@ class Simulator:
             return self._whole(200, msgspec.json.encode({"input_tokens": tokens_of(request)}), via.clock)
         where = (interaction.lane, turn.number) if turn is not None else None
         reply = self._reply(request, where, lambda: interaction.canonical.messages)
-        sent = decoded(interaction.request.body)
+        sent = decoded_request(interaction.request.body)
         if not request.get("stream"):
             api.keep(reply, sent)
             return self._whole(200, api.body(reply, sent), via.clock)
@@ -111,7 +112,7 @@ class Simulator:
     def _refusal(self, interaction: Interaction, api: Api, *, counts: bool) -> tuple[str, dict[str, Any] | None]:
         """Why the API would refuse the request, or the request."""
         try:
-            sent = decoded(interaction.request.body)
+            sent = decoded_request(interaction.request.body)
         except ValueError as error:
             return str(error), None
         if not isinstance(sent, dict):
@@ -190,7 +191,8 @@ class Simulator:
             lane, turn = where
             rounds = _tool_rounds(asked(), self._prompts.get(turn, ""))
             said = self._said.setdefault((lane, turn, rounds), {})
-            what = msgspec.json.encode([request.get(key) for key in ("messages", "system", "tools")])
+            said_before = digest_of(request.get("messages") or [])
+            what = said_before + msgspec.json.encode([request.get(key) for key in ("system", "tools")])
             found, count = text, 1
             while found and said.setdefault(found, what) != what:
                 count += 1
@@ -210,7 +212,7 @@ class Simulator:
         if request.get("tools"):
             self._offering.add(where[0])
         known, messages = self._rounds.setdefault(where[1], {}), asked()
-        key = msgspec.json.encode(messages)
+        key = digest_of(messages)
         played = known[key] if key in known else self._round(messages, self._prompts.get(where[1], ""), known)
         script = rounds[played] if played < len(rounds) else None
         toolless = script is not None and script.calls and not request.get("tools") and where[0] in self._offering

@@ -5,11 +5,14 @@ from typing import Any
 
 import msgspec
 
+from convtest.wire import messages
+
 
 def tokens_of(request: Mapping[str, Any]) -> int:
     """About four letters a token, and a few for each message, as tokenizers come out on English."""
-    said = msgspec.json.encode([request.get("system") or "", request["messages"], request.get("tools") or []])
-    return len(said) // 4 + 3 * len(request["messages"])
+    rest = msgspec.json.encode([request.get("system") or "", request.get("tools") or []])
+    said = len(rest) + 1 + messages.size_of(request["messages"])
+    return said // 4 + 3 * len(request["messages"])
 
 
 def size_of(text: str, thinking: str, calls: Sequence[tuple[str, str, Mapping[str, Any]]]) -> int:

@@ -3,13 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from convtest.wire.canonical import Canonical
-from convtest.wire.messages import once
+from convtest.wire.messages import history_of, once
 from convtest.wire.messages_api import text_of_content
 
 
@@ -85,12 +84,20 @@ THOUGHT = frozenset({"thinking", "redacted_thinking", "reasoning", "compaction"}
 
 def sealed_of(messages: Iterable[Mapping[str, Any]]) -> tuple[Sealed, ...]:
     """The sealed blocks of a history, those in tool results too."""
-    found: list[Sealed] = []
-    before, last = 0, ""
-    history = list(messages)
-    if not any(once(message, "is sealed", _is_sealed) for message in history):
-        return ()
-    for message in history:
+    return history_of(messages).so_far("sealed", _Seen(), _sealed).found
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    found: tuple[Sealed, ...] = ()
+    before: int = 0
+    """Blocks, as they are compared."""
+    last: str = ""
+
+
+def _sealed(so_far: _Seen, messages: Iterable[Mapping[str, Any]]) -> _Seen:
+    found, before, last = [*so_far.found], so_far.before, so_far.last
+    for message in messages:
         role = str(message.get("role"))
         for kinds, seals in once(message, "seals", _seals):
             for kind in kinds:
@@ -98,7 +105,7 @@ def sealed_of(messages: Iterable[Mapping[str, Any]]) -> tuple[Sealed, ...]:
                 before += not says == last == "assistant text"  # neighbours of it are merged
                 last = says
             found += [Sealed(role, *seal, before) for seal in seals]
-    return tuple(found)
+    return _Seen(tuple(found), before, last)
 
 
 _Seal = tuple[str, str, frozenset[str], bool]
@@ -114,10 +121,6 @@ def _seals(message: Mapping[str, Any]) -> list[tuple[list[str], list[_Seal]]]:
         )
         for block in (content if isinstance(content, list) else [])
     ]
-
-
-def _is_sealed(message: Mapping[str, Any]) -> bool:
-    return any(seals for _, seals in once(message, "seals", _seals))
 
 
 def _within(block: Any) -> list[Any]:
@@ -139,16 +142,16 @@ def _seal(block: Any) -> _Seal | None:
     return kind, words, keys, kind == "thinking" and not block.get("signature")
 
 
-def merged(blocks: list[Block]) -> tuple[Block, ...]:
-    """Neighbouring texts of the assistant as one: clients join them, or do not."""
-    found: list[Block] = []
+def merged(blocks: Iterable[Block], before: tuple[Block, ...] = ()) -> tuple[Block, ...]:
+    """Neighbouring texts of the assistant as one: clients join them, or do not; `before` is what was merged already."""
+    found: list[Block] = [*before[-1:]]
     for block in blocks:
         last = found[-1] if found else None
         if last and last.role == block.role == "assistant" and last.kind == block.kind == "text":
             found[-1] = Block("assistant", "text", collapsed(f"{last.text} {block.text}"))
         else:
             found.append(block)
-    return tuple(found)
+    return (*before[:-1], *found)
 
 
 def collapsed(text: str) -> str:
@@ -161,7 +164,10 @@ def encoded(value: Any) -> str:
     return msgspec.json.encode(value, order="deterministic").decode()
 
 
-@lru_cache(maxsize=1024)
 def request_blocks(sent: Canonical) -> tuple[Block, ...]:
     """The history in a request as blocks; neighbouring texts of the assistant count as one."""
-    return merged([block for message in sent.messages for block in blocks_of(message)])
+    return history_of(sent.messages).so_far("blocks", (), _merged)
+
+
+def _merged(before: tuple[Block, ...], messages: list[Any]) -> tuple[Block, ...]:
+    return merged((block for message in messages for block in blocks_of(message)), before)

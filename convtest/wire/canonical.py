@@ -13,14 +13,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from convtest.wire.growing import decoded_request
 from convtest.wire.marks import Finds, Mark, Placeholders, formed, marks_of
-from convtest.wire.messages import once
+from convtest.wire.messages import digest_of, history_of, once
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.neighbours import as_read
 from convtest.wire.normalising import VOLATILE_KEYS, Normaliser
 from convtest.wire.openai_apis import CHAT_PATH, PUBLIC_URL, chat_request
 from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH, responses_request
-from convtest.wire.unread import decoded, readable
+from convtest.wire.unread import readable
 
 _SIMULATED_AT = "api.anthropic.com"
 _OPENAI_PATHS = (CHAT_PATH, RESPONSES_PATH, CONVERSATIONS_PATH)
@@ -77,8 +78,7 @@ class Canonical:
     @property
     def system(self) -> str:
         """The system prompt, wherever the API has it."""
-        roles = {"system", "developer"}
-        texts = [text for m in self.messages if m.get("role") in roles for text in message_texts(m)]
+        texts = history_of(self.messages).so_far("system", _NO_TEXTS, _system_texts)
         return "\n".join([own, *texts] if (own := text_of_content(self.fields.get("system"))) else texts)
 
     @property
@@ -100,6 +100,14 @@ class Canonical:
         """Those of them that come before the messages: tools, system."""
         own = text_of_content(self.fields.get("system"))
         return [*_strings(self.fields.get("tools") or []), *([own] if own else [])]
+
+
+_NO_TEXTS: tuple[str, ...] = ()
+
+
+def _system_texts(before: tuple[str, ...], messages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    said = [message for message in messages if message.get("role") in {"system", "developer"}]
+    return (*before, *(text for message in said for text in message_texts(message)))
 
 
 def tool_name(tool: Any) -> str:
@@ -171,7 +179,7 @@ def canonical(
     finds = finds or _PLACEHOLDERS
     normaliser = Normaliser(VOLATILE_KEYS | volatile, claude_code=claude_code)
     try:
-        shape = _as_messages(url, decoded(body) if body else {})
+        shape = _as_messages(url, decoded_request(body) if body else {})
         plain = normaliser.body(readable(shape if kept is None else _continued(shape, kept)))
         form = formed(plain, finds)
     except (ValueError, RecursionError):  # what is nested too deep stays text, too
@@ -179,8 +187,7 @@ def canonical(
         form = formed(plain, finds)
     asked = _url(url)
     shown = formed(asked, finds)
-    encoded = msgspec.json.encode([method.upper(), shown, as_read(url, form)], order="deterministic")
-    key = hashlib.sha256(encoded).hexdigest()
+    key = _key(method.upper(), shown, as_read(url, form))
     return Canonical(
         method.upper(),
         shown,
@@ -192,6 +199,15 @@ def canonical(
         asked=asked,
         ids=tuple(normaliser.ids),
     )
+
+
+def _key(method: str, url: str, body: Any) -> str:
+    """Equal for equal data alone: the messages count one by one, so that of a history only what is new is read."""
+    messages, said = body.get("messages") if isinstance(body, dict) else None, b""
+    if isinstance(messages, list):
+        said, body = digest_of(messages), {**body, "messages": len(messages)}
+    head = msgspec.json.encode([method, url, body], order="deterministic")
+    return hashlib.sha256(head + said).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +236,7 @@ def named_by(body: bytes) -> tuple[str | None, str | None]:
 def plain_messages(url: str, body: bytes) -> list[dict[str, Any]]:
     """A request's own messages, as they were sent; none where it has none."""
     try:
-        shape = _as_messages(url, decoded(body) if body else {})
+        shape = _as_messages(url, decoded_request(body) if body else {})
     except (ValueError, RecursionError):
         return []
     messages = shape.get("messages") if isinstance(shape, dict) else None

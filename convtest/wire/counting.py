@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -89,10 +90,16 @@ def served(one: Interaction) -> list[Served]:
         content = one.reply().get("content") or []
         kinds = tuple(str(b["type"]) for b in content if b.get("type") in {"text", "thinking", "tool_use"})
         return [Served("answer", kinds, len(one.body))]
-    parser, stream = SSEParser(), _reader(one.request.url)
+    return _streamed(one.body, one.request.url)
+
+
+@lru_cache(maxsize=8)
+def _streamed(body: bytes, url: str) -> list[Served]:
+    """Hundreds of points of a sweep ask for the same answers."""
+    parser, stream = SSEParser(), _reader(url)
     found: list[Served] = []
     end = 0
-    for piece in EVENT_END.split(one.body):
+    for piece in EVENT_END.split(body):
         end += len(piece)
         events = parser.feed(piece)
         if is_event(piece):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,6 +12,7 @@ from convtest.errors import ConvtestError, TooLarge
 from convtest.events import Usage
 from convtest.limits import Limits
 from convtest.wire.canonical import Canonical, Kept, canonical, is_claude_code, named_by, plain_messages
+from convtest.wire.growing import Bodies
 from convtest.wire.marks import Finds
 from convtest.wire.messages_api import usage_of
 from convtest.wire.replies import reply_of
@@ -37,7 +38,7 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     method: str
     url: str
@@ -50,6 +51,19 @@ class Request:
     @property
     def on_wire(self) -> bytes:
         return self.body if self.encoded is None else self.encoded
+
+    def keep_with(self, bodies: Bodies, lane: str | None) -> None:
+        """Keep of the body once what it shares with others of the lane."""
+        self.__dict__["_kept"] = bodies.keep(lane, self.body)
+        del self.__dict__["body"]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The body, where it is kept with others."""
+            if name == "body" and "_kept" in self.__dict__:
+                return self.__dict__["_kept"].whole()
+            raise AttributeError(name)
 
 
 _REFUSED = frozenset({400, 413, 422})
@@ -100,6 +114,11 @@ class Interaction:
     trouble: ConvtestError | None = None
     """Why the item cannot go on after it."""
 
+    def kept_with(self, bodies: Bodies) -> "Interaction":
+        """This one; of its request's body is kept once what it shares with others of its lane."""
+        self.request.keep_with(bodies, self.lane)
+        return self
+
     def outgrows(self, limits: Limits, size: int, what: str) -> str:
         """Why the item cannot go on, where its request or answer has more bytes than a body may have."""
         try:
@@ -140,13 +159,18 @@ class Interaction:
     @property
     def unknown(self) -> str | None:
         """What it goes on from where no answer before it had that id: the server knows more than was seen."""
-        named = next((one for one in named_by(self.request.body) if one), None)
+        named = next((one for one in self.named if one), None)
         kept = self._kept() if named else None
         return named if named and (kept is None or not kept.whole) else None
 
+    @cached_property
+    def named(self) -> tuple[str | None, str | None]:
+        """The ids of the answer and of the conversation that it goes on from."""
+        return named_by(self.request.body)
+
     def _kept(self) -> Kept | None:
         """The history that the server keeps and this request goes on from; None where it names none that is known."""
-        previous, conversation = named_by(self.request.body)
+        previous, conversation = self.named
         if previous is not None:
             found = (one for one in reversed(self.before()) if one.reply().get("id") == previous)
             earlier = next(found, None)
@@ -172,7 +196,7 @@ class Interaction:
                 made, found = True, added_messages(one.request.body)
             elif path.endswith(f"{CONVERSATIONS_PATH}/{conversation}/items") and one.status < 300:
                 found += added_messages(one.request.body)
-            elif named_by(one.request.body)[1] == conversation and one.status < 300 and one._is_whole():
+            elif one.named[1] == conversation and one.status < 300 and one._is_whole():
                 # The API adds what was said once the response is complete.
                 found += one._exchange()
         return Kept(found, whole=made) if made or found else None

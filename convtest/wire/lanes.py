@@ -2,18 +2,18 @@
 
 import contextlib
 import ipaddress
-import sys
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
+from convtest.later import with_modules
 from convtest.wire import stacks
 from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH
 from convtest.wire.tap import Tap
+from convtest.wire.tls import shares
 from convtest.wire.transports import Binding, binding
 
 MODULES = ("httpx", "httpx2")
@@ -112,12 +112,16 @@ def patched() -> bool:
 
 
 def _install() -> None:
-    for name in MODULES:
-        if name in sys.modules or find_spec(name) is not None:
-            bound = binding(name)
-            _patch(bound.module.AsyncHTTPTransport, "handle_async_request", _async_dispatch(bound))
-            _patch(bound.module.HTTPTransport, "handle_request", _sync_dispatch(bound))
+    _switch.stacks.enter_context(with_modules(MODULES, _patch_transports))
     _switch.stacks.enter_context(stacks.tapped(_route_of))
+
+
+def _patch_transports(module: Any) -> None:
+    bound = binding(module.__name__)
+    _patch(module.AsyncHTTPTransport, "handle_async_request", _async_dispatch(bound))
+    _patch(module.HTTPTransport, "handle_request", _sync_dispatch(bound))
+    for owner in (module.AsyncHTTPTransport, module.HTTPTransport):
+        _patch(owner, "__init__", shares(module, owner.__init__))
 
 
 def _patch(owner: type[Any], name: str, replacement: Any) -> None:

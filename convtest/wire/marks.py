@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from convtest.wire.messages import Message
+from convtest.wire.messages import History, Message, found_clean, is_clean
 
 PLACEHOLDER = "SCRUBBED"
 HOME = "/HOME"
@@ -98,7 +98,9 @@ def formed(value: Any, finds: Finds) -> Any:
     if isinstance(value, str):
         return replaced(value, finds.found(value), lambda mark: mark.kind)
     if isinstance(value, Message):
-        return value if value.is_clean(finds) else _formed_message(value, finds)
+        return value if is_clean(value, finds) else _formed_message(value, finds)
+    if isinstance(value, History):
+        return _formed_history(value, finds)
     if isinstance(value, list):
         made = [formed(one, finds) for one in value]
         return value if all(a is b for a, b in zip(value, made, strict=True)) else made
@@ -112,12 +114,22 @@ def formed(value: Any, finds: Finds) -> Any:
     return value
 
 
+def _formed_history(history: History, finds: Finds) -> Any:
+    """Of one that goes on from another only what is new is looked at, where that one is clean."""
+    new = history[history.shared :] if history.goes_on_from_clean(finds) else history
+    made = [formed(one, finds) for one in new]
+    if not all(a is b for a, b in zip(new, made, strict=True)):
+        return [*history[: len(history) - len(new)], *made]
+    found_clean(history, finds)
+    return history
+
+
 def _formed_message(message: Message, finds: Finds) -> Any:
     fields = dict(message)
     made = formed(fields, finds)
     if made is not fields:
         return made
-    message.found_clean(finds)
+    found_clean(message, finds)
     return message
 
 
@@ -125,7 +137,7 @@ def marks_of(value: Any, finds: Finds) -> Iterator[Mark]:
     """The secrets of JSON data, in an order that does not depend on that of its keys."""
     if isinstance(value, str):
         yield from (one.mark for one in finds.found(value))
-    elif isinstance(value, Message) and value.is_clean(finds):
+    elif isinstance(value, Message | History) and is_clean(value, finds):
         return
     elif isinstance(value, list):
         for one in value:

@@ -1,10 +1,12 @@
 """Messages as the APIs read them: neighbours of one role are one message, and what holds nothing is none."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
+from convtest.wire.messages import history_of
 from convtest.wire.openai_apis import CHAT_PATH
 from convtest.wire.responses_api import RESPONSES_PATH
 
@@ -38,17 +40,36 @@ def as_read(url: str, body: Any) -> Any:
     Messages API joins neighbours (https://docs.anthropic.com/en/api/messages) and refuses what is empty; Chat
     Completions and Responses take empty messages, and pass over them."""
     messages = body.get("messages") if isinstance(body, dict) else None
-    if not isinstance(messages, list) or not all(_is_plain(message) for message in messages):
+    if not isinstance(messages, list):
+        return body
+    look = history_of(messages).so_far("as read", _Look(), _looked)
+    if not look.plain:
         return body
     if urlsplit(url).path.endswith((CHAT_PATH, RESPONSES_PATH)):
-        return (
-            body
-            if all(one["content"] for one in messages)
-            else _with(body, [one for one in messages if one["content"]])
-        )
-    if any(one.get("role") == other.get("role") for one, other in pairwise(messages)):
-        return _with(body, joined(messages))
-    return body
+        return _with(body, [one for one in messages if one["content"]]) if look.empty else body
+    return _with(body, joined(messages)) if look.neighbours else body
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What there is among messages."""
+
+    plain: bool = True
+    empty: bool = False
+    """A message that holds nothing."""
+    neighbours: bool = False
+    """Two of one role."""
+    last: Any = ()
+    """The role of the last one."""
+
+
+def _looked(before: _Look, messages: list[Any]) -> _Look:
+    if not before.plain or not all(_is_plain(message) for message in messages):
+        return _Look(plain=False)
+    roles = [before.last, *(one["role"] for one in messages)]
+    empty = before.empty or not all(one["content"] for one in messages)
+    neighbours = before.neighbours or any(one == other for one, other in pairwise(roles))
+    return _Look(empty=empty, neighbours=neighbours, last=roles[-1])
 
 
 def _is_plain(message: Any) -> bool:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from convtest.wire.marks import ID, Mark
-from convtest.wire.messages import Histories, Message, the_same
+from convtest.wire.messages import Histories, History, Message, the_same
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.ordering import in_order_of_uses
 from convtest.wire.unread import readable_message
@@ -74,15 +74,17 @@ class Normaliser:
 
     def _messages(self, messages: list[Any]) -> list[Any]:
         look = _HISTORIES.look((self._keys, self._claude_code, *self._ids.items(), *self.ids), messages)
-        made: list[Any] = []
+        before: History | None = None
         own = len(self.reminders)
         if look.made is not None:
-            known, ids, marks, reminders = look.made
-            made, self._ids, self.ids = list(known), dict(ids), list(marks)
+            before, ids, marks, reminders = look.made
+            self._ids, self.ids = dict(ids), list(marks)
             self.reminders += reminders
         new = map(readable_message, messages[look.count :])
-        made += [self._message(message) for message in new if not self._is_own_turn(message)]
-        look.note((tuple(made), dict(self._ids), tuple(self.ids), tuple(self.reminders[own:])))
+        made = History(
+            [*(before or ()), *(self._message(message) for message in new if not self._is_own_turn(message))], before
+        )
+        look.note((made, dict(self._ids), tuple(self.ids), tuple(self.reminders[own:])))
         return made
 
     def _message(self, message: dict[str, Any]) -> Message:

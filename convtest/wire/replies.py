@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convtest.wire.chat_stream import chat_stream
-from convtest.wire.messages_api import PATH, MalformedStream, MessageStream
+from convtest.wire.messages_api import PATH, MessageStream
 from convtest.wire.openai_apis import CHAT_PATH, chat_reply
 from convtest.wire.responses_api import RESPONSES_PATH, responses_reply
 from convtest.wire.responses_stream import responses_stream
@@ -42,11 +42,7 @@ def _reply(body: bytes, *, is_stream: bool, path: str) -> dict[str, Any]:
             return streamed(parse([body])) if is_stream else whole(_object(body))
     if is_stream:
         stream = MessageStream()
-        try:
-            for event in parse([body]):
-                stream.feed(event)
-        except MalformedStream:
-            pass
+        stream.read(parse([body]))
         return stream.message
     message = _object(body)
     return message if isinstance(message.get("content"), list) else {}

@@ -31,40 +31,38 @@ class SSEParser:
                 return []
             self._rest = self._rest.removeprefix(b"\xef\xbb\xbf")
             self._started = True
-        return list(self._lines())
+        if b"\r" in self._rest:
+            return list(self._lines())
+        *lines, self._rest = self._rest.split(b"\n")
+        return self._events(lines)
 
     def _lines(self) -> Iterator[ServerEvent]:
-        if b"\r" not in self._rest:
-            *lines, self._rest = self._rest.split(b"\n")
-            yield from filter(None, map(self._line, lines))
-            return
         start, rest = 0, self._rest
         while True:
             end = _line_end(rest, start)
             if end is None:
                 break
             stop, following = end
-            event = self._line(rest[start:stop])
+            yield from self._events((rest[start:stop],))
             start = following
-            if event:
-                yield event
         self._rest = rest[start:]
 
-    def _line(self, line: bytes) -> ServerEvent | None:
-        if not line:
-            return self._dispatch()
-        name, _, value = line.decode("utf-8", "replace").partition(":")
-        value = value.removeprefix(" ")
-        if name == "event":
-            self._event = value
-        elif name == "data":
-            self._data.append(value)
-        return None
-
-    def _dispatch(self) -> ServerEvent | None:
-        event, data = self._event, self._data
-        self._event, self._data = "", []
-        return ServerEvent(event or "message", "\n".join(data)) if data else None
+    def _events(self, lines: Iterable[bytes]) -> list[ServerEvent]:
+        """Those that these lines end."""
+        found = []
+        for line in lines:
+            if not line:
+                if self._data:
+                    found.append(ServerEvent(self._event or "message", "\n".join(self._data)))
+                    self._data = []
+                self._event = ""
+                continue
+            name, _, value = line.decode("utf-8", "replace").partition(":")
+            if name == "data":
+                self._data.append(value.removeprefix(" "))
+            elif name == "event":
+                self._event = value.removeprefix(" ")
+        return found
 
 
 def _line_end(data: bytes, start: int) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ import anyio
 
 from convtest.clock import Clock
 from convtest.limits import DEFAULTS, Limits
+from convtest.wire.growing import Bodies
 from convtest.wire.interaction import TERMINAL, Interaction, Request, StreamEnd
 from convtest.wire.marks import Finds
 from convtest.wire.notes import Notes, unpacked
@@ -127,8 +128,8 @@ class Tap:
         """Awaited at the end of each answer, before whoever reads it is told of its end."""
         self._keeps = keeps
         self.limits = limits
-        self._secrets = secrets
-        self._volatile = volatile
+        self._secrets, self._volatile = secrets, volatile
+        self._bodies = Bodies()
         self.interactions: list[Interaction] = []
         self.asked = 0
         """How many requests have been sent."""
@@ -187,8 +188,7 @@ class Tap:
 
     def only_lane(self) -> str | None:
         """The lane of the only turn in progress, if there is just one."""
-        lanes = list(self._turns)
-        return lanes[0] if len(lanes) == 1 else None
+        return next(iter(self._turns)) if len(self._turns) == 1 else None
 
     def note_yield(self, lane: str, kind: str) -> None:
         """The session yielded an event; it is put down to the lane's latest request that has been answered."""
@@ -222,7 +222,7 @@ class Tap:
             )
             why = unpacked(interaction, self.limits)
             if self._keeps:
-                self.interactions.append(interaction)
+                self.interactions.append(interaction.kept_with(self._bodies))
         started = interaction.sent_at = self.clock.now()
         if turn:
             turn.request_out.set()

@@ -5,7 +5,6 @@ Nothing in it knows of convtest.
 
 import json
 import os
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,16 +60,6 @@ class Conversation:
         self.messages: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
         self.tokens = (0, 0)
         """Of the last turn: read, written."""
-
-    @property
-    def id(self) -> str:
-        return self._path.stem
-
-    def forked(self) -> "Conversation":
-        other = Conversation(self._model, self._path.with_name(f"{uuid.uuid4()}.json"), self._tools, self._options)
-        other.messages = json.loads(json.dumps(self.messages))
-        other.save()
-        return other
 
     def stop(self) -> None:
         self._stopped = True

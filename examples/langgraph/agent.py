@@ -13,6 +13,7 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
 BUG = os.environ.get("BUG", "")  # so that the tests can show that what it breaks is caught
 THREADS = InMemorySaver()  # in production a PostgresSaver
+EVERYBODY: list[Any] = []
 
 
 def get_weather(city: str) -> str:
@@ -43,7 +44,13 @@ def window(state: Any, runtime: Any) -> dict[str, Any]:
     return {"messages": [RemoveMessage(REMOVE_ALL_MESSAGES), *state["messages"][-2:]]}
 
 
+@before_model
+def mixed(state: Any, runtime: Any) -> dict[str, Any]:
+    EVERYBODY.extend(one for one in state["messages"] if one not in EVERYBODY)
+    return {"messages": [RemoveMessage(REMOVE_ALL_MESSAGES), *EVERYBODY]}
+
+
 def build(model: ChatAnthropic, tools: Sequence[Any]) -> Any:
-    middleware = [window] if BUG == "window" else [] if BUG == "open_calls" else [answer_open_calls]
+    middleware = {"window": [window], "mixed": [mixed], "half": []}.get(BUG, [answer_open_calls])
     system = None if BUG == "no_system" else "You are a terse weather assistant."
     return create_agent(model, list(tools), system_prompt=system, middleware=middleware, checkpointer=THREADS)

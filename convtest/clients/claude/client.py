@@ -6,13 +6,15 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from convtest.clients.claude.ending import end_cli, message_id, tell_cli, written
 from convtest.clients.claude.events import Turn
+from convtest.clients.claude.leaving import Leaving
 from convtest.clients.claude.options import OPTIONS, config_folder, sdk_fields
+from convtest.clients.claude.policy import policy_of
 from convtest.clients.claude.query import OneShots
 from convtest.clients.claude.sdk import installed, options_of, unknown_flag
 from convtest.clients.claude.sessions import StoredSessions
@@ -20,7 +22,6 @@ from convtest.clients.port import Kind, Opening, SessionError
 from convtest.clients.process import ProgramError
 from convtest.errors import ClientError
 from convtest.events import ErrorCode, Event, TurnEnd
-from convtest.policy import Policy
 from convtest.wire.messages_api import PUBLIC_URL
 
 TIME_LIMIT = 120.0
@@ -58,6 +59,7 @@ class ClaudeClient:
         self._said: list[str] = []
         """The ids of the messages of the turn so far."""
         self._spent = 0.0
+        self._leaving = Leaving()
         self._id: str | None = None
         self._interrupted = False
         """The turn so far."""
@@ -68,13 +70,13 @@ class ClaudeClient:
         return self._id
 
     async def connect(self) -> None:
-        sdk = installed(self._opening.session)
+        sdk = installed(self._opening.client)
         opening = self._opening
         if opening.fork and opening.fork_at is not None and opening.resume is not None:
             at = self._stored.fork_at(opening.resume, opening.fork_at)
             self._opening = replace(opening, resume=at, fork=False, fork_at=None)
         self._queue = asyncio.Queue()
-        fields = options_of(sdk, sdk_fields(self._opening, self._options), opening.session)
+        fields = options_of(sdk, sdk_fields(self._opening, self._options), opening.client)
         self._sdk = sdk.ClaudeSDKClient(sdk.ClaudeAgentOptions(**fields, stderr=self._stderr.append))
         try:
             with warnings.catch_warnings():
@@ -83,7 +85,7 @@ class ClaudeClient:
                 await self._within("connect", self._sdk.connect())
         except sdk.CLINotFoundError as error:
             help = "the extra brings one: pip install 'convtest[claude]'; or name yours as cli_path"
-            raise ClientError(f"no Claude Code CLI: {error}", client=self._opening.session, help=help) from None
+            raise ClientError(f"no Claude Code CLI: {error}", client=self._opening.client, help=help) from None
         except Exception as error:
             await self._abandon()
             raise self._refusal(error) from error
@@ -94,7 +96,7 @@ class ClaudeClient:
         """The SDK's several ways of saying no, by the words of its error and of the CLI's stderr."""
         said = f"{error} {' '.join(self._stderr)}"
         if (unknown := unknown_flag(said)) is not None:
-            return ClientError(unknown[0], client=self._opening.session, help=unknown[1])
+            return ClientError(unknown[0], client=self._opening.client, help=unknown[1])
         code = next((code for pattern, code in _REFUSALS if re.search(pattern, said)), None)
         if code is not None:
             return SessionError(code, said.strip())
@@ -113,6 +115,7 @@ class ClaudeClient:
         self._sdk = self._reader = None
         if sdk is None:
             return
+        await self._leaving.told()
         if self._asked:
             # In mid-turn the CLI does not see that its input has ended: the SDK would wait five seconds for it.
             with suppress(Exception):
@@ -146,6 +149,7 @@ class ClaudeClient:
     async def query(self, text: str) -> None:
         if self._sdk is None:
             raise SessionError("not_connected", "query() before connect()")
+        await self._leaving.taken_off(self._message, self._ends)
         prompt = str(uuid.uuid4())
         self._asked.append(prompt)
         message = {"type": "user", "uuid": prompt, "message": {"role": "user", "content": text}}
@@ -165,10 +169,32 @@ class ClaudeClient:
             await self._within("interrupt", self._sdk.interrupt())
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
-        mine, turn, self._said = (self._asked[0] if self._asked else ""), Turn(), []
+        mine, self._said = (self._asked[0] if self._asked else ""), []
         self._interrupted = False
+        try:
+            async with aclosing(self._turn(mine)) as events:
+                async for event in events:
+                    yield event
+        except (GeneratorExit, asyncio.CancelledError):
+            if mine in self._asked and self._sdk is not None:
+                self._asked.remove(mine)
+                self._leaving.leave(self._sdk.interrupt)
+            raise
+
+    async def _message(self) -> Any:
+        return await self._within(f"a message after {self._last}", self._queue.get())
+
+    def _ends(self, message: Any) -> bool:
+        """It is the last of a turn that was left."""
+        if message is _LOST or isinstance(message, Exception):
+            self._queue.put_nowait(message)
+            return True
+        return type(message).__name__ == "ResultMessage"
+
+    async def _turn(self, mine: str) -> AsyncGenerator[Event, None]:
+        turn = Turn()
         while True:
-            message = await self._within(f"a message after {self._last}", self._queue.get())
+            message = await self._message()
             if message is _LOST or isinstance(message, Exception):
                 self._asked.clear()
                 said = f"{type(message).__name__}: {message}" if isinstance(message, Exception) else "the CLI ended"
@@ -257,26 +283,8 @@ def session_of(opening: Opening) -> "ClaudeClient | OneShots":
     """The session in the way that `mode` names: `client` (ClaudeSDKClient, the default) or `query`."""
     mode = opening.options.get("mode", "client")
     if mode not in {"client", "query"}:
-        raise ClientError(f"mode is client or query, not {mode!r}", client=opening.session)
+        raise ClientError(f"mode is client or query, not {mode!r}", client=opening.client)
     return OneShots(opening) if mode == "query" else ClaudeClient(opening)
-
-
-def policy_of(options: Mapping[str, Any]) -> Policy:
-    """As measured. A one-shot that is given up has not written its partial text down."""
-    kept: Literal["yielded", "dropped"] = "dropped" if options.get("mode") == "query" else "yielded"
-    # With `settle = 0` a kill does not wait until the prompt is written down.
-    killed: Literal["kept", "either"] = "either" if options.get("settle") == 0 else "kept"
-    return Policy(
-        interrupted_prompt="kept",
-        partial_text=kept,
-        killed_prompt=killed,
-        cleared="gone",
-        cleared_id="new",
-        broken_tools="run",
-        restarted_text="doubled",
-        said="exact",
-        unsent=("/",),
-    )
 
 
 KIND = Kind(

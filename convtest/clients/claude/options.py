@@ -55,11 +55,11 @@ def sdk_fields(opening: Opening, options: Mapping[str, Any]) -> dict[str, Any]:
     off = {name for name in _SWITCHES if options.get(name) is False}
     tools = [
         *opening.tools,
-        *(python_tool(target, client=opening.session) for target in options.get("python_tools", ())),
+        *(python_tool(target, client=opening.client) for target in options.get("python_tools", ())),
     ]
     servers = {name: _server(name, value, opening) for name, value in (options.get("mcp_servers") or {}).items()}
     if tools:
-        servers[STAND_INS] = _stand_ins(tools, opening.session)
+        servers[STAND_INS] = _stand_ins(tools, opening.client)
     allowed = [*given.pop("allowed_tools", ()), *(f"mcp__{STAND_INS}__{tool.name}" for tool in tools)]
     fields: dict[str, Any] = {
         "tools": [],
@@ -77,7 +77,7 @@ def sdk_fields(opening: Opening, options: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("hooks"):
         fields["hooks"] = _hooks(options["hooks"], opening)
     if options.get("can_use_tool"):
-        fields["can_use_tool"] = import_target(options["can_use_tool"], client=opening.session)
+        fields["can_use_tool"] = import_target(options["can_use_tool"], client=opening.client)
     return {**fields, **_session(opening, options)}
 
 
@@ -96,14 +96,14 @@ def _session(opening: Opening, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _server(name: str, value: Any, opening: Opening) -> Any:
     """A configuration as it stands, or what `module:attr` returns."""
-    return import_target(value, client=opening.session)() if isinstance(value, str) else value
+    return import_target(value, client=opening.client)() if isinstance(value, str) else value
 
 
 def _hooks(hooks: Mapping[str, Any], opening: Opening) -> dict[str, Any]:
     from claude_agent_sdk import HookMatcher
 
     return {
-        event: [HookMatcher(hooks=[import_target(target, client=opening.session) for target in targets])]
+        event: [HookMatcher(hooks=[import_target(target, client=opening.client) for target in targets])]
         for event, targets in hooks.items()
     }
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,7 @@ class OneShots:
         return self._id if not self._opening.fork else None
 
     async def connect(self) -> None:
-        installed(self._opening.session)
+        installed(self._opening.client)
         self._connected = True
 
     async def disconnect(self) -> None:
@@ -71,10 +71,10 @@ class OneShots:
                 self._waiting.cancel()
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
-        sdk = installed(self._opening.session)
+        sdk = installed(self._opening.client)
         stderr: deque[str] = deque(maxlen=STDERR_LINES)
         opening = replace(self._opening, resume=self._id) if self._id else self._opening
-        fields = options_of(sdk, sdk_fields(opening, self._options), opening.session)
+        fields = options_of(sdk, sdk_fields(opening, self._options), opening.client)
         options = sdk.ClaudeAgentOptions(**fields, stderr=stderr.append)
         turn, end = Turn(), None
         stream: Any = sdk.query(prompt=self._prompt or "", options=options)
@@ -88,10 +88,13 @@ class OneShots:
                         self._opening = replace(self._opening, fork=False, continue_=False)
                     for event in turn.events(message):
                         yield event
+        except GeneratorExit:
+            self.kill()
+            raise
         except Exception as error:
             # query() raises once more for a result that was an error: that one has been told.
             if end is None and (unknown := unknown_flag(" ".join(stderr))) is not None:
-                raise ClientError(unknown[0], client=opening.session, help=unknown[1]) from None
+                raise ClientError(unknown[0], client=opening.client, help=unknown[1]) from None
             if end is None and "No conversation found" in f"{error} {stderr}":
                 raise SessionError("session_not_found", str(error)) from error
             end = end or TurnEnd(
@@ -107,11 +110,15 @@ class OneShots:
             return None
         self._waiting = asyncio.ensure_future(anext(stream, None))
         try:
-            return await self._waiting
+            return await asyncio.shield(self._waiting)
         except asyncio.CancelledError:
+            self.kill()  # else it goes on, and writes into the session what nobody has read
+            self._waiting.cancel()
+            while not self._waiting.done():
+                with suppress(asyncio.CancelledError):  # whoever is cancelled may be cancelled again
+                    await asyncio.wait([self._waiting])
             if not self._interrupted:
                 raise
-            self.kill()  # else it goes on, and writes into the session what nobody has read
             return None
         finally:
             self._waiting = None

@@ -4,14 +4,17 @@ It is imported where a session is opened, and nowhere else: the extra may be mis
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
 from convtest.errors import ClientError
 
-LOWEST = "0.1.81"
-"""The oldest that was tried."""
+LOWEST = "0.2.160"
+"""The oldest with which scenarios and sweeps were seen to hold."""
+OLDEST = "0.1.81"
+"""The oldest that is taken, with a warning below LOWEST: some points of the sweeps are red, by faults of its own."""
 BELOW = "0.3"
 """The first that nobody has tried."""
 _NEEDED = (
@@ -20,21 +23,25 @@ _NEEDED = (
 )  # fmt: skip
 
 
-def installed(session: str) -> Any:
+class ClaudeVersionWarning(UserWarning):
+    """An SDK that works, and with which not everything was seen to hold."""
+
+
+def installed(client: str) -> Any:
     """The SDK's module. Raises ClientError where it is not installed, too old, too new, or broken."""
     if find_spec("claude_agent_sdk") is None:
         raise ClientError(
-            "claude-agent-sdk is not installed", client=session, help="install it: pip install 'convtest[claude]'"
+            "claude-agent-sdk is not installed", client=client, help="install it: pip install 'convtest[claude]'"
         )
     try:
         import claude_agent_sdk as sdk
     except ImportError as error:
         help = "install it anew: pip install --force-reinstall 'convtest[claude]'"
-        raise ClientError(f"claude-agent-sdk cannot be imported: {error}", client=session, help=help) from None
+        raise ClientError(f"claude-agent-sdk cannot be imported: {error}", client=client, help=help) from None
     version = str(getattr(sdk, "__version__", "0"))
     wanted = f"'claude-agent-sdk>={LOWEST},<{BELOW}'"
-    if (numbers := _numbers(version)) < _numbers(LOWEST):
-        message, help = f"claude-agent-sdk {version} is too old: {LOWEST} is the oldest that works", "upgrade it"
+    if (numbers := _numbers(version)) < _numbers(OLDEST):
+        message, help = f"claude-agent-sdk {version} is too old: {OLDEST} is the oldest that is taken", "upgrade it"
     elif numbers >= _numbers(BELOW):
         message, help = (
             f"claude-agent-sdk {version} is too new: only those below {BELOW} were tried",
@@ -43,22 +50,25 @@ def installed(session: str) -> Any:
     elif missing := [name for name in _NEEDED if not hasattr(sdk, name)]:
         message, help = f"claude-agent-sdk {version} has no {missing[0]}", "install one that has it"
     else:
+        if numbers < _numbers(LOWEST):
+            said = f"claude-agent-sdk {version} is not tested: its own faults show in sweeps; pip install {wanted}"
+            warnings.warn(said, ClaudeVersionWarning, stacklevel=2)
         return sdk
-    raise ClientError(message, client=session, help=f"{help}: pip install {wanted}")
+    raise ClientError(message, client=client, help=f"{help}: pip install {wanted}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
-def options_of(sdk: Any, fields: Mapping[str, Any], session: str) -> dict[str, Any]:
+def options_of(sdk: Any, fields: Mapping[str, Any], client: str) -> dict[str, Any]:
     """The fields that this version takes. Ours are left out where it does not know them; any other raises
     ClientError."""
     known = set(sdk.ClaudeAgentOptions.__dataclass_fields__)
     for name in fields:
         if name not in known and name != "strict_mcp_config":
             message = f"claude-agent-sdk {sdk.__version__} takes no {name}"
-            raise ClientError(message, client=session, help="leave it out, or install a newer one")
+            raise ClientError(message, client=client, help="leave it out, or install a newer one")
     return {name: value for name, value in fields.items() if name in known}
 
 

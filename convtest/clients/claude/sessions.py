@@ -1,6 +1,7 @@
 """Sessions of the Claude Agent SDK on disk, through its own functions: read, forked at a message, deleted."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,6 +11,10 @@ from typing import Any, TypeVar
 from convtest.clients.port import SessionError
 
 T = TypeVar("T")
+
+_LINES = re.compile(rb'"uuid":"([^"\\]+)"')
+_PARENTS = re.compile(rb'"parentUuid":"([^"\\]+)"')
+"""What a line of a stored session is called, and what it goes on from."""
 
 
 class StoredSessions:
@@ -50,13 +55,14 @@ class StoredSessions:
         return sum(text.count(wanted) for text in self._transcripts())
 
     def settle(self, wanted: Mapping[str, int], limit: float) -> None:
-        """Wait, for `limit` seconds at most, until each mark stands there that often.
+        """Wait, for `limit` seconds at most, until each mark stands there that often, and what it goes on from too.
 
-        The CLI writes its sessions down ten times a second. What a kill within that moment loses is luck, and no two
+        The CLI writes its sessions down ten times a second, and not in the order in which things were said: a prompt
+        may stand there before the answer that it follows. What a kill within that moment loses is luck, and no two
         runs of a test would be the same.
         """
         deadline = time.monotonic() + limit
-        while time.monotonic() < deadline and any(self.holds(mark) < count for mark, count in wanted.items()):
+        while time.monotonic() < deadline and not _is_settled(b"".join(self._transcripts()), wanted):
             time.sleep(0.01)
 
     def delete(self, id: str) -> None:
@@ -81,6 +87,12 @@ class StoredSessions:
                 raise SessionError("session_not_found", str(error)) from None
             except ValueError as error:
                 raise SessionError("bad_request", str(error)) from None
+
+
+def _is_settled(text: bytes, wanted: Mapping[str, int]) -> bool:
+    if any(text.count(mark.encode()) < count for mark, count in wanted.items()):
+        return False
+    return set(_PARENTS.findall(text)) <= set(_LINES.findall(text))
 
 
 def _is_prompt(message: Mapping[str, Any]) -> bool:

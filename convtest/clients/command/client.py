@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
-import msgspec
 
+from convtest.clients.command.words import plain, turn_end
 from convtest.clients.port import CAPABILITIES, Factory, Kind, Opening, SessionError
 from convtest.clients.process import Program, ProgramError
 from convtest.config import Profile
@@ -23,6 +23,8 @@ SETTLING = 2.0
 """Seconds that a kill waits, at most, for a program to say that its session is on disk."""
 AFTERWARDS = 0.01
 """Seconds after a turn end in which what else is said is seen to belong to it."""
+_LOOK = 0.01
+"""Seconds between two looks at whether somebody still reads."""
 
 
 class CommandClient:
@@ -39,9 +41,13 @@ class CommandClient:
         self._id: str | None = None
         self._connected = False
         self._asked = 0
+        self._left = 0
+        """Turns that nobody read to their end."""
         self._settles = False
         self._settled = anyio.Event()
         self._hearing = False
+        self._left = False
+        """It said that it is disconnected."""
         self._kept: deque[dict[str, Any]] = deque()
         """What was said while it was to say that its session is on disk."""
 
@@ -51,7 +57,7 @@ class CommandClient:
 
     async def connect(self) -> None:
         opening = self._opening
-        await self._program.start(client=opening.session)
+        await self._program.start(client=opening.client)
         try:
             await self._open()
         except BaseException:
@@ -64,7 +70,7 @@ class CommandClient:
         tools = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in opening.tools]
         await self._program.say(
             {
-                "type": "connect", "session": opening.session, "options": _plain(opening.options),
+                "type": "connect", "session": opening.session, "options": plain(opening.options),
                 "resume": opening.resume, "fork": opening.fork, "fork_at": opening.fork_at,
                 "continue": opening.continue_, "workspace": str(opening.workspace), "store": str(opening.store),
                 "tools": tools,
@@ -80,11 +86,13 @@ class CommandClient:
     async def disconnect(self) -> None:
         if self._connected and self._program.running:
             self._connected = False
-            try:
+            with suppress(ProgramError):  # it may just end
                 await self._program.say({"type": "disconnect"})
-                await self._answer("disconnected")
-            except ProgramError:
-                pass  # it may just end
+                while not self._left:
+                    if self._hearing:
+                        await anyio.sleep(_LOOK)  # whoever reads the turn hears it
+                    else:
+                        await self._said()
         self._connected = False
         await self._end()
 
@@ -127,6 +135,7 @@ class CommandClient:
         if message["type"] == "settled":
             self._settled.set()
             return None
+        self._left = self._left or message["type"] == "disconnected"
         return message
 
     def kill(self) -> None:
@@ -143,6 +152,12 @@ class CommandClient:
         if self._program.killed:
             # Its pipe may take a line for a while yet.
             raise SessionError("not_connected", "the program was killed")
+        while self._left:
+            message = await self._hear()
+            if message["type"] == "call":
+                await self._call(message)
+            elif isinstance(self._event(message), TurnEnd):
+                self._asked, self._left = self._asked - 1, self._left - 1
         late = await self._late()
         if late:
             raise ProgramError(f"the program went on after its turn had ended: {late[0]}")
@@ -157,6 +172,17 @@ class CommandClient:
             await self._program.say({"type": "interrupt"})
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
+        try:
+            async with aclosing(self._turn()) as events:
+                async for event in events:
+                    yield event
+        except (GeneratorExit, anyio.get_cancelled_exc_class()):
+            self._left += self._asked > 0  # the program is told, and what it still says of the turn is taken off
+            with anyio.CancelScope(shield=True), suppress(ProgramError):
+                await self.interrupt()
+            raise
+
+    async def _turn(self) -> AsyncGenerator[Event, None]:
         while True:
             try:
                 message = await self._hear()
@@ -169,6 +195,9 @@ class CommandClient:
             if message["type"] == "call":
                 await self._call(message)
                 continue
+            if message["type"] == "disconnected" and not self._connected:
+                yield TurnEnd(ended="connection_lost", message="disconnected in mid-turn")
+                return
             event = self._event(message)
             if event is not None:
                 yield event
@@ -207,7 +236,7 @@ class CommandClient:
             case {"type": "tool_result", "id": str(id), "text": str(text)}:
                 return ToolResult(id=id, text=text, is_error=bool(message.get("is_error")))
             case {"type": "turn_end"}:
-                return _turn_end(message)
+                return turn_end(message)
             case {"type": "error", "error": "crashed"}:
                 raise ProgramError(str(message.get("message", "")))
             case {"type": "error", "error": str(code)}:
@@ -223,8 +252,7 @@ class CommandClient:
             if message["type"] == wanted:
                 self._note_id(message)
                 return message
-            if message["type"] == "disconnected" or wanted != "disconnected":
-                self._event(message)
+            self._event(message)
 
     def _note_id(self, message: Mapping[str, Any]) -> None:
         if isinstance(message.get("session_id"), str):
@@ -250,19 +278,7 @@ class CommandClient:
         await self._ask({"type": "delete"})
 
     async def _set(self, options: Mapping[str, Any]) -> None:
-        await self._ask({"type": "set", "options": _plain(options)})
-
-
-def _turn_end(message: Mapping[str, Any]) -> TurnEnd:
-    fields = {key: value for key, value in message.items() if key not in {"type", "session_id"}}
-    try:
-        return msgspec.convert(fields, TurnEnd)
-    except msgspec.ValidationError as error:
-        raise ProgramError(f"turn_end: {error}") from None
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    return msgspec.json.decode(msgspec.json.encode(dict(options)))  # type: ignore[no-any-return]
+        await self._ask({"type": "set", "options": plain(options)})
 
 
 def program(argv: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> Factory:

@@ -114,6 +114,7 @@ class Host:
         made = factory(
             Opening(
                 session=message["session"],
+                client=message["session"],
                 options=message["options"],
                 base_url=os.environ[ADDRESS],
                 api_key=os.environ[KEY],

@@ -66,6 +66,7 @@ KIND = Kind(
     factory_of=lambda profile, root: ChatCompletionsClient,
     options=OPTIONS,
     wanted=MESSAGES,
+    works_on_disk=False,
     base_url=PUBLIC_URL,
     base_path="/v1",
     path=CHAT_PATH,

@@ -1,6 +1,6 @@
-"""`messages`: a session over the Anthropic Messages API, its history in our hand and on disk."""
+"""`messages`: a session over the Anthropic Messages API, its history in our hand."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 
 from convtest.clients.messages import history
 from convtest.clients.messages.policy import POLICY
-from convtest.clients.messages.sending import body_of, send, whole_body
+from convtest.clients.messages.sending import BODY_OPTIONS, body_of, headers, send, whole_body
 from convtest.clients.messages.turns import Round, all_tools, called, end_of, lost, offered, refused, tool_result
 from convtest.clients.options import MESSAGES
 from convtest.clients.port import Kind, Opening, SessionError, Tool
@@ -19,26 +19,19 @@ from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage
 from convtest.wire.messages_api import PATH, PUBLIC_URL, MalformedStream, MessageStream, ReplyStream, usage_of
 from convtest.wire.sse import SSEParser
 
-VERSION = "2023-06-01"
-BODY_OPTIONS = (
-    "model", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice",
-    "metadata",
-)  # fmt: skip
 OPTIONS = frozenset({*BODY_OPTIONS, *MESSAGES})
 INTERRUPTED = "The user interrupted before this tool call was finished."
 
 
 class MessagesClient:
     """One session; options are those of the API's body, and
-
     - `max_turns`: how many requests one turn may make (the tool loop's limit),
     - `max_messages`: the history's size limit in messages; beyond it the oldest whole turns are dropped,
     - `python_tools`: functions as `module:attr`,
     - `max_retries`: how often to try again after 408, 429, 5xx or no response (0),
     - `read_timeout`: seconds without a byte before the turn ends in `timeout`.
 
-    An interrupted turn keeps its prompt and just the text that was yielded; tool uses yielded without their result are
-    answered with an error result, so that the history stays valid.
+    An interrupted turn keeps its prompt and just the text that was yielded; its open tool uses get an error result.
     """
 
     def __init__(self, opening: Opening) -> None:
@@ -69,10 +62,9 @@ class MessagesClient:
         self._http = httpx.AsyncClient(transport=self._transport, timeout=timeout)
 
     def _restore(self) -> None:
-        opening, stored = self._opening, None
-        if opening.resume is not None:
-            stored = self._store.load(opening.resume)
-        elif opening.continue_:
+        opening = self._opening
+        stored = self._store.load(opening.resume) if opening.resume is not None else None
+        if opening.continue_ and stored is None:
             stored = self._store.latest()
         if stored is None:
             self._id = SessionStore.new_id()
@@ -114,6 +106,16 @@ class MessagesClient:
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         if not self._asked and self._queued:
             await self.query(self._queued.pop(0))
+        try:
+            async with aclosing(self._rounds()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            if self._asked:  # nobody reads on: the turn is over, and the history holds what was read
+                self._asked = False
+                self._save()
+
+    async def _rounds(self) -> AsyncGenerator[Event, None]:
         usage, rounds, end = Usage(), 0, None
         while end is None:
             rounds += 1
@@ -151,16 +153,16 @@ class MessagesClient:
             if response is None:
                 current.end = TurnEnd(ended="interrupted")
                 return
-            try:
-                async with aclosing(self._read(response, current)) as events:
-                    async for event in events:
-                        yield event
-            finally:
-                await body_of(response).aclose()
+            async with aclosing(body_of(response)), aclosing(self._read(response, current)) as events:
+                async for event in events:
+                    yield event
         except httpx.TransportError as error:
             current.end = TurnEnd(ended=lost(error), message=str(error))
         except MalformedStream as error:
             current.end = TurnEnd(ended="error", message=str(error))
+        except BaseException:
+            current.end = current.end or TurnEnd(ended="interrupted")
+            raise
         finally:
             self._keep(current)
 
@@ -169,20 +171,31 @@ class MessagesClient:
             current.end = refused(response.status_code, await whole_body(response))
             return
         parser, pieces = SSEParser(), aiter(body_of(response))
-        while (data := await self._unless_interrupted(anext(pieces, b""))) is not None:
-            for server_event in parser.feed(data):
-                for event in current.stream.feed(server_event):
-                    if self._interrupted:
-                        break
-                    current.note(event)
-                    if isinstance(event, ToolUse):
-                        # Before it is yielded: a tool that may have run is not lost with the process.
-                        self._write_down(current)
-                    yield event
-            if not data:
-                current.end = end_of(current.stream, current.calls)
-                return
+        with anyio.CancelScope() as scope:
+            while (data := await self._next_of(pieces, scope)) is not None:
+                for server_event in parser.feed(data):
+                    for event in current.stream.feed(server_event):
+                        if self._interrupted:
+                            break
+                        current.note(event)
+                        if isinstance(event, ToolUse):
+                            self._write_down(current)
+                        yield event
+                if not data:
+                    current.end = end_of(current.stream, current.calls)
+                    return
         current.end = TurnEnd(ended="interrupted")
+
+    async def _next_of(self, pieces: AsyncIterator[bytes], scope: anyio.CancelScope) -> bytes | None:
+        """The next chunk, empty at the end; None, or a cancelled scope, once interrupted: one scope for all chunks."""
+        self._waiting = scope
+        if self._interrupted:
+            scope.cancel()
+        try:
+            data = await anext(pieces, b"")
+        finally:
+            self._waiting = None
+        return None if self._interrupted else data
 
     async def _unless_interrupted(self, waiting: Any) -> Any:
         """What is awaited, or None as soon as the turn is interrupted."""
@@ -234,25 +247,19 @@ class MessagesClient:
 
     @property
     def _headers(self) -> dict[str, str]:
-        return {
-            "x-api-key": self._opening.api_key,
-            "anthropic-version": VERSION,
-            **{"content-type": "application/json", "accept": "text/event-stream"},
-            # The tap notes the bytes as they come; compressed ones could not be read in a cassette.
-            "accept-encoding": "identity",
-        }
+        return headers(self._opening.api_key)
 
     def _body(self) -> bytes:
-        body = {"max_tokens": 1024, **{k: v for k, v in self._options.items() if k in BODY_OPTIONS}}
-        if self._tools:
-            body["tools"] = offered(self._tools.values())
-        return msgspec.json.encode({**body, "messages": self._messages, "stream": True})
+        given = {"max_tokens": 1024, **{k: v for k, v in self._options.items() if k in BODY_OPTIONS}}
+        tools = {"tools": offered(self._tools.values())} if self._tools else {}
+        return msgspec.json.encode({**given, **tools, "messages": self._messages, "stream": True})
 
     def _save(self) -> None:
         if self._id is not None:
             self._store.save(self._id, self._messages, self._turns)
 
     def _write_down(self, now: Round) -> None:
+        """Before it is yielded: a tool that may have run is not lost with the process."""
         kept = [*history.said(now.text, now.calls), *history.results_message(now.calls, INTERRUPTED)]
         if self._id is not None:
             self._store.save(self._id, [*self._messages, *kept], self._turns)
@@ -267,12 +274,12 @@ class MessagesClient:
         self._save()
 
     async def clear_history(self) -> None:
-        """Forget everything said; goes on under a new id, the old session stays on disk."""
+        """Forget everything said; goes on under a new id, the old session stays."""
         self._messages, self._turns, self._id = [], [], SessionStore.new_id()
         self._save()
 
     async def delete(self) -> None:
-        """Remove the session from disk and forget it."""
+        """Remove the session and forget it."""
         if self._id is not None:
             self._store.delete(self._id)
         self._messages, self._turns, self._id = [], [], None
@@ -287,6 +294,7 @@ KIND = Kind(
     factory_of=lambda profile, root: MessagesClient,
     options=OPTIONS,
     wanted=MESSAGES,
+    works_on_disk=False,
     base_url=PUBLIC_URL,
     policy=lambda options: POLICY,
 )

@@ -4,6 +4,7 @@ from convtest.policy import Policy
 
 POLICY = Policy(
     interrupted_prompt="kept",
+    early_interrupt="kept",
     partial_text="yielded",
     killed_prompt="kept",
     killed_text="yielded",

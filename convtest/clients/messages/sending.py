@@ -4,6 +4,11 @@ import httpx
 
 from convtest.clock import Clock
 
+BODY_OPTIONS = (
+    "model", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "thinking", "tool_choice",
+    "metadata",
+)  # fmt: skip
+VERSION = "2023-06-01"
 RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 """Statuses after which the official SDKs try again."""
 
@@ -47,3 +52,14 @@ def _retry_after(response: httpx.Response, otherwise: float) -> float:
         return max(0.0, float(response.headers["retry-after"]))
     except (KeyError, ValueError):
         return otherwise
+
+
+def headers(api_key: str) -> dict[str, str]:
+    """Those of a request to Anthropic's API."""
+    return {
+        "x-api-key": api_key,
+        "anthropic-version": VERSION,
+        **{"content-type": "application/json", "accept": "text/event-stream"},
+        # The tap notes the bytes as they come; compressed ones could not be read in a cassette.
+        "accept-encoding": "identity",
+    }

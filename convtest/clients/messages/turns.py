@@ -26,7 +26,7 @@ _STOPS: Mapping[str, Ended] = {"max_tokens": "max_tokens", "refusal": "refusal"}
 
 def all_tools(opening: Opening) -> list[Tool]:
     targets = opening.options.get("python_tools") or []
-    return [*opening.tools, *(python_tool(target, client=opening.session) for target in targets)]
+    return [*opening.tools, *(python_tool(target, client=opening.client) for target in targets)]
 
 
 def offered(tools: Iterable[Tool]) -> list[dict[str, Any]]:

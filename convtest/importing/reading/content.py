@@ -13,7 +13,7 @@ from convtest.errors import ConvtestError
 from convtest.importing.conversation import shown
 
 
-class NotImportable(ConvtestError):
+class NotImportable(ConvtestError, page="import#formats"):
     """A file that cannot be imported: what was seen, and what to do."""
 
     def __init__(self, file: str, what: str, help: str = "") -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from convtest.errors import NetworkBlocked
 from convtest.play.network import children, late
 from convtest.play.network.sockets import allowed, guard, patched
-from convtest.play.network.stacks import refused_in_c, stack_of
+from convtest.play.network.stacks import asked_in_c, stack_of
 
 _SPOKEN = ("api.anthropic.com", "api.openai.com")
 """Hosts of models whose API the gateway and the transports speak."""
@@ -70,10 +70,11 @@ class Opened:
 
     host: str
     port: int
+    """0 where it is not known."""
     stack: str
 
     def __str__(self) -> str:
-        return f"{self.stack} to {self.host}:{self.port}"
+        return f"{self.stack} to {self.host}" + (f":{self.port}" if self.port else "")
 
 
 @dataclass(slots=True, eq=False)
@@ -131,6 +132,14 @@ class _Guard:
             # Two frames of ours stand between here and the socket's caller.
             playing.opened.append(Opened(named, port, stack_of(sys._getframe(2))))
 
+    def asks_in_c(self, host: str, library: str) -> None:
+        """What connects without a socket of Python's; `library` is empty where it does not connect yet."""
+        self.refuse(host)
+        playing = self.playing[-1] if self.playing else None
+        if playing is not None and library and host and not playing.beside():
+            named = playing.addresses.get(host, host)
+            playing.opened.append(Opened(named, 0, stack_of(sys._getframe(2), library)))
+
     def refuse(self, host: str) -> None:
         """Raises NetworkBlocked where who asks may not reach it."""
         thread = threading.current_thread()
@@ -169,8 +178,8 @@ def blocked(
         _GUARD.playing.append(traffic)
     try:
         with contextlib.ExitStack() as stack:
+            stack.enter_context(asked_in_c(_GUARD.asks_in_c))
             if offline:
-                stack.enter_context(refused_in_c(lambda host: _GUARD.refuse(host)))
                 stack.enter_context(children.guarded(_GUARD.refuser, allow_hosts))
                 stack.enter_context(late.noting(late.Began(item, allow_hosts)))
             yield traffic

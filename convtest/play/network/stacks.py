@@ -16,9 +16,10 @@ _UNDER = frozenset({"convtest", "anyio", "sniffio", "aiohappyeyeballs", "pluggy"
 """Found on many a stack, and none of them what somebody chose to speak with."""
 
 
-def stack_of(frame: FrameType | None) -> str:
-    """`requests (urllib3), app.py:12`: the libraries between a socket and the code that is not a library's."""
-    found: list[str] = []
+def stack_of(frame: FrameType | None, *nearest: str) -> str:
+    """`requests (urllib3), app.py:12`: the libraries between a socket and the code that is not a library's. `nearest`:
+    the one that was left when the frame was looked at."""
+    found = list(nearest)
     while frame is not None:
         file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__", "")).split(".")[0]
         if not is_library(file):
@@ -39,26 +40,28 @@ def _named(found: list[str]) -> str:
     return found[-1] if len(found) == 1 else f"{found[-1]} ({', '.join(reversed(found[:-1]))})"
 
 
-Refuse = Callable[[str], None]
+Asks = Callable[[str, str], None]
 
 
 @contextlib.contextmanager
-def refused_in_c(refuse: Refuse) -> Iterator[None]:
-    """Within it, what is known to connect in C asks first, also where it is imported only then."""
+def asked_in_c(asks: Asks) -> Iterator[None]:
+    """Within it, what is known to connect in C asks first, also where it is imported only then: which host, and the
+    library where it connects now; empty where it only makes ready to, or looks up."""
     with contextlib.ExitStack() as stack:
 
         def ask(module: Any) -> None:
             for owner, name, host in _IN_C[module.__name__](module):
-                stack.enter_context(patched(owner, name, _asking(host, refuse)))
+                speaks = "" if name in _BEFORE else module.__name__.partition(".")[0]
+                stack.enter_context(patched(owner, name, _asking(host, speaks, asks)))
 
         with with_modules(_IN_C, ask):
             yield
 
 
-def _asking(host: Callable[..., str], refuse: Refuse) -> Callable[[Any], Any]:
+def _asking(host: Callable[..., str], speaks: str, asks: Asks) -> Callable[[Any], Any]:
     def wrap(real: Any) -> Any:
         def guarded(*args: Any, **more: Any) -> Any:
-            refuse(host(*args, **more))
+            asks(host(*args, **more), speaks)
             return real(*args, **more)
 
         return guarded
@@ -109,12 +112,13 @@ def _curl(module: Any) -> Patches:
         )
 
 
-def _of_url(url: Any) -> str:
-    return urlsplit(str(url)).hostname or ""
+_LOOK_UPS = ("getaddrinfo", "query", "gethostbyname", "search")
+_BEFORE = frozenset({"__init__", *_LOOK_UPS})
+"""Nothing is connected by these."""
 
 
 def _cares(module: Any) -> Patches:
-    for name in ("getaddrinfo", "query", "gethostbyname", "search"):
+    for name in _LOOK_UPS:
         if hasattr(module.Channel, name):
             yield module.Channel, name, lambda self, host, *rest, **more: str(host)
 

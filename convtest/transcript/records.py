@@ -1,19 +1,15 @@
-"""The ordered record of all sessions, said and sent: what checks read, snapshots show and reports print."""
+"""What happened at each step: its turn with everything that was streamed back and sent, or its act."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from convtest.errors import ConvtestError
 from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage, text_of
 from convtest.policy import Policy
-from convtest.scenario.model import Act, Disturbance, Scenario, Step, Turn
+from convtest.scenario.model import Act, Disturbance, Step, Turn
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import text_of_content
-
-SourceName = Literal["live", "simulated", "replayed", "recorded", "swept"]
-"""Who answered; `swept`: the base's recording up to the point of a sweep, then the simulator."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,13 +87,27 @@ class TurnRecord(StepRecord):
         assert isinstance(self.step, Turn)
         return self.step
 
+    _read: "tuple[tuple[int, int, int], str, TurnEnd | None] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
+    """The text and the end, of which events."""
+
     @property
     def text(self) -> str:
-        return text_of(self.events)
+        return self._events()[0]
 
     @property
     def end(self) -> TurnEnd | None:
-        return next((event for event in self.events if isinstance(event, TurnEnd)), None)
+        return self._events()[1]
+
+    def _events(self) -> tuple[str, TurnEnd | None]:
+        """The text and the end, looked for where events were added: checks ask some hundred times a turn."""
+        events = self.events
+        which = id(events), len(events), id(events[-1]) if events else 0
+        if self._read is None or self._read[0] != which:
+            end = next((event for event in events if isinstance(event, TurnEnd)), None)
+            self._read = which, text_of(events), end
+        return self._read[1:]
 
     @property
     def usage(self) -> Usage:
@@ -134,7 +144,8 @@ class TurnRecord(StepRecord):
     @property
     def disturbed(self) -> bool:
         """The turn did not run to its own end."""
-        return bool(self.turn.disturbances) or self.end is None or self.end.ended != "complete"
+        done = [one for one in self.turn.disturbances if not one.is_gentle]
+        return bool(done) or self.end is None or self.end.ended != "complete"
 
     def main(self) -> list[Interaction]:
         """The requests that are the conversation; the others are side requests."""
@@ -195,105 +206,3 @@ class Carried:
     name: str
     arguments: str
     answer: tuple[str, bool] = ("", False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """A session began as another one stood before the record at `position`, cut after `turns` of its turns."""
-
-    parent: str
-    position: int
-    turns: int | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class Transcript:
-    """Everything about one played scenario."""
-
-    scenario: Scenario
-    source: SourceName
-    records: list[StepRecord] = field(default_factory=list)
-    interactions: list[Interaction] = field(default_factory=list)
-    origins: dict[str, "Origin"] = field(default_factory=dict)
-    """For a session made by fork, restore or resume: where it comes from."""
-    not_run: tuple[Step, ...] = ()
-    trouble: ConvtestError | None = None
-    """Why the set-up stopped the play."""
-    leftovers: list[str] = field(default_factory=list)  # what it left running, and lanes that still streamed
-    carried: list[Carried] = field(default_factory=list)
-    unplayed: list[Interaction] = field(default_factory=list)
-    nearest: Interaction | None = None
-    """On a miss: the recorded interaction that comes nearest."""
-    elsewhere: str | None = None
-    """On a miss: the lane that was recorded to send just this."""
-    blocked: list[tuple[str, str]] = field(default_factory=list)
-    """(host, advice) of connections that would have left this machine."""
-    openings: Mapping[str, int | tuple[str, ...]] = field(default_factory=dict)  # by client: declared, or seen before
-    elsewhere_said: Mapping[str, str] = field(default_factory=dict)
-    """Prompts of other items of this process, and whose they are."""
-    followed: Sequence[Any] | None = field(default=None, repr=False, compare=False)
-    """Its main requests with what each had to extend, once the checks have found them."""
-
-    def turns(self, session: str | None = None) -> list[TurnRecord]:
-        """Turns in the order of playing, of one session or of all."""
-        return [r for r in self.records if isinstance(r, TurnRecord) and session in (None, r.session)]
-
-    def sessions(self) -> list[str]:
-        """Session names in the order of their first use."""
-        return list(dict.fromkeys(record.session for record in self.records))
-
-    def missed(self) -> Interaction | None:
-        """The request that nothing recorded answered."""
-        return next((one for one in self.interactions if one.missed), None)
-
-    def lineage(self, session: str) -> list[str]:
-        """The session and those it comes from, itself first."""
-        found = [session]
-        while (origin := self.origins.get(found[-1])) is not None and origin.parent not in found:
-            found.append(origin.parent)
-        return found
-
-    def preset(self, session: str) -> tuple[tuple[str, str], ...]:
-        """(role, text) of what the scenario declares as already said."""
-        spec = self.scenario.sessions.get(session)
-        return spec.history if spec else ()
-
-    def related(self, one: str, other: str) -> bool:
-        return bool(set(self.lineage(one)) & set(self.lineage(other)))
-
-    def usage(self) -> Usage:
-        return sum((turn.usage for turn in self.turns()), Usage())
-
-    def usd(self) -> float | None:
-        """The cost of all turns, or None if one of them has no known price."""
-        costs = [turn.usd for turn in self.turns() if turn.end is not None]
-        return sum(cost for cost in costs if cost is not None) if None not in costs else None
-
-    def heard(self, record: StepRecord) -> list[TurnRecord]:
-        """Turns that the record's session had been through before it, its origin's included, since it was cleared."""
-        position = next((i for i, one in enumerate(self.records) if one is record), len(self.records))
-        return self._heard_before(record.session, position)
-
-    def _heard_before(self, session: str, position: int) -> list[TurnRecord]:
-        origin = self.origins.get(session)
-        found: list[TurnRecord] = []
-        if origin is not None and origin.position < position:
-            found = self._heard_before(origin.parent, origin.position)[: origin.turns]
-        for one in self.records[:position]:
-            if one.session != session:
-                continue
-            if isinstance(one, TurnRecord):
-                found.append(one)
-            elif isinstance(one, ActRecord) and one.act.kind in {"clear", "delete"}:
-                found = []
-            elif isinstance(one, ActRecord) and one.act.kind == "restore" and one.act.new is None:
-                found = self._heard_before(session, self.saved_at(session, position))
-        return found
-
-    def saved_at(self, session: str, before: int) -> int:
-        """The position of the session's last `save` before this position."""
-        for index in range(before - 1, -1, -1):
-            one = self.records[index]
-            if isinstance(one, ActRecord) and one.act.kind == "save" and one.act.target == session:
-                return index
-        return before

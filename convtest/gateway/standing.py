@@ -1,4 +1,4 @@
-"""`convtest_gateway`: the address at which applications that fixtures start find their model."""
+"""An address that stands before an item begins: at it applications that are started earlier find their model."""
 
 import secrets
 import socket
