@@ -8,19 +8,17 @@ Takes half an hour. Exits with 1 where a limit is exceeded. docs/performance.md 
 
 import argparse
 import compileall
-import json
 import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import growth, items, runs  # noqa: E402
-from benchmarks.rows import Row, say  # noqa: E402
+from benchmarks.rows import Row, reported, say  # noqa: E402
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
@@ -38,12 +36,7 @@ def main() -> int:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     where = f"Python {platform.python_version()}, {machine}; {', '.join(items.versions())}"
     say(where)
-    rows: list[Row] = []
-    for row in found(given.rounds, given.items):
-        row.show()
-        rows.append(row)
-        if given.json is not None:
-            given.json.write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
+    rows = reported(found(given.rounds, given.items), given.json)
     if given.write:
         written(rows, where)
     limited = [row for row in rows if row.most is not None]

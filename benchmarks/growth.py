@@ -6,14 +6,12 @@ CPU, of medians over interleaved rounds where there are rounds. Exits with 1 whe
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -22,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import projects, turns  # noqa: E402
 from benchmarks.children import ran  # noqa: E402
 from benchmarks.projects import environment  # noqa: E402
-from benchmarks.rows import Row, say  # noqa: E402
+from benchmarks.rows import Row, reported, say  # noqa: E402
 
 TURNS = (1, 50, 125, 250, 500, 1000, 2000)
 FEW = 100
@@ -38,12 +36,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="the rows")
     given = parser.parse_args()
     say(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, CPU")
-    rows: list[Row] = []
-    for row in found(given.turns, given.rows, given.rounds):
-        row.show()
-        rows.append(row)
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    rows = reported(found(given.turns, given.rows, given.rounds), given.json)
     return 0 if all(row.held for row in rows) else 1
 
 

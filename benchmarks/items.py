@@ -10,14 +10,12 @@ and CPU seconds of a run with one item. Exits with 1 where a limit is exceeded.
 import argparse
 import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import floor, projects  # noqa: E402
 from benchmarks.children import ran  # noqa: E402
 from benchmarks.projects import BASE, PROMPTS, URL, Side, environment  # noqa: E402
-from benchmarks.rows import Row, say  # noqa: E402
+from benchmarks.rows import Row, reported, say  # noqa: E402
 
 FEW, MANY = 20, 220
 PACKAGES = ("convtest", "pytest", "httpx", "anthropic", "vcrpy", "pytest-recording", "respx", "pytest-httpx")
@@ -48,12 +46,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="the medians")
     given = parser.parse_args()
     say(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; " + ", ".join(versions()))
-    rows: list[Row] = []
-    for row in found(given.rounds):
-        row.show()
-        rows.append(row)
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    rows = reported(found(given.rounds), given.json)
     return 0 if all(row.held for row in rows) else 1
 
 

@@ -1,7 +1,10 @@
 """What a benchmark has found, a row of a table each."""
 
+import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,17 @@ class Row:
     def show(self) -> None:
         limit = "" if self.most is None else f"{'held' if self.held else 'MISSED'}: at most {self.most:.4g}"
         say(f"{self.what:58} {self.found:9.2f} {self.unit:6} {limit}".rstrip())
+
+
+def reported(found: Iterable[Row], file: Path | None) -> list[Row]:
+    """Each as soon as it is there; in the file, those so far."""
+    rows: list[Row] = []
+    for row in found:
+        row.show()
+        rows.append(row)
+        if file is not None:
+            file.write_text(json.dumps([asdict(one) for one in rows], indent=1) + "\n", encoding="utf-8")
+    return rows
 
 
 def say(line: str) -> None:

@@ -7,7 +7,6 @@ CPU but where it says wall. Exits with 1 where a limit is exceeded.
 
 import argparse
 import asyncio
-import json
 import os
 import resource
 import subprocess
@@ -16,7 +15,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import children, claude, gateway, projects, sweep  # noqa: E402
 from benchmarks.children import Used  # noqa: E402
 from benchmarks.projects import environment  # noqa: E402
-from benchmarks.rows import Row  # noqa: E402
+from benchmarks.rows import Row, reported  # noqa: E402
 from tests.gateways import serving  # noqa: E402
 
 WITH = ("-p", "convtest.plugin")
@@ -53,12 +51,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--json", type=Path, metavar="FILE", help="the rows")
     given = parser.parse_args()
-    rows: list[Row] = []
-    for row in found(given.items):
-        row.show()
-        rows.append(row)
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    rows = reported(found(given.items), given.json)
     return 0 if all(row.held for row in rows) else 1
 
 

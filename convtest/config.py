@@ -19,17 +19,8 @@ Requests = Literal["whole", "added"]
 _SECTION = "[tool.convtest]"
 _PRICES = "[tool.convtest.prices]"
 _KEYS = (
-    "scenarios",
-    "cassettes",
-    "client",
-    "clients",
-    "prices",
-    "allow_hosts",
-    "scrub",
-    "volatile",
-    "limits",
-    "requests",
-)
+    "scenarios", "cassettes", "client", "clients", "prices", "allow_hosts", "scrub", "volatile", "limits", "requests",
+)  # fmt: skip
 PROFILE_KEYS = (
     "kind", "upstream", "wire", "target", "api_key_env", "process", "gateway", "command", "env", "policy",
     "side", "main", "sends", "opening", "shared",

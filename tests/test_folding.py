@@ -82,7 +82,7 @@ def test_a_client_that_loses_its_history_is_caught_with_such_a_cassette_too(proj
 
 
 def test_plain_vcrpy_plays_it(tmp_path: Path) -> None:
-    store.save(tmp_path / "c.yaml", talk(), requests="added")
+    store.save(tmp_path / "c.yaml", talk(), added=True)
 
     requests, _ = FilesystemPersister.load_cassette(str(tmp_path / "c.yaml"), yamlserializer)
 
@@ -97,7 +97,7 @@ def test_an_unknown_choice_is_refused(project: Project) -> None:
 
 
 def test_a_recording_made_anew_leaves_what_is_the_same(tmp_path: Path) -> None:
-    cassette = Cassette(tmp_path / "c.yaml", "c.yaml", requests="added")
+    cassette = Cassette(tmp_path / "c.yaml", "c.yaml", added=True)
     cassette.renew(talk(), Names(NOTHING_KNOWN))
     first = cassette.path.read_bytes()
     again = talk()
@@ -185,7 +185,7 @@ def test_law_what_is_folded_unfolds_to_the_same(bodies: list[Any], lanes: list[s
 )
 def test_what_does_not_fit_is_told_and_never_taken_for_a_request(tmp_path: Path, told: Any, says: str) -> None:
     path = tmp_path / "c.yaml"
-    store.save(path, talk(), requests="added")
+    store.save(path, talk(), added=True)
     plain = yaml.safe_load(path.read_text())
     plain["interactions"][1]["response"][KEY][AS_BEFORE] = told
     path.write_text(dump(plain))
@@ -196,7 +196,7 @@ def test_what_does_not_fit_is_told_and_never_taken_for_a_request(tmp_path: Path,
 
 def test_what_unfolds_to_more_than_a_cassette_may_hold_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    store.save(path, talk(), requests="added")
+    store.save(path, talk(), added=True)
 
     with pytest.raises(NotACassette, match="requests unfold to more than 10 bytes"):
         unfolded(read(path.read_bytes()), KEY, 10)

@@ -57,30 +57,34 @@ WAYS = {
 }
 
 
-class GoesOn(MessagesClient):
+class Left(MessagesClient):
+    """It does something of its own where nobody read on."""
+
+    def left(self) -> None:
+        raise NotImplementedError
+
+    async def receive_response(self) -> AsyncGenerator[Event, None]:
+        try:
+            async with aclosing(super().receive_response()) as events:
+                async for event in events:
+                    yield event
+        except BaseException:
+            self.left()
+            raise
+
+
+class GoesOn(Left):
     """What was asked is still its turn where nobody reads on: the next prompt waits behind it."""
 
-    async def receive_response(self) -> AsyncGenerator[Event, None]:
-        try:
-            async with aclosing(super().receive_response()) as events:
-                async for event in events:
-                    yield event
-        except BaseException:
-            self._asked = True
-            raise
+    def left(self) -> None:
+        self._asked = True
 
 
-class KeepsAll(MessagesClient):
+class KeepsAll(Left):
     """It puts down an answer that it made up where nobody read on."""
 
-    async def receive_response(self) -> AsyncGenerator[Event, None]:
-        try:
-            async with aclosing(super().receive_response()) as events:
-                async for event in events:
-                    yield event
-        except BaseException:
-            self._messages.append({"role": "assistant", "content": [{"type": "text", "text": "The sea is deep."}]})
-            raise
+    def left(self) -> None:
+        self._messages.append({"role": "assistant", "content": [{"type": "text", "text": "The sea is deep."}]})
 
 
 class LeavesToolOpen(MessagesClient):
@@ -90,17 +94,11 @@ class LeavesToolOpen(MessagesClient):
         """Nothing."""
 
 
-class Forgets(MessagesClient):
+class Forgets(Left):
     """A cancelled task takes the history with it."""
 
-    async def receive_response(self) -> AsyncGenerator[Event, None]:
-        try:
-            async with aclosing(super().receive_response()) as events:
-                async for event in events:
-                    yield event
-        except BaseException:
-            self._messages, self._turns = [], []
-            raise
+    def left(self) -> None:
+        self._messages, self._turns = [], []
 
 
 class Swallows(MessagesClient):
@@ -125,12 +123,8 @@ class Drops(MessagesClient):
         async with aclosing(super().receive_response()) as events:
             async for event in events:
                 count += 1
-                if count <= 3 or isinstance(event, TurnEnd) or not slow():
+                if count <= 3 or isinstance(event, TurnEnd):
                     yield event
-
-
-def slow() -> bool:
-    return True
 
 
 def played(stage: Stage, text: str, target: str = GOOD, *, own: bool = False, backend: str = "asyncio") -> Played:

@@ -332,7 +332,11 @@ def test_a_command_with_an_open_quote_is_named(project: Project) -> None:
         ('kind = "python"\ntarget = "nowhere:x"', "cannot import 'nowhere:x'"),
         (
             'kind = "python"\ntarget = "convtest.events:TextDlta"',
-            "convtest.events has no 'TextDlta'\n    did you mean 'TextDelta'?",
+            "has no attribute 'TextDlta'\n    did you mean 'TextDelta'?",
+        ),
+        (
+            'kind = "python"\ntarget = "lazy:Client"',
+            "cannot import 'lazy:Client': No module named 'nowhere'\n    lazy is ",
         ),
     ],
 )
@@ -342,6 +346,7 @@ def test_a_wrong_profile_is_an_error_of_the_item(project: Project, profile: str,
     )
     project.write("pyproject.toml", text)
     project.write("scenarios/name.yaml", NAME)
+    project.write("lazy.py", "def __getattr__(name):\n    import nowhere\n")
 
     done = project.pytest("-p", "no:cacheprovider")
 

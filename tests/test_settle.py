@@ -29,7 +29,9 @@ def write():
 
 def turn(text):
     history.append({"role": "user", "content": text})
-    threading.Timer(0.4, write).start()
+    late = threading.Timer(5, write)
+    late.daemon = True
+    late.start()
     body = {"model": "claude-haiku-4-5", "max_tokens": 500, "messages": history}
     headers = {"x-api-key": os.environ["ANTHROPIC_API_KEY"], "content-type": "application/json"}
     url = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages"
@@ -65,12 +67,13 @@ scenario: killed
 timeout: 20s
 steps:
   - user: My name is Ada.
+    simulate: {text: WORDS}
     disturb: {do: kill, after: %s}
     expect: {ended: connection_lost}
   - resume: main
   - user: What is my name?
     expect: {contains: Ada}
-"""
+""".replace("WORDS", "Hello and well met. " * 500)  # it is not over before the kill, however busy the machine
 
 
 def play(

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import yaml
 from filelock import FileLock, Timeout
@@ -24,9 +23,6 @@ from convtest.cassettes.yaml_text import dump
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette, UnwritableCassette
 from convtest.limits import DEFAULTS, Limits
 from convtest.wire.interaction import Interaction
-
-Requests = Literal["whole", "added"]
-"""How requests stand in the file: each whole, or what it adds to the one before it."""
 
 _SWEEPING = 0.25
 """Seconds for which a run may hold a lock that only sweeps up."""
@@ -65,22 +61,23 @@ def save(
     names: Names | None = None,
     *,
     shown: str = "",
-    requests: Requests = "whole",
+    added: bool = False,
 ) -> None:
     """Replace the file at once (fsync, then rename): whoever reads sees the old one or the new one, whole.
 
     Raises UnwritableCassette; what stood there stays.
     """
-    _write(path, _kept(to_text(interactions, names), requests), shown)
+    text = to_text(interactions, names)
+    _write(path, _folded(text) if added else text, shown)
 
 
-def _kept(text: str, requests: Requests) -> str:
-    """The text of a cassette as it is to stand in the file."""
-    return text if requests == "whole" else dump(folded(read(text.encode()), KEY))
+def _folded(text: str) -> str:
+    """The text of a cassette with its requests as what they add."""
+    return dump(folded(read(text.encode()), KEY))
 
 
-def _as_written(text: str) -> str:
-    """The text that was folded; as it is where there is none."""
+def _unfolded(text: str) -> str:
+    """The text that was folded; as it is where it was not."""
     try:
         plain = read(text.encode())
         whole = unfolded(plain, KEY, DEFAULTS.cassette)
@@ -184,7 +181,8 @@ class Cassette:
     shown: str
     command: str = ""
     limits: Limits = DEFAULTS
-    requests: Requests = "whole"
+    added: bool = False
+    """Each request stands in the file as what it adds to the one before it."""
 
     @property
     def is_there(self) -> bool:
@@ -210,7 +208,7 @@ class Cassette:
 
     def save(self, interactions: Iterable[Interaction], names: Names) -> None:
         """Raises UnwritableCassette; what stood there stays."""
-        save(self.path, interactions, names, shown=self.shown, requests=self.requests)
+        save(self.path, interactions, names, shown=self.shown, added=self.added)
 
     def renew(self, interactions: Iterable[Interaction], names: Names) -> None:
         """Replace it; what is the same in the new recording but for times, ids and order stays byte for byte. Raises
@@ -220,7 +218,8 @@ class Cassette:
             old = self.path.read_text(encoding="utf-8") if self.is_there else ""
         except (OSError, UnicodeDecodeError):
             old = ""
-        steady = _kept(steadied(_as_written(old), text, names) if old else text, self.requests)
+        steady = steadied(_unfolded(old), text, names) if old else text
+        steady = _folded(steady) if self.added else steady
         if steady != old:
             _write(self.path, steady, self.shown)
 

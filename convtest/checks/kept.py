@@ -60,10 +60,10 @@ def kept_text(transcript: Transcript) -> Iterator[Finding]:
 
 def _left_alone(scenario: Scenario, cut: TurnRecord) -> bool:
     """Its reader left before its request, in another process: that goes on, and nobody holds the answer back."""
-    disturbed = cut.turn.disturbances
-    timed = scenario.point is not None and scenario.point.ms is not None
+    disturbed, point = cut.turn.disturbances, scenario.point
+    timed = point is not None and point.ms is not None and point.turn == cut.turn.index
     early = bool(disturbed) and all(
-        one.at == "before_request" and (timed or one.seconds is not None) for one in disturbed
+        one.at == "before_request" and not one.on_the_wire and (timed or one.seconds is not None) for one in disturbed
     )
     return early and not is_interrupted(cut) and not is_killed(cut)
 

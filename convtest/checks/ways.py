@@ -48,7 +48,7 @@ def _how_far(record: StepRecord) -> str:
         return "; it sent no request" + (f" and yielded {yielded}" if record.events else "")
     answered = sum(one.ended == "complete" for one in sent)
     last = "" if answered == len(sent) else f", {_counted(len(served(sent[-1])), 'event')} of the last answer came"
-    return f"; {_counted(len(sent), 'request')} sent, {answered} answered{last}, {yielded} yielded"
+    return f"; {_counted(len(sent), 'request')} sent, {answered:,} answered{last}, {yielded} yielded"
 
 
 def _counted(number: int, what: str) -> str:

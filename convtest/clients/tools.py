@@ -2,13 +2,14 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 import msgspec
 
 from convtest.clients.port import Tool
-from convtest.errors import ClientError, did_you_mean
+from convtest.errors import ClientError, nearest
 from convtest.scenario.model import Answer, StandIn
 
 _JSON_TYPES = {
@@ -87,16 +88,22 @@ def import_target(target: str, *, client: str) -> Callable[..., Any]:
             f"cannot import {target!r}: {error}", client=client, help="is its folder on pytest's pythonpath?"
         ) from error
     for part in attribute.split("."):
-        if not hasattr(found, part):
+        try:
+            found = getattr(found, part)
+        except (ImportError, AttributeError) as error:  # a module may import what it names only then
+            meant = nearest(part, dir(found))
             raise ClientError(
-                f"cannot import {target!r}: {module} has no {part!r}",
+                f"cannot import {target!r}: {error}",
                 client=client,
-                help=did_you_mean(part, [name for name in dir(found) if not name.startswith("_")]),
-            )
-        found = getattr(found, part)
+                help=f"did you mean {meant!r}?" if meant else f"{module} is {_file_of(module)}",
+            ) from error
     if not callable(found):
         raise ClientError(f"{target!r} cannot be called", client=client)
     return found  # type: ignore[no-any-return]
+
+
+def _file_of(module: str) -> str:
+    return getattr(sys.modules[module], "__file__", None) or "no file"
 
 
 def text_of_value(value: Any) -> str:

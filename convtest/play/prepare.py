@@ -77,7 +77,7 @@ def cassette_of(config: Config, scenario: Scenario) -> Cassette:
     """The scenario's cassette, or that of the one it is a point of."""
     path = cassette_path(config, scenario)
     anew = record_command(config, scenario).replace("convtest record", "convtest record --mode all", 1)
-    return Cassette(path, config.shown(path), anew, config.limits, config.requests)
+    return Cassette(path, config.shown(path), anew, config.limits, config.requests == "added")
 
 
 def record_command(config: Config, scenario: Scenario) -> str:
@@ -153,11 +153,11 @@ def scrubber_of(config: Config) -> Scrubber:
     names = key_names(config)
     values, _ = secret_values(names)
     stand_ins = {name: stand_in_key(name) for name in names if name and not os.environ.get(name)}
-    return _scrubber(tuple({**stand_ins, **values}.items()), tuple(config.scrub))
+    return _scrubber(tuple({**stand_ins, **values}.items()), tuple(config.scrub), Path.home())
 
 
 @lru_cache(maxsize=4)
-def _scrubber(values: tuple[tuple[str, str], ...], patterns: tuple[str, ...]) -> Scrubber:
+def _scrubber(values: tuple[tuple[str, str], ...], patterns: tuple[str, ...], home: Path) -> Scrubber:
     """The items of a run have the same secrets: what it has once looked through is kept with it."""
     return Scrubber(dict(values), patterns)
 

@@ -28,7 +28,7 @@ def recording_of(request: pytest.FixtureRequest) -> Iterator[Recording]:
     below = file.relative_to(config.root) if file.is_relative_to(config.root) else file.relative_to(file.anchor)
     path = config.cassettes / below.with_suffix("") / f"{safe_name(node.nodeid.split('::', 1)[-1])}.yaml"
     command = f"pytest --convtest-record=all {shlex.quote(node.nodeid)}"
-    cassette = Cassette(path, config.shown(path), command, config.limits, config.requests)
+    cassette = Cassette(path, config.shown(path), command, config.limits, config.requests == "added")
     rules = Rules(
         allow_hosts=config.allow_hosts,
         scrubber=scrubber_of(config),

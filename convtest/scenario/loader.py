@@ -89,7 +89,7 @@ def _per_client(shape: ScenarioShape, node: Mapping, path: Path, row: str, clien
     scenario_id = _scenario_id(shape, node)
     for client, first in clients.of(shape):
         if clients.known and client not in clients.known:
-            named = "client" in node.keys or "clients" in node.keys
+            named = shape.client is not None or clients.only is not None
             what = f"unknown client {client!r}" + ("" if named else ", which [tool.convtest] names for it")
             place = node.keys.get("client", node.place)
             raise ScenarioError([Problem(what, place, did_you_mean(client, clients.known))])
