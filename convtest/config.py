@@ -3,7 +3,6 @@
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from convtest.limits import DEFAULTS, Limits, limits_of
 from convtest.patterns import PatternError, compiled
 from convtest.policy import Signature, policy_of, signature_of, signatures_of
 from convtest.prices import prices_of
+from convtest.structs import Struct, field
 
 SIMULATOR = "simulator"
 Requests = Literal["whole", "added"]
@@ -28,8 +28,7 @@ PROFILE_KEYS = (
 _WIRES = ("history", "reference", "none")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(Struct, frozen=True, kw_only=True):
     """One client profile."""
 
     name: str
@@ -67,8 +66,7 @@ class Profile:
         return f"[tool.convtest.clients.{self.name}]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """Paths are absolute; `root` is the folder of pyproject.toml."""
 
     root: Path

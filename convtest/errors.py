@@ -9,8 +9,9 @@ import sysconfig
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from convtest.structs import Struct
 
 _LIBRARIES = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), str(Path(__file__).parent), "<frozen",
@@ -18,8 +19,7 @@ _LIBRARIES = (
 """Where code stands that is not the user's."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """A position in a file; lines and columns count from 1, 0 means the whole file."""
 
     file: str
@@ -35,8 +35,7 @@ class Place:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong in a scenario file, where it is, and the one thing to do."""
 
     what: str

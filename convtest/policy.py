@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from convtest.errors import ConfigError, did_you_mean
+from convtest.structs import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class Signature(Struct, frozen=True, kw_only=True):
     """What some of a client's requests ask with; what is not named may be anything."""
 
     system: str = ""

@@ -5,8 +5,9 @@ stand on the word before them."""
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+
+from convtest.structs import Struct
 
 _BETWEEN = r"[,\u00a0\u202f'’ ]"
 _GROUPED = rf"\d{{1,3}}(?:{_BETWEEN}\d{{3}})+(?!\d)(?:\.\d+)?"
@@ -36,8 +37,7 @@ _PARTICLE = re.compile(
 """What Korean writes onto a noun: particles of case, and forms of "is"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     text: str
     start: int
     end: int

@@ -1,7 +1,7 @@
 """A project in a folder, into which conversations are imported, and whose scenarios are then played by any client."""
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from convtest.play.mode import Mode
 from convtest.play.openings import Openings
 from convtest.play.perform import Played, ready
 from convtest.scenario.loading import load_file
+from convtest.structs import replace
 from tests.broken_clients import EditedTransport
 
 FORGETFUL = "tests.importing:forgetful"
@@ -24,7 +25,7 @@ def forgetful(opening: Opening) -> MessagesClient:
     """Sends the last message alone, in whichever API it is to speak."""
     last = EditedTransport(opening.transport, lambda body: {**body, "messages": body["messages"][-1:]})
     speaks = ChatCompletionsClient if "gpt" in str(opening.options.get("model")) else MessagesClient
-    return speaks(replace(opening, transport=last))
+    return speaks(dataclasses.replace(opening, transport=last))
 
 
 class Bench:
@@ -81,5 +82,5 @@ class Bench:
 
     def _with(self, given: dict[str, str]) -> Config:
         """In the place of each client another one, which reads the same API."""
-        changed = {name: replace(one, **given) for name, one in self.config.clients.items()}  # type: ignore[arg-type]
+        changed = {name: replace(one, **given) for name, one in self.config.clients.items()}
         return replace(self.config, clients=changed)

@@ -1,13 +1,13 @@
 """Records of retention runs, made up."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import cast
 
 from msgspec import structs
 
 from convtest.retention.baseline import Origin, Run, run_of
 from convtest.retention.probes import Letter, Probe, Trunk
+from convtest.structs import replace
 
 ORIGIN = Origin(
     client="assistant",
@@ -29,7 +29,7 @@ def probe(**more: object) -> Probe:
         id="memory[recall.code-told@1-after@5-none]", family="recall", slot="code", session="main", told_at=1, after=5,
         disturb="none", row="", seed=0, repeat=1, trunk="memory[trunk-none]", outcome="H", wire="P",
     )  # fmt: skip
-    return replace(one, **more)  # type: ignore[arg-type]
+    return replace(one, **more)
 
 
 def probes_of(outcome: Callable[[Probe], str], repeats: int = 5, disturbs: tuple[str, ...] = DISTURBS) -> list[Probe]:

@@ -1,7 +1,6 @@
 """What applications do to a client: they end it by a signal, have it work elsewhere, ask nothing."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from convtest.config import Profile
 from convtest.errors import MissingCapability, ScenarioError
 from convtest.play.mode import Mode
 from convtest.play.perform import Played
+from convtest.structs import replace
 from tests.playing import Stage, checks_of, finding_of
 
 STORY = """

@@ -5,7 +5,6 @@ import os
 import re
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -26,6 +25,7 @@ from convtest.play.perform import Played, perform
 from convtest.play.prepare import prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
+from convtest.structs import replace
 from convtest.wire.blocks import Block
 from tests.playing import Stage, checks_of, finding_of
 from tests.project import Project

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -16,6 +15,7 @@ from convtest.clients.claude.events import Turn
 from convtest.clients.claude.sdk import installed, options_of, unknown_flag
 from convtest.config import Profile
 from convtest.errors import ClientError
+from convtest.structs import replace
 from tests.playing import Stage, checks_of
 from tests.test_claude import BUNDLED, STORY, claude, play, report
 

@@ -1,8 +1,8 @@
 """Faults on the wire and acts on the client, simulated, recorded and replayed; branches at once."""
 
+import dataclasses
 import re
 import time
-from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -12,6 +12,7 @@ from convtest.errors import ScenarioError
 from convtest.play.disturbing import ACTS
 from convtest.play.mode import Mode
 from convtest.scenario.disturbances import KINDS, Doing, FaultDoing
+from convtest.structs import replace
 from convtest.wire.faults import BREAKS
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.test_sweep_clients import swept
@@ -183,7 +184,7 @@ def gives_up(opening: object) -> object:
     from convtest.clients.port import Opening
 
     assert isinstance(opening, Opening)
-    return MessagesClient(replace(opening, options={**opening.options, "max_retries": 0}))
+    return MessagesClient(dataclasses.replace(opening, options={**opening.options, "max_retries": 0}))
 
 
 def test_a_fault_that_is_never_reached_fails(stage: Stage) -> None:

@@ -1,6 +1,5 @@
 """Prompts in frames: stored bare, stored as sent, sent bare and stored in one; honest clients and broken ones."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from convtest.checks.framing import found_prompts, place_of
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.probe.probing import probe
+from convtest.structs import replace
 from convtest.wire.blocks import Block
 from tests.playing import MODEL, Stage, checks_of, finding_of
 from tests.side_clients import App

@@ -1,7 +1,5 @@
 """A fresh session knows nobody: not what was said in another item of the same process either."""
 
-from dataclasses import replace
-
 import pytest
 
 from convtest.clients.messages.client import MessagesClient
@@ -9,6 +7,7 @@ from convtest.config import Config
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.probe.probing import probe
+from convtest.structs import replace
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.project import Project
 

@@ -1,7 +1,6 @@
 """What a session's next request has to hold, after each act: a client that loses it there, and an honest one."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from convtest.clients.messages.client import MessagesClient
 from convtest.clients.port import Opening
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
+from convtest.structs import replace
 from tests.broken_clients import EditedTransport
 from tests.playing import Stage, checks_of, finding_of
 

@@ -1,7 +1,6 @@
 """Session files of Claude Code: what its CLI writes down, hand-made and made by the real one."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from convtest.config import Profile
 from convtest.play.mode import Mode
 from convtest.play.perform import ready
 from convtest.scenario.loading import load_file
+from convtest.structs import replace
 from tests.imported import SAID, Json, lines, session
 from tests.importing import FORGETFUL, Bench
 

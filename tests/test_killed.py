@@ -1,7 +1,7 @@
 """What stays of a turn in which the client was killed; tools that ran, and tools that only seem to have."""
 
+import dataclasses
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from convtest.events import Event, ToolResult, ToolUse
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.probe.probing import probe
+from convtest.structs import replace
 from tests.playing import GOOD, Stage, checks_of, finding_of
 
 KILLED = """
@@ -210,7 +211,7 @@ class Caches(MessagesClient):
     async def connect(self) -> None:
         self.known = {}
         for name, tool in self._tools.items():
-            self._tools[name] = replace(tool, call=self._once(tool.call))
+            self._tools[name] = dataclasses.replace(tool, call=self._once(tool.call))
         await super().connect()
 
     def _once(self, call: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from convtest.errors import ScenarioError
 from convtest.events import Event, TurnEnd
 from convtest.play.mode import Mode
 from convtest.play.perform import Played
+from convtest.structs import replace
 from tests.playing import GOOD, Stage, checks_of, finding_of
 
 STORY = """

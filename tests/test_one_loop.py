@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -21,6 +20,7 @@ from convtest.events import Event, TextDelta, TurnEnd
 from convtest.play.loops import WORKERS, Job
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
+from convtest.structs import replace
 from tests.playing import Stage, checks_of, finding_of
 
 ITEMS = """

@@ -1,7 +1,6 @@
 """Clients on the openai package with the simulator behind them: whose address they get, and what their answers used."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import openai
@@ -12,6 +11,7 @@ from convtest.config import Config, Profile
 from convtest.errors import SpendingLimit
 from convtest.play.mode import Mode
 from convtest.results.making import about_of, result_of
+from convtest.structs import replace
 from convtest.wire.canonical import canonical
 from convtest.wire.spending import Purse
 from tests.models import Behaviour, model

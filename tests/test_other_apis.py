@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from convtest.config import Profile
 from convtest.errors import ClientError
 from convtest.play.mode import Mode
 from convtest.probe.conformance import assert_conforms, check_client
+from convtest.structs import replace
 from convtest.wire.chat_stream import ChatStream
 from convtest.wire.sse import ServerEvent, parse
 from tests.gateways import TOKEN, serving

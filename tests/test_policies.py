@@ -1,6 +1,6 @@
 """What a client declares of itself, what it is held to, and what it did when the wire failed it."""
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from convtest.play.prepare import prepare
 from convtest.policy import Policy
 from convtest.probe.probing import probe
 from convtest.reporting.conversation import conversation_lines
+from convtest.structs import replace
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.project import SECTION
 
@@ -353,7 +354,7 @@ class Impatient(MessagesClient):
             async def sleep(self, ms: float) -> None:
                 await opening.clock.sleep(100)
 
-        super().__init__(replace(opening, clock=Hasty()))
+        super().__init__(dataclasses.replace(opening, clock=Hasty()))
 
 
 FAULT = """

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -33,6 +32,7 @@ from convtest.play.prepare import prepare
 from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from convtest.scenario.loader import load
+from convtest.structs import replace
 from convtest.wire.spending import Purse
 from tests.models import Behaviour, model
 from tests.playing import GOOD, MODEL, Stage, checks_of, finding_of

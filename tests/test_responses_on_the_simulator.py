@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from convtest.scenario.grammar import SimulateShape
 from convtest.simulator.rendering import Reply
 from convtest.simulator.responses_rendering import chunks
 from convtest.simulator.source import Simulator
+from convtest.structs import replace
 from convtest.wire import lanes
 from convtest.wire.sse import parse
 from convtest.wire.tap import OpenTurn, Tap

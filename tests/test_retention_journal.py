@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from convtest.errors import RetentionError
 from convtest.retention.journal import Finished, Journal
+from convtest.structs import replace
 from tests.retention_records import ORIGIN, probes_of, run, trunks_of
 
 

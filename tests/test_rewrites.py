@@ -1,6 +1,5 @@
 """What honest clients change in what they send back, and what looks like it and is none of it."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from convtest.config import Config
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.probe.probing import probe
+from convtest.structs import replace
 from convtest.wire.blocks import Block
 from tests.playing import Stage, checks_of
 

@@ -1,6 +1,5 @@
 """Which of several requests is the conversation, where a profile declares it, or a recording or a probe has kept it."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.policy import Signature
 from convtest.probe.probing import probe
+from convtest.structs import replace
 from tests.playing import MODEL, Stage, checks_of
 from tests.project import SECTION
 from tests.side_clients import App

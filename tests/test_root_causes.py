@@ -1,10 +1,10 @@
 """What a report says first, and beside it: the root cause, never what only follows from it."""
 
 import contextlib
+import dataclasses
 import json
 import socket
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 
 import pytest
 
@@ -16,6 +16,7 @@ from convtest.plugin.sweeps import CAUSES, SWEEP, Sweeps
 from convtest.reporting.failure import failure_text
 from convtest.results.model import Found
 from convtest.results.ranking import causes, headline, ranked, side
+from convtest.structs import replace
 from tests.broken_clients import ReadsOn
 from tests.playing import GOOD, Stage, checks_of, finding_of
 from tests.test_sweep_clients import TEXT, swept
@@ -168,7 +169,7 @@ class OtherLimit(MessagesClient):
     """From the second turn on another setting than was recorded."""
 
     def __init__(self, opening: Opening) -> None:
-        super().__init__(replace(opening, options={**opening.options, "temperature": 0.25}))
+        super().__init__(dataclasses.replace(opening, options={**opening.options, "temperature": 0.25}))
 
 
 def test_requests_that_read_alike_show_what_differs(stage: Stage) -> None:

@@ -1,10 +1,10 @@
 """What was yielded is what was streamed."""
 
+import dataclasses
 import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from convtest.probe.frames import said_by
 from convtest.probe.plays import Plays
 from convtest.probe.probing import probe
 from convtest.reporting.failure import failure_text
+from convtest.structs import replace
 from tests.playing import GOOD, Stage, checks_of, finding_of
 
 TALK = """
@@ -58,19 +59,21 @@ class LosesTheEnd(Edits):
 
 class SaysTwice(Edits):
     def edited(self, event: Event, number: int) -> Event | None:
-        return replace(event, text=event.text * 2) if isinstance(event, TextDelta) and number == 2 else event
+        return (
+            dataclasses.replace(event, text=event.text * 2) if isinstance(event, TextDelta) and number == 2 else event
+        )
 
 
 class Strips(Edits):
     """White space alone: of Markdown renderers and the like."""
 
     def edited(self, event: Event, number: int) -> Event | None:
-        return replace(event, text=event.text.strip() + "\n") if isinstance(event, TextDelta) else event
+        return dataclasses.replace(event, text=event.text.strip() + "\n") if isinstance(event, TextDelta) else event
 
 
 class Shouts(Edits):
     def edited(self, event: Event, number: int) -> Event | None:
-        return replace(event, text=event.text.upper()) if isinstance(event, TextDelta) else event
+        return dataclasses.replace(event, text=event.text.upper()) if isinstance(event, TextDelta) else event
 
 
 class SaysNothing(Edits):
@@ -103,7 +106,7 @@ class Withholds(Edits):
 
     def edited(self, event: Event, number: int) -> Event | None:
         if isinstance(event, TurnEnd):
-            return replace(event, ended="refusal")
+            return dataclasses.replace(event, ended="refusal")
         return None if isinstance(event, TextDelta) else event
 
 
@@ -118,7 +121,11 @@ class Wavers(Edits):
         self._strips = Wavers.made % 2 == 0
 
     def edited(self, event: Event, number: int) -> Event | None:
-        return replace(event, text=event.text.strip()) if isinstance(event, TextDelta) and self._strips else event
+        return (
+            dataclasses.replace(event, text=event.text.strip())
+            if isinstance(event, TextDelta) and self._strips
+            else event
+        )
 
 
 class Replaces(Edits):
@@ -129,7 +136,7 @@ class Replaces(Edits):
     def edited(self, event: Event, number: int) -> Event | None:
         if not isinstance(event, TextDelta):
             return event
-        return replace(event, text=re.sub(self.pattern, self.to, event.text))
+        return dataclasses.replace(event, text=re.sub(self.pattern, self.to, event.text))
 
 
 class AsksOn(MessagesClient):
@@ -212,14 +219,14 @@ class HidesTools(Edits):
 
 class RenamesTools(Edits):
     def edited(self, event: Event, number: int) -> Event | None:
-        return replace(event, input={"what": "that"}) if isinstance(event, ToolUse) else event
+        return dataclasses.replace(event, input={"what": "that"}) if isinstance(event, ToolUse) else event
 
 
 class FillsIn(Edits):
     """Default arguments that the model left out."""
 
     def edited(self, event: Event, number: int) -> Event | None:
-        return replace(event, input={**event.input, "how": "fast"}) if isinstance(event, ToolUse) else event
+        return dataclasses.replace(event, input={**event.input, "how": "fast"}) if isinstance(event, ToolUse) else event
 
 
 class OnlyTheLast(MessagesClient):
@@ -250,7 +257,9 @@ class Deaf(MessagesClient):
 
     async def receive_response(self) -> AsyncGenerator[Event, None]:
         async for event in super().receive_response():
-            yield replace(event, ended="interrupted") if isinstance(event, TurnEnd) and self._told else event
+            yield (
+                dataclasses.replace(event, ended="interrupted") if isinstance(event, TurnEnd) and self._told else event
+            )
 
 
 def target(client: type[MessagesClient]) -> str:

@@ -1,6 +1,5 @@
 """System, tools, model and sampling change where a step or the policy says so."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from convtest.config import Config
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.probe.probing import probe
+from convtest.structs import replace
 from tests.playing import Stage, checks_of, finding_of
 
 ME = "tests.test_settings"

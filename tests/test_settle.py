@@ -1,7 +1,6 @@
 """Programs that write their sessions down late: a kill waits until they say that it is done."""
 
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from convtest.config import Profile
 from convtest.play.mode import Mode
 from convtest.play.perform import Played
+from convtest.structs import replace
 from tests.playing import Stage, checks_of, finding_of
 
 AGENT = """

@@ -1,7 +1,6 @@
 """Which requests are the conversation: applications ask for titles, guards and classifications beside it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import anthropic
@@ -12,6 +11,7 @@ from convtest.events import Event, TurnEnd
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.probe.probing import probe
+from convtest.structs import replace
 from tests import side_clients
 from tests.playing import MODEL, Stage, checks_of, finding_of
 from tests.project import Project

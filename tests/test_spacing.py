@@ -1,12 +1,11 @@
 """White space in what a history holds, by the policy `white_space`."""
 
-from dataclasses import replace
-
 import pytest
 
 from convtest.clients.messages.client import MessagesClient
 from convtest.play.perform import Played
 from convtest.probe.probing import probe
+from convtest.structs import replace
 from tests.playing import GOOD, Stage, checks_of, finding_of
 
 HERE = "tests.test_spacing:"

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 
 import anyio
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from convtest.clients.messages.client import MessagesClient
 from convtest.events import Event
 from convtest.play import sessions, waiting
+from convtest.structs import replace
 from tests.playing import Stage, checks_of, finding_of
 
 ME = "tests.test_stray"

@@ -1,7 +1,6 @@
 """A sweep finds the event at which a client breaks, and names what broke: nothing fails before that event."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -10,6 +9,7 @@ from convtest.play.mode import Mode
 from convtest.play.perform import Played, perform
 from convtest.play.prepare import prepare
 from convtest.play.sweeping import points
+from convtest.structs import replace
 from tests.playing import GOOD, Stage, checks_of, finding_of
 
 HONEST = {"interrupted_prompt": "kept", "early_interrupt": "kept", "partial_text": "yielded", "cleared": "gone"}

@@ -1,7 +1,7 @@
 """Turns that are answered without the model, and clients that condense what was said: honest and broken ones."""
 
+import dataclasses
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from convtest.events import Event, TextDelta, TurnEnd
 from convtest.play.mode import Mode
 from convtest.play.perform import Played, ready
 from convtest.policy import Policy
+from convtest.structs import replace
 from tests.playing import MODEL, Stage, checks_of, finding_of
 from tests.project import SECTION
 from tests.side_clients import App
@@ -174,7 +175,7 @@ class Summarises(App):
             ]
         says = bool(self._opening.options.get("says"))
         async for event in super().receive_response():
-            yield replace(event, boundary=boundary and says) if isinstance(event, TurnEnd) else event
+            yield dataclasses.replace(event, boundary=boundary and says) if isinstance(event, TurnEnd) else event
 
 
 CONDENSED = """

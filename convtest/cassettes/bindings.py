@@ -1,9 +1,10 @@
 """Which value of this run a placeholder of the recording stands for: one to one, through the whole item."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from convtest.cassettes.bodies import rewritten
+from convtest.structs import replace
 from convtest.wire.interaction import Chunk, Interaction
 from convtest.wire.marks import ID, Mark, Placeholders, may_hold_placeholders, placeholders_in, replaced
 
@@ -68,10 +69,10 @@ class Bindings:
         request = recorded.request
         (body,) = self.restored([Chunk(0.0, request.body)]) or [Chunk(0.0, b"")]
         url = replaced(request.url, placeholders_in(request.url), self.value)
-        found = replace(recorded, request=replace(request, url=url, body=body.data))
+        found = dataclasses.replace(recorded, request=dataclasses.replace(request, url=url, body=body.data))
         sent = recorded.canonical
         ids = tuple(replace(one, token=self._value.get(one, one.token)) for one in sent.ids)
-        found.canonical = replace(found.canonical, ids=ids)
+        found.canonical = dataclasses.replace(found.canonical, ids=ids)
         return found
 
     def restored(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:

@@ -1,7 +1,6 @@
 """Two cassettes of one conversation: whose side changed, the request's, the answer's, or the wire's shape."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from convtest.cassettes.bindings import Bindings
 from convtest.cassettes.difference import difference, in_short
 from convtest.cassettes.format import Recording
 from convtest.cassettes.residue import residue
+from convtest.structs import Struct
 from convtest.wire.interaction import Interaction
 from convtest.wire.sse import parse
 
@@ -31,8 +31,7 @@ _FREE = {"input", "metadata"}
 """Objects whose keys are the user's own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One way in which two interactions differ."""
 
     verdict: Verdict
@@ -42,8 +41,7 @@ class Change:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """All changes, and what is only anew in each recording: ids, times, signatures, limits."""
 
     changes: tuple[Change, ...]

@@ -3,13 +3,13 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from convtest.cassettes.bodies import last_text, texts_of
 from convtest.cassettes.dummies import is_dummy
 from convtest.cassettes.naming import breaks_off, is_secret_header
 from convtest.cassettes.scrubbing import Scrubber
+from convtest.structs import Struct
 from convtest.wire.interaction import Interaction
 from convtest.wire.marks import PLACEHOLDER, Found
 
@@ -18,8 +18,7 @@ _BEGINNING = 12
 _PLACEHOLDER = re.compile(rf"{PLACEHOLDER}(?:_[A-Za-z0-9_]+(?:-\d+)?)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(Struct, frozen=True):
     """One secret that stands somewhere; never the secret itself."""
 
     file: str

@@ -3,7 +3,6 @@
 import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -11,6 +10,7 @@ from convtest.cassettes.bindings import Bindings
 from convtest.cassettes.difference import against_nearest
 from convtest.clock import CannotWait, Clock, RealClock
 from convtest.errors import RecordingEnds
+from convtest.structs import Struct, replace
 from convtest.wire.cuts import Cut, messages_of, relaxed
 from convtest.wire.interaction import Chunk, Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, Whole, WireFailure
@@ -19,8 +19,7 @@ MISS_STATUS = 418
 """The answer to a request that nothing recorded answers: SDKs do not retry it, and its text is kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beyond:
+class Beyond(Struct, frozen=True, kw_only=True):
     """Where a lane goes on that asks for something unrecorded, from then on (`new_episodes`)."""
 
     source: Source

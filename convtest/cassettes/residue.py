@@ -5,11 +5,11 @@ What each run has anew is told by its kind and is no difference: ids, times, sig
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from convtest.structs import Struct, field
 from convtest.textmatch import apart, cut
 from convtest.wire.marks import placeholders_in, replaced
 from convtest.wire.sse import parse
@@ -34,8 +34,7 @@ _MOST = 12
 _NOTHING = object()
 
 
-@dataclass(slots=True)
-class Residue:
+class Residue(Struct):
     """Lines that say what differs, and the kinds of what is only anew."""
 
     lines: list[str] = field(default_factory=list)

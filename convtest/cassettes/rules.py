@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
 from convtest.cassettes.words import Words
 from convtest.errors import ConfigError
 from convtest.patterns import spans
+from convtest.structs import Struct
 from convtest.wire.marks import Found, Mark
 
 _PATIENCE = 5.0
@@ -21,8 +21,7 @@ class Finds(Protocol):
     def found(self, text: str, words: Words) -> Iterator[Found]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What may stand anywhere in a text."""
 
     pattern: str
@@ -54,8 +53,7 @@ class Rule:
                 yield Found(*one.span(self.group), Mark(self.kind, self.value or self.plain(secret)))
 
 
-@dataclass(frozen=True, slots=True)
-class InWords:
+class InWords(Struct, frozen=True):
     """What stands in one long word with certain letters in it."""
 
     rule: Rule
@@ -65,8 +63,7 @@ class InWords:
             yield from self.rule.between(text, start, end)
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A word with digits in it, told by what stands up to `before` letters before it."""
 
     rule: Rule
@@ -77,8 +74,7 @@ class Named:
             yield from self.rule.between(text, max(0, start - self.before), end)
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(Struct, frozen=True):
     """A pattern of the project's own."""
 
     pattern: str

@@ -6,7 +6,6 @@ differs (`residue`), and where nothing that did change names one of its new ids.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from convtest.cassettes.comparison import compare
@@ -14,6 +13,7 @@ from convtest.cassettes.format import KEY, Recording, from_plain
 from convtest.cassettes.naming import Names
 from convtest.cassettes.reading import UNREADABLE, read
 from convtest.cassettes.residue import SECRETS, leaves, residue
+from convtest.structs import Struct
 from convtest.wire.interaction import Interaction
 
 _BEGIN, _END = "interactions:\n", "version: 1\n"
@@ -24,8 +24,7 @@ Place = tuple[str | None, int]
 """A lane, and the position of a request in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """One interaction as it stands in the file, as data, and as it is read."""
 
     text: str

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -22,6 +21,7 @@ from convtest.cassettes.steady import steadied
 from convtest.cassettes.yaml_text import dump
 from convtest.errors import Place, RecordedElsewhere, UnreadableCassette, UnwritableCassette
 from convtest.limits import DEFAULTS, Limits
+from convtest.structs import Struct, replace
 from convtest.wire.interaction import Interaction
 
 _SWEEPING = 0.25
@@ -173,8 +173,7 @@ def sweep(folder: Path) -> None:
             pass
 
 
-@dataclass(frozen=True, slots=True)
-class Cassette:
+class Cassette(Struct, frozen=True):
     """Where one recording is kept, how messages name it, and the command that records it anew."""
 
     path: Path

@@ -1,11 +1,11 @@
 """What a client did when the wire failed it: tried again, took a broken stream for a whole one, said things twice."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from convtest.checks.threads import asked
 from convtest.checks.told import same_input, told_in
+from convtest.structs import Struct
 from convtest.transcript import TurnRecord
 from convtest.wire.counting import is_spoilt
 from convtest.wire.interaction import Interaction
@@ -15,8 +15,7 @@ EARLY = 0.05
 """Seconds by which a try may come before its time and still have waited for it: shorter waits are not counted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conduct:
+class Conduct(Struct, frozen=True, kw_only=True):
     """One turn's verdicts; None where nothing happened that could show it."""
 
     waits: tuple[float, ...] = ()

@@ -5,7 +5,6 @@ is found in one step is told in the order of the rows.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from convtest.checks import limits, replies, sent, session_history, ways
@@ -13,13 +12,13 @@ from convtest.checks.replies import listed, shown
 from convtest.checks.result import Asked, Finding, at_step
 from convtest.scenario.expectations import EndedShape, ExpectShape
 from convtest.scenario.shapes import Shape
+from convtest.structs import Struct
 from convtest.transcript import TurnRecord
 
 Check = Callable[[Asked], Iterator[Finding]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
+class Expectation(Struct, frozen=True, kw_only=True):
     """How one key is judged."""
 
     check: Check

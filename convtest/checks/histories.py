@@ -1,23 +1,22 @@
 """What each session's next request must extend: followed through turns, forks, restores and clears."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 from convtest.checks.adoption import adopt
 from convtest.checks.cutting import SENTENCE, is_bound
 from convtest.checks.framing import as_sent, bare, unframed
 from convtest.checks.habits import without_thinking
-from convtest.checks.states import Prompt, State, after_request, replaced
+from convtest.checks.states import Prompt, State, after_request
 from convtest.checks.threads import Choice, Form, Manner, name_roles
 from convtest.scenario.model import Act, SessionSpec
+from convtest.structs import Struct, field, replace
 from convtest.transcript import ActRecord, StepRecord, Transcript, TurnRecord
 from convtest.wire.blocks import Block, collapsed, merged, request_blocks, sealed_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """One main request with what it had to extend."""
 
     record: TurnRecord
@@ -47,8 +46,7 @@ class Seen:
         return _forms(self.record, self.before.prompts[: len(self.before.prompts) - own])
 
 
-@dataclass(slots=True)
-class _Sessions:
+class _Sessions(Struct):
     states: dict[str, State] = field(default_factory=dict)
     after_turn: dict[str, list[State]] = field(default_factory=dict)
     saved: dict[str, State] = field(default_factory=dict)
@@ -139,7 +137,7 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
         return
     state = _bound(record, sessions)
     # A fork in mid-turn may be made before or after its client noted the prompt: both are right.
-    sessions.in_turn[record.step.index] = replaced(
+    sessions.in_turn[record.step.index] = replace(
         state, prompts=(*state.prompts, Prompt(record.turn.prompt, False)), quiet=True
     )
     state = _with_prompt(state, record)
@@ -150,10 +148,10 @@ def _turn(record: TurnRecord, sessions: _Sessions) -> Iterator[Seen]:
     if main:
         state = _after_turn(state, record, main[-1])
     elif record.policy.may_be_unsent(record.turn.prompt):
-        state = replaced(state, prompts=state.prompts[:-1])
+        state = replace(state, prompts=state.prompts[:-1])
     elif record.end is None or record.end.ended != "complete":
         # It never left. Whether a client that was not told to stop has kept it is the client's to say.
-        state = replaced(state, prompts=(*state.prompts[:-1], Prompt(record.turn.prompt, is_bound(record))))
+        state = replace(state, prompts=(*state.prompts[:-1], Prompt(record.turn.prompt, is_bound(record))))
     sessions.states[record.session] = state
     sessions.after_turn.setdefault(record.session, []).append(state)
     sessions.last = record.session
@@ -174,7 +172,7 @@ def _bound(record: TurnRecord, sessions: _Sessions) -> State:
 def _with_prompt(state: State, record: TurnRecord) -> State:
     main, text = record.main(), collapsed(record.turn.prompt)
     sent = as_sent(request_blocks(main[0].canonical), text) if main else ""
-    return replaced(state, prompts=(*state.prompts, Prompt(record.turn.prompt, True, sent)))
+    return replace(state, prompts=(*state.prompts, Prompt(record.turn.prompt, True, sent)))
 
 
 def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
@@ -187,7 +185,7 @@ def _after_turn(state: State, record: TurnRecord, last: Interaction) -> State:
         blocks.pop()
     prompts = (*state.prompts[:-1], replace(state.prompts[-1], required=is_bound(record)))
     sealed = tuple(one for one in sealed_of(last.canonical.messages) if one.place < len(blocks[:-1]))
-    return replaced(state, blocks=tuple(blocks[:-1]), sealed=sealed, prompts=prompts, quiet=True)
+    return replace(state, blocks=tuple(blocks[:-1]), sealed=sealed, prompts=prompts, quiet=True)
 
 
 def _act(act: Act, record: StepRecord, sessions: _Sessions) -> None:
@@ -235,4 +233,4 @@ def _resumed(act: Act, sessions: _Sessions) -> State:
 
 def _unbound_mass(state: State) -> State:
     """What is restored was weighed at another time, perhaps with other tools."""
-    return replaced(state, mass=None)
+    return replace(state, mass=None)

@@ -1,12 +1,12 @@
 """Unrelated sessions: what one was told or heard does not stand in the other's requests or replies."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from convtest.checks.mixing import declared, exchange, exchanges, swapped
 from convtest.checks.result import Finding, at_step
+from convtest.structs import Struct, replace
 from convtest.textmatch import contains_value, folded, sentences
 from convtest.transcript import ActRecord, Transcript, TurnRecord
 from convtest.wire.canonical import Canonical, message_texts
@@ -19,8 +19,7 @@ _MIN_SENTENCE = (3, 12)
 """Words and letters; shorter sentences are said by everybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """What one session and its relatives said or heard."""
 
     said: frozenset[str]
@@ -86,8 +85,7 @@ class _Talk:
         return frozenset().union(*(self._turns[id(turn)] for turn in turns))
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(Struct, frozen=True, dict=True):
     """What stands in one request; it is compared with every other session."""
 
     sent: Canonical

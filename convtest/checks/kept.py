@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from convtest.checks.cutting import is_early, is_interrupted, is_killed
 from convtest.checks.habits import FILLERS
@@ -11,6 +10,7 @@ from convtest.checks.result import Finding, at_step
 from convtest.checks.threads import is_whole
 from convtest.events import ToolUse
 from convtest.scenario.model import Scenario
+from convtest.structs import Struct
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.blocks import Block, request_blocks
 from convtest.wire.canonical import Canonical
@@ -18,8 +18,7 @@ from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import text_of_content
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What the next request holds of a turn that was cut short; texts without white space."""
 
     text: str

@@ -1,19 +1,18 @@
 """What checks say: findings, and what could not be seen."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from convtest.errors import Place
 from convtest.scenario.expectations import ExpectShape
+from convtest.structs import Struct
 from convtest.transcript import StepRecord, Transcript, TurnRecord
 
 Layer = Literal["wire", "mass", "reply"]
 """Which side broke: the request (the client), its size (the client), or the answer (the model)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One thing that did not hold. `layer` is None where no side of the conversation is meant."""
 
     check: str
@@ -29,16 +28,14 @@ class Finding:
     step_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotSeen:
+class NotSeen(Struct, frozen=True, kw_only=True):
     """A check that could not look: it is neither passed nor failed."""
 
     check: str
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     not_seen: tuple[NotSeen, ...] = ()
 
@@ -47,8 +44,7 @@ class Verdict:
         return not self.findings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """One key of an `expect`, to be judged at its step."""
 
     transcript: Transcript

@@ -1,7 +1,6 @@
 """The verdict on one cell of a matrix: what the trunk's own request held, and what was answered."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from convtest.checks.result import Finding, at_step
@@ -11,21 +10,20 @@ from convtest.retention.matrix import CHILD, Cell, Matrix
 from convtest.retention.outcomes import Values, affirmed, outcome
 from convtest.retention.probes import LETTERS, Outcome, Probe, ReplyLayer, Wire
 from convtest.scenario.trunks import Played
+from convtest.structs import Struct
 from convtest.textmatch import contains_value, find_value, folded, tokens
 from convtest.transcript import Transcript, TurnRecord
 from convtest.wire.messages_api import usage_of
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A cell's record, and what did not hold."""
 
     probe: Probe
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(Struct, frozen=True, dict=True):
     """A trunk that was played, for the cells that are asked in it."""
 
     matrix: Matrix

@@ -1,32 +1,28 @@
 """What is bound of a session: what its next request must begin with, and how a request and its answer change that."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from convtest.checks.weights import Mass, mass_of, settings_of
+from convtest.structs import Struct, force_setattr, replace
 from convtest.wire.blocks import Block, Sealed, blocks_of, collapsed, merged, request_blocks, sealed_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages import going_on
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(Struct, frozen=True):
     """A prompt the history should hold; it may be gone if its turn was cut short or a boundary was declared."""
 
     text: str
     required: bool
     sent: str = ""
     """The user's text in which it was sent, with what the client put around it."""
-    words: str = field(init=False, repr=False, compare=False)
-    """The text with white space collapsed."""
+    words: str = ""
+    """The text with white space collapsed: made of it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", collapsed(self.text))
+        force_setattr(self, "words", collapsed(self.text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(Struct, frozen=True, kw_only=True):
     """What a session's next request must begin with; `blocks` is None where nothing is known."""
 
     blocks: tuple[Block, ...] | None = None
@@ -51,13 +47,13 @@ class State:
 def after_request(state: State, one: Interaction) -> State:
     """What the request and its answer leave to extend; one that was refused leaves what was there."""
     if one.refused:
-        return replaced(state, failed=True)
+        return replace(state, failed=True)
     sent = one.canonical
     # An answer that broke off binds nobody: what is asked again may hold it, or not.
     whole = one.ended == "complete" and one.reply().get("stop_reason") is not None
     answer = {"role": "assistant", "content": (one.reply().get("content") or []) if whole else []}
     reply = blocks_of(answer)
-    return replaced(
+    return replace(
         state,
         blocks=merged(reply, request_blocks(sent)),
         sealed=sealed_of(going_on(sent.messages, answer)),
@@ -69,12 +65,6 @@ def after_request(state: State, one: Interaction) -> State:
         quiet=any(block.kind not in {"text", "tool_use"} for block in reply) or _thought(one),
         said=(*state.said, *(block.text for block in reply if block.kind == "text")),
     )
-
-
-def replaced(state: State, **changes: Any) -> State:
-    """The state with these fields changed."""
-    fields = {name: getattr(state, name) for name in State.__slots__}
-    return State(**{**fields, **changes})
 
 
 def _thought(one: Interaction) -> bool:

@@ -5,12 +5,12 @@ classifications, counts. They may quote the prompt, or carry the whole conversat
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from convtest.checks.framing import as_sent, bare, unframed
 from convtest.checks.habits import is_kept
 from convtest.checks.signatures import formats_of, has, is_declared_side
+from convtest.structs import Struct
 from convtest.transcript import TurnRecord
 from convtest.wire.blocks import Block, blocks_of, collapsed, encoded, merged, request_blocks
 from convtest.wire.canonical import Canonical
@@ -21,8 +21,7 @@ from convtest.wire.messages_api import text_of_content
 _COUNTS = "/count_tokens"
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(Struct, frozen=True):
     """What a request asks with beside its messages; side requests of an application differ in it."""
 
     system: str
@@ -47,8 +46,7 @@ def _manner(sent: Canonical) -> Manner:
     return Manner(sent.system, encoded(fields.get("tools") or []), encoded(formats_of(sent)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thread:
+class Thread(Struct, frozen=True, kw_only=True):
     """The requests of one turn that are the conversation."""
 
     main: tuple[Interaction, ...] = ()
@@ -62,8 +60,7 @@ Form = Callable[[Iterable[Block]], tuple[Block, ...]]
 """How a client's blocks are compared: as they are, or with what its policy says taken out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The choice of one turn: `before` is what its first request has to begin with, None where nothing is known;
     `manner` how the session's last request asked."""
 

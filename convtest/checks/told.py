@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from convtest.structs import Struct
 from convtest.transcript import Carried, Transcript, TurnRecord
 from convtest.wire.messages import History, history_of
 from convtest.wire.messages_api import text_of_content
@@ -22,8 +22,7 @@ _NOT_DONE = re.compile(
 Messages API leave it out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """One tool use in a request, with its result."""
 
     name: str

@@ -1,15 +1,13 @@
 """What a prompt weighs, and in what."""
 
-from dataclasses import dataclass
-
+from convtest.structs import Struct
 from convtest.wire.blocks import encoded
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages import size_of
 
 
-@dataclass(frozen=True, slots=True)
-class Mass:
+class Mass(Struct, frozen=True):
     """How much a prompt weighs, and in what."""
 
     value: float

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from convtest.play.own_tools import unknown_calls
 from convtest.play.prepare import check as check_play
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
+from convtest.structs import Struct, to_builtins
 
 
 @click.command(name="check")
@@ -35,7 +35,7 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool, environment: b
     config = project()
     found, pages = _checked(config, paths)
     if as_json:
-        say(json.dumps(asdict(found), indent=2))
+        say(json.dumps(to_builtins(found), indent=2))
     else:
         for text in found.errors:
             say(f"error: {text}", err=True)
@@ -48,8 +48,7 @@ def command(paths: tuple[Path, ...], strict: bool, as_json: bool, environment: b
     sys.exit(2 if found.errors else 1 if found.warnings and strict else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What `--json` prints."""
 
     items: int

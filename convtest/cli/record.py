@@ -2,7 +2,6 @@
 
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
 
 import click
 
@@ -12,6 +11,7 @@ from convtest.cli.running import NOTHING_COLLECTED, Fact, Stopped, pace_options,
 from convtest.cli.saying import pass_on, say
 from convtest.config import Config
 from convtest.errors import ConfigError
+from convtest.structs import Struct, field
 
 _WORDS = {"passed": "recorded", "failed": "failed", "error": "error", "skipped": "skipped"}
 _FAILS = "no replay"
@@ -78,8 +78,7 @@ def _goes_on(config: Config, arguments: list[str], client: str | None) -> bool:
     return bool(broken) and asks_to_go_on(broken, "convtest record")
 
 
-@dataclass(slots=True)
-class _Session:
+class _Session(Struct):
     """One call of the command: what was recorded, and what became of it."""
 
     replays: bool

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,14 @@ from convtest.retention.pictures import draw, pictures
 from convtest.retention.shipped import SHIPPED
 from convtest.retention.telling import as_junit, as_markdown, counts, json_text, strips, verdict_lines
 from convtest.review.kept import FOLDER
+from convtest.structs import Struct
 from convtest.version import VERSION
 from convtest.wire.spending import Ledger
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Asked(Struct, frozen=True, kw_only=True):
     """The command line."""
 
     items: tuple[str, ...]

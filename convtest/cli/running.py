@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from convtest.cli.dying import dies_with
 from convtest.clients.guard import MARK, end, guarded
+from convtest.structs import Struct
 from convtest.temporary import temporary
 from convtest.textmatch import visible
 
@@ -29,8 +29,7 @@ Fact = dict[str, Any]
 """What is told of one item: `item`, `what` (started, finished), `outcome`, `seconds` and more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """pytest's exit code, and all that it printed."""
 
     code: int

@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from convtest.cli.running import NOTHING_COLLECTED, Fact, Stopped, run_pytest
 from convtest.cli.saying import pass_on, say
 from convtest.retention.journal import Journal
+from convtest.structs import Struct, field
 from convtest.wire.spending import Ledger
 
 
-@dataclass(slots=True)
-class _Trunk:
+class _Trunk(Struct):
     """One in one repeat, with those of its items that have finished."""
 
     name: str
@@ -27,8 +26,7 @@ class _Trunk:
         return bad[0] if bad else "passed" if "passed" in self.outcomes else "skipped"
 
 
-@dataclass(slots=True)
-class Playing:
+class Playing(Struct):
     """pytest, once for each repeat."""
 
     journal: Journal

@@ -3,19 +3,18 @@
 import socket
 import time
 from collections.abc import Container
-from dataclasses import dataclass
 
 import anyio
 
 from convtest.clients.port import ApplicationGone
+from convtest.structs import Struct
 
 _LOOKS, _LOOK = 5, 0.05
 """How often, and with how many seconds between, it is looked whether an application that broke off still listens."""
 _HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where an application listens."""
 
     host: str

@@ -1,12 +1,12 @@
 """What the options of a client profile must be, where a wrong one would only show while a conversation is played."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from convtest.structs import Struct
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+
+class Wanted(Struct, frozen=True):
     """What an option must be, in words and as a check."""
 
     words: str

@@ -1,10 +1,10 @@
 """What tokens cost, by model: a dated table that `[tool.convtest.prices]` overrides."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from convtest.events import Usage
+from convtest.structs import Struct
 
 SOURCE = "https://platform.claude.com/docs/en/about-claude/pricing"
 AS_OF = "2026-10-10"
@@ -12,8 +12,7 @@ AS_OF = "2026-10-10"
 claude-agent-sdk 0.2.186 bundles, whose prices these are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True):
     """USD per million tokens."""
 
     input: float

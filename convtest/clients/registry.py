@@ -1,7 +1,7 @@
 """From a client profile to what opens sessions."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -12,6 +12,7 @@ from convtest.config import PROFILE_KEYS, Config, Profile, upstream_of
 from convtest.config import SIMULATOR as SIMULATOR
 from convtest.errors import ConfigError, did_you_mean
 from convtest.policy import policy_over
+from convtest.structs import replace
 
 _PLACES = {
     "messages": "messages.client",
@@ -70,7 +71,7 @@ def make(config: Config, name: str) -> Made:
         prices=config.prices,
         environment=profile.env,
         missing=_missing(kind),
-        policy=lambda options: replace(
+        policy=lambda options: dataclasses.replace(
             policy_over(kind.policy(options), profile.policy), side=profile.side, main=profile.main
         ),
         # It was measured with the profile's own options: what others do to a request nobody knows.

@@ -1,8 +1,8 @@
 """What an address of the gateway says: whose a request is, which API it is for, and where it goes."""
 
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from convtest.structs import Struct
 from convtest.wire import messages_api, openai_apis
 from convtest.wire.openai_apis import CHAT_PATH
 from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH
@@ -11,8 +11,7 @@ _UNVERSIONED = ("/messages", "/messages/count_tokens")
 _OPENAI = (f"{RESPONSES_PATH}/", f"{CONVERSATIONS_PATH}/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlet:
+class Outlet(Struct, frozen=True, kw_only=True):
     """Where requests of a lane go: the upstream's base URL, and the real key, which no client is told."""
 
     base_url: str

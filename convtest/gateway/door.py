@@ -2,7 +2,8 @@
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from convtest.structs import Struct
 
 HOST = "127.0.0.1"
 
@@ -21,8 +22,7 @@ def listening_socket(port: int = 0) -> socket.socket:
     return made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class Door(Struct, frozen=True, kw_only=True):
     """Where a gateway listens and what it demands, where somebody was told so before it is opened."""
 
     token: str = ""

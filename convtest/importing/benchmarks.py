@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convtest.importing.reading.content import NotImportable
 from convtest.importing.scenario_text import document
 from convtest.scenario.names import slug
+from convtest.structs import Struct
 
 _LONGEST_ANSWER = 60
 """Characters; what is longer is a sentence, which no model gives word by word."""
@@ -19,8 +19,7 @@ _ABSENT = 5
 """LoCoMo's category of questions that nothing in the conversation answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Benchmark:
+class Benchmark(Struct, frozen=True):
     """One conversation with its questions, as a scenario's data."""
 
     data: dict[str, Any]

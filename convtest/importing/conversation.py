@@ -1,17 +1,16 @@
 """A conversation from elsewhere, whatever format it was in: what readers make, and what scenarios are made of."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from convtest.structs import Struct, field
 from convtest.wire.interaction import Interaction
 
 Api = Literal["messages", "chat", "responses", ""]
 """Which API the recorded requests speak; empty where no request is recorded."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Call(Struct, kw_only=True):
     """One tool use, and what came of it as far as that is known."""
 
     id: str
@@ -22,8 +21,7 @@ class Call:
     is_error: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Round:
+class Round(Struct, kw_only=True):
     """One answer of the model."""
 
     text: str = ""
@@ -41,8 +39,7 @@ class Round:
         return self.status >= 400
 
 
-@dataclass(slots=True, kw_only=True)
-class Turn:
+class Turn(Struct, kw_only=True):
     """One prompt and all that was answered to it."""
 
     prompt: str
@@ -74,8 +71,7 @@ class Turn:
         return bool(self.rounds) and all(one.interaction is not None for one in self.rounds)
 
 
-@dataclass(slots=True, kw_only=True)
-class ToolSpec:
+class ToolSpec(Struct, kw_only=True):
     """A tool as the model was told of it."""
 
     name: str
@@ -83,8 +79,7 @@ class ToolSpec:
     schema: Mapping[str, Any] | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Conversation:
+class Conversation(Struct, kw_only=True):
     """What one session said and heard."""
 
     where: str
@@ -110,8 +105,7 @@ class Conversation:
             yield from (one.interaction for one in turn.rounds if one.interaction is not None)
 
 
-@dataclass(slots=True, kw_only=True)
-class Found:
+class Found(Struct, kw_only=True):
     """What a file holds."""
 
     format: str

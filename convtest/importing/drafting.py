@@ -1,7 +1,6 @@
 """A conversation as a scenario: the data of its YAML, in the order in which a person writes it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -9,6 +8,7 @@ import msgspec
 from convtest.importing.conversation import Call, Conversation, Round, Turn, shown
 from convtest.importing.proposing import Proposals, ProposedFact
 from convtest.simulator.rendering import pieces
+from convtest.structs import Struct, field
 
 SESSION = "main"
 _MARK = "proposed"
@@ -19,8 +19,7 @@ _MORE = " (and so on, line after line, until it was told to stop)"
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
-@dataclass(slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, kw_only=True):
     """How a conversation is to be written."""
 
     mode: Literal["recorded", "simulated"]
@@ -36,8 +35,7 @@ class Plan:
     proposals: Proposals = field(default_factory=Proposals)
 
 
-@dataclass(slots=True, kw_only=True)
-class Draft:
+class Draft(Struct, kw_only=True):
     data: dict[str, Any]
     turn_of: dict[int, int]
     """By the index of a step: which turn it is, counted from 0."""

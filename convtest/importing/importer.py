@@ -1,7 +1,6 @@
 """A file of conversations becomes scenarios with their cassettes: proved, and then written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from convtest.importing.reading.threads import without_interactions
 from convtest.importing.streams import streamed
 from convtest.play.prepare import scrubber_of
 from convtest.scenario.names import slug
+from convtest.structs import Struct, field, replace
 from convtest.wire.interaction import Interaction
 
 _SPEAKS = {"messages": "messages", "chat": "chat_completions"}
@@ -26,8 +26,7 @@ _OURS = frozenset(_SPEAKS.values())
 State = Literal["replays", "simulates", "not played", "not written"]
 
 
-@dataclass(slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, kw_only=True):
     """What became of one conversation."""
 
     conversation: Conversation
@@ -46,8 +45,7 @@ class Outcome:
         return sum(len(step.get("expect", {}).get("proposed", ())) for step in steps)
 
 
-@dataclass(slots=True, kw_only=True)
-class Import:
+class Import(Struct, kw_only=True):
     """What a file held, and what became of it."""
 
     file: str

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from convtest.importing.conversation import Conversation, Turn
+from convtest.structs import Struct, field
 from convtest.textmatch import contains_value
 
 _WORD = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
@@ -37,8 +37,7 @@ _SHORT = 60
 """Letters of an answer that can be expected as a whole."""
 
 
-@dataclass(slots=True, kw_only=True)
-class ProposedFact:
+class ProposedFact(Struct, kw_only=True):
     """Told in one turn and asked for in another; both counted from 0."""
 
     name: str
@@ -47,8 +46,7 @@ class ProposedFact:
     asked: list[int]
 
 
-@dataclass(slots=True, kw_only=True)
-class Proposals:
+class Proposals(Struct, kw_only=True):
     """What may be expected: facts, and the keys of `expect` by turn."""
 
     facts: list[ProposedFact] = field(default_factory=list)

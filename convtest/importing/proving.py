@@ -1,8 +1,8 @@
 """A scenario that was made is played before it is written: what does not hold is taken away, or said."""
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ from convtest.play.sources import as_recorded
 from convtest.scenario.digest import digest
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
+from convtest.structs import Struct, field, replace
 from convtest.wire.blocks import THOUGHT, sealed_of
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction, Request
@@ -34,8 +35,7 @@ _MOST_PLAYS = 60
 """Rounds of taking away and adapting: more than that many things at fault are no scenario."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, kw_only=True):
     """What became of one scenario; `why` it is not green, empty where it is."""
 
     draft: Draft
@@ -84,13 +84,13 @@ def _asked_as(kept: Sequence[Interaction], missed: int, request: Request) -> lis
     """That request in the place of the recorded one, and its settings in those after it that asked with the same."""
     before, body = kept[missed].canonical, msgspec.json.decode(request.body)
     made = list(kept)
-    made[missed] = replace(kept[missed], request=request)
+    made[missed] = dataclasses.replace(kept[missed], request=request)
     for number in range(missed + 1, len(kept)):
         one = kept[number]
         if one.canonical.url == before.url and one.canonical.settings() == before.settings():
             words = msgspec.json.decode(one.request.body)["messages"]
-            like = replace(request, body=msgspec.json.encode({**body, "messages": words}))
-            made[number] = replace(one, request=like)
+            like = dataclasses.replace(request, body=msgspec.json.encode({**body, "messages": words}))
+            made[number] = dataclasses.replace(one, request=like)
     return made
 
 
@@ -127,7 +127,7 @@ def _loaded(alone: Config, draft: Draft) -> Scenario:
 
 
 def _laned(one: Interaction, number: int) -> Interaction:
-    return replace(one, number=number, lane="main", turn=None, digest="")
+    return dataclasses.replace(one, number=number, lane="main", turn=None, digest="")
 
 
 def _recorded(played: Played) -> list[Interaction]:

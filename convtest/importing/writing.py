@@ -1,7 +1,6 @@
 """Scenarios that were made go to the project's folders: whole, and over nothing that is there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from convtest.cassettes import store
@@ -16,6 +15,7 @@ from convtest.scenario.editor import keep_schema, modeline
 from convtest.scenario.loading import load_file
 from convtest.scenario.names import slug
 from convtest.scenario.nodes import MAX_BYTES
+from convtest.structs import Struct
 
 _HEAD = """\
 # Imported from {file} ({format}).
@@ -23,8 +23,7 @@ _HEAD = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A file that was written; a cassette belongs to an outcome."""
 
     path: Path

@@ -1,16 +1,15 @@
 """What became of mutators: shares by class, survivors by name, and whatever is not as it is written down."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from convtest.mutate.mutator import Mutator
 from convtest.mutate.playing import SOURCES, Source, Trial
 from convtest.mutate.survivors import LEAST, SURVIVORS, Survivor
+from convtest.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """All trials of some mutators. One is found in a source if any scenario that it concerns goes red there."""
 
     mutators: Sequence[Mutator]

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,10 +12,10 @@ from convtest.clients.port import CAPABILITIES, Factory, Opening, SessionClient
 from convtest.events import Event, TurnEnd
 from convtest.mutate.mutator import Body, Known, Mutator, Reading, Send
 from convtest.mutate.shapes import Shape, copied, shape_of
+from convtest.structs import Struct, field
 
 
-@dataclass(slots=True)
-class Mutant:
+class Mutant(Struct):
     """One mutator in one item: its sessions know of each other."""
 
     mutator: Mutator

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from convtest.play.openings import Openings
 from convtest.play.perform import Around, Ready, ready
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
+from convtest.structs import Struct, field, replace
 from convtest.temporary import temporary
 
 Source = Literal["replayed", "simulated"]
@@ -28,8 +28,7 @@ _PATIENCE = 10.0
 """Seconds that a step may take: a mutant that hangs is not to hold the others up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Struct, frozen=True, kw_only=True):
     """One mutator in one scenario in which it did otherwise. `found` are the checks that failed; none: it survives."""
 
     mutator: str
@@ -66,8 +65,7 @@ def recorded(config: Config, plays: Sequence[Scenario], folder: Path) -> tuple[C
     return made, passed
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """The scenarios of one source with all that is found of them once, and a folder for plays."""
 
     items: tuple[tuple[str, Ready], ...]

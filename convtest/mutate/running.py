@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from convtest.errors import ConfigError
 from convtest.mutate.account import Account, joined
 from convtest.mutate.catalogue import ALL
 from convtest.mutate.playing import SOURCES, Source, Trial, recorded, scenarios, stage, trials
+from convtest.structs import Struct, replace
 from convtest.temporary import temporary
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """What to play. Plain, so that another process can be told of it."""
 
     root: Path

@@ -1,19 +1,18 @@
 """Request bodies of all APIs in the shape of the Messages API, so that an edit is written once; and back again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from convtest.mutate.mutator import Body
+from convtest.structs import Struct
 from convtest.wire.messages_api import PATH
 from convtest.wire.openai_apis import CHAT_PATH, chat_messages, chat_request, parts
 from convtest.wire.responses_api import RESPONSES_PATH, responses_request
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """One API: `path` is what its addresses end in."""
 
     path: str

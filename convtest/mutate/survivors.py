@@ -1,12 +1,10 @@
 """Mutators that nothing finds, each with its reason. What is written here and no longer true fails (`account`)."""
 
-from dataclasses import dataclass
-
 from convtest.mutate.playing import Source
+from convtest.structs import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survivor:
+class Survivor(Struct, frozen=True, kw_only=True):
     """`equivalent`: what it changes is no fault, or cannot be told from an honest client; it is left out of shares."""
 
     mutator: str

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from convtest.play.prepare import Prepared
 from convtest.play.sources import Answering, at_a_point, source_of
 from convtest.play.surroundings import Environment, Surroundings
 from convtest.play.sweeping import in_pieces
+from convtest.structs import Struct, replace
 from convtest.wire import lanes
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Interaction
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from convtest.simulator.source import Simulator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrangement:
+class Arrangement(Struct, frozen=True, kw_only=True):
     """What one item is played with."""
 
     surroundings: Surroundings

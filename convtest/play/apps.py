@@ -8,11 +8,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from convtest.clients.last_words import first_error
 from convtest.errors import ConvtestError, did_you_mean
+from convtest.structs import Struct
 from convtest.wire import lanes
 
 _HOST = "127.0.0.1"
@@ -41,8 +41,7 @@ class ApplicationError(ConvtestError, page="clients#an-application-that-a-fixtur
         return ApplicationError(f"{self._what}; that was {when}", help=self._help)
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """How an application is started: `${port}` in the command and `PORT` in the environment say where to listen."""
 
     command: Sequence[str]

@@ -1,7 +1,6 @@
 """Where a recording goes: turn by turn beside its cassette, and into it when the item is over."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from convtest.cassettes.naming import Names
@@ -12,12 +11,12 @@ from convtest.play.partial import Partial
 from convtest.play.sources import as_recorded, is_unchanged
 from convtest.scenario.digest import digest
 from convtest.scenario.model import Scenario
+from convtest.structs import Struct
 from convtest.transcript import Transcript
 from convtest.wire.interaction import Interaction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class Keeping(Struct, frozen=True, kw_only=True):
     """What becomes of what one item records; `before` is what the cassette, or the broken-off recording, held."""
 
     scenario: Scenario

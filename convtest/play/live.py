@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from convtest.play.calls import STRAY, Call
 from convtest.play.disturbing import Plan, settled
 from convtest.play.reader import TOLD
 from convtest.scenario.model import Turn
+from convtest.structs import Struct
 from convtest.transcript import StepRecord, TurnRecord
 from convtest.wire import lanes
 from convtest.wire.tap import OpenTurn, Tap
@@ -267,8 +267,7 @@ async def _nothing() -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Meanwhile:
+class Meanwhile(Struct, frozen=True):
     """What is to happen while a turn streams: further prompts of its session, and what the runner does with others."""
 
     second: Sequence[TurnRecord] = ()

@@ -10,12 +10,12 @@ import re
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from convtest.clock import Clock
 from convtest.play.waiting import Selecting, loop_of
+from convtest.structs import Struct, field
 
 _GRACE = 0.25
 """Seconds that tasks have to end by themselves once all sessions are closed."""
@@ -24,8 +24,7 @@ _OF_ANOTHER_LOOP = re.compile(
 )
 
 
-@dataclass(slots=True)
-class Job:
+class Job(Struct):
     """One item's play: `done` is set at its end, also where it raised."""
 
     play: Callable[[], Coroutine[Any, Any, Any]]
@@ -112,8 +111,7 @@ def says_another_loop(crash: str) -> bool:
     return _OF_ANOTHER_LOOP.search(crash) is not None
 
 
-@dataclass(slots=True)
-class Workers:
+class Workers(Struct):
     """Those that wait for an item; one that hung is given up, and the next one knows of it."""
 
     _idle: list[Worker] = field(default_factory=list)

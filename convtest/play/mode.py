@@ -1,18 +1,17 @@
 """How items are to be played, and by which of the project's rules."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from convtest.cassettes.scrubbing import NOTHING_KNOWN, Scrubber
 from convtest.limits import DEFAULTS, Limits
+from convtest.structs import Struct
 from convtest.wire.pacing import Pace
 from convtest.wire.spending import Purse
 
 RecordMode = Literal["none", "once", "new_episodes", "all"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mode:
+class Mode(Struct, frozen=True, kw_only=True):
     """How items are to be played; `speed` 0 waits for nothing, 1 is the recorded pace."""
 
     record: RecordMode = "none"
@@ -25,8 +24,7 @@ class Mode:
     backend: str = "asyncio"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """What a project says of its recordings: who may be reached, what is no word of theirs, what changes by itself."""
 
     allow_hosts: tuple[str, ...] = ()

@@ -1,9 +1,9 @@
 """What this process has seen of how each client begins a session, and who said what in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from convtest.checks.fresh import first_turns, opening_of
+from convtest.structs import Struct, field
 from convtest.transcript import Transcript
 from convtest.wire.blocks import collapsed
 
@@ -13,8 +13,7 @@ _MIN_LETTERS = 12
 """A shorter prompt is said by everybody."""
 
 
-@dataclass(slots=True)
-class Openings:
+class Openings(Struct):
     """One process's. `key` tells clients apart that have the same name in different projects."""
 
     _counts: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -1,12 +1,12 @@
 """One item from its scenario to its outcome: arranged, played in a watched thread, judged, and its recording kept."""
 
 import contextvars
+import dataclasses
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,6 +41,7 @@ from convtest.results.making import about_of, result_of
 from convtest.results.model import Result
 from convtest.scenario.digest import digest
 from convtest.scenario.model import Scenario
+from convtest.structs import Struct, replace
 from convtest.transcript import SourceName, Transcript
 from convtest.wire import lanes
 
@@ -48,8 +49,7 @@ _GRACE = 5.0
 """Seconds that a step may overstay its own time limit before the watchdog gives the item up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class Played(Struct, frozen=True, kw_only=True):
     """What became of one item."""
 
     transcript: Transcript
@@ -97,7 +97,7 @@ class Ready:
 def _around(make: Callable[[str], Made], around: Around) -> Callable[[str], Made]:
     def made(name: str) -> Made:
         one = make(name)
-        return replace(one, factory=around(one.factory))
+        return dataclasses.replace(one, factory=around(one.factory))
 
     return made
 
@@ -264,8 +264,7 @@ def _ended(done: threading.Event, runner: Runner, clock: Clock) -> bool:
     return True
 
 
-@dataclass(slots=True)
-class _Box:
+class _Box(Struct):
     value: Transcript | None = None
     error: BaseException | None = None
 

@@ -1,7 +1,7 @@
 """A result as it may be shown: secrets replaced in every text of it. Checks read the words that were said."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ import msgspec
 
 from convtest.cassettes.naming import Names
 from convtest.results.model import Result
+from convtest.structs import replace
 
 T = TypeVar("T")
 
@@ -54,7 +55,8 @@ def texts_in(value: Any) -> Iterator[str]:
                 yield from texts_in(key)
                 yield from texts_in(one)
         case msgspec.Struct():
-            yield from (t for name in value.__struct_fields__ for t in texts_in(getattr(value, name)))
+            names = (name for name in value.__struct_fields__ if name not in _PLACES)
+            yield from (text for name in names for text in texts_in(getattr(value, name)))
         case _ if is_dataclass(value) and not isinstance(value, type):
             names = (field.name for field in fields(value) if field.name not in _PLACES)
             yield from (text for name in names for text in texts_in(getattr(value, name)))

@@ -3,7 +3,6 @@
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -19,12 +18,12 @@ from convtest.play.apps import Applications
 from convtest.play.mode import Mode
 from convtest.play.placeholders import texts_in
 from convtest.scenario.model import Scenario
+from convtest.structs import Struct, field
 from convtest.transcript import SourceName
 from convtest.wire.interaction import Interaction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Struct, frozen=True, kw_only=True):
     """An item whose clients and cassette have been found."""
 
     scenario: Scenario

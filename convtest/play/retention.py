@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from convtest.scenario.digest import digest
 from convtest.scenario.model import Act, Scenario, Turn
 from convtest.scenario.trunks import Played as Laid
 from convtest.scenario.trunks import named, trunk_of
+from convtest.structs import Struct, replace
 from convtest.textmatch import contains_value
 from convtest.transcript import ActRecord
 
@@ -63,8 +64,7 @@ class Outcome:
     """All that was played, for what it cost."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Asking(Struct, frozen=True, kw_only=True):
     """With what trunks are played."""
 
     config: Config

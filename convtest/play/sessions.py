@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from convtest.play.live import LiveSession
 from convtest.play.surroundings import Surroundings
 from convtest.play.waiting import outlive_timers, timers_left
 from convtest.scenario.model import Scenario, Step
+from convtest.structs import Struct, field
 from convtest.transcript import ActRecord, Carried, StepRecord, Transcript
 from convtest.wire.transports import binding
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(Struct):
     """What a watchdog in another thread looks at: the step in progress and when it should be over."""
 
     step: Step | None = None

@@ -1,11 +1,12 @@
 """Sources with their clocks: who answers, how fast and within which limit; for scenarios and for ordinary tests."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from convtest.cassettes.player import Beyond, Player
 from convtest.clock import Clock, RealClock, UnpacedClock, VirtualClock
 from convtest.play.mode import Mode
+from convtest.structs import Struct
 from convtest.wire.faults import Faulty
 from convtest.wire.interaction import Chunk, Interaction
 from convtest.wire.pacing import Paced
@@ -15,8 +16,7 @@ from convtest.wire.tap import Answer, OpenTurn, Source, Via
 Counting = Spending | Paced
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answering:
+class Answering(Struct, frozen=True, kw_only=True):
     """The source of one item, its clock, and what counts what is asked where there is a limit."""
 
     source: Source

@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -20,6 +19,7 @@ from convtest.limits import DEFAULTS, Limits
 from convtest.play.partial import Partial
 from convtest.play.sources import as_recorded
 from convtest.simulator.source import Simulator
+from convtest.structs import Struct
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Tap, Via
 from convtest.wire.upstream import Upstream
@@ -30,8 +30,7 @@ _LOOK = 0.5
 """Seconds between two looks at whether something has ended that is not on disk yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What is to be served; `upstream` is a base URL or `simulator`."""
 
     upstream: str = SIMULATOR
@@ -47,8 +46,7 @@ class Plan:
     limits: Limits = DEFAULTS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(Struct, frozen=True, kw_only=True):
     """What came of it."""
 
     interactions: list[Interaction]

@@ -1,12 +1,12 @@
 """What the sessions of one item find around them: who they are, the way to their models, and a folder."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convtest.play.apps import Applications
 from convtest.play.cast import Cast
+from convtest.structs import Struct, field
 from convtest.wire.tap import Tap
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ Environment = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 """By session and what its profile adds: the complete environment of its processes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """One item's; `gateway` is there where a client asks its model from another process."""
 
     cast: Cast

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +20,7 @@ from convtest.retention.journal import Journal
 from convtest.retention.matrix import Cell, Trunk
 from convtest.scenario.model import Scenario
 from convtest.scenario.trunks import named
+from convtest.structs import replace, to_builtins
 from convtest.temporary import room
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class TrunkItem(MatrixItem):
         from convtest.reporting.failure import failure_text
 
         outcome = self._became()
-        record = {"trunk": asdict(outcome.record)} if outcome.record is not None else {}
+        record = {"trunk": to_builtins(outcome.record)} if outcome.record is not None else {}
         self._playable(TRUNK, **record)
         if outcome.played is None:
             return
@@ -185,7 +185,7 @@ class CellItem(MatrixItem):
 
         outcome = self._became()
         judged = outcome.cells.get(self.cell.label)
-        self._playable(CELL, **({"probe": asdict(judged.probe)} if judged is not None else {}))
+        self._playable(CELL, **({"probe": to_builtins(judged.probe)} if judged is not None else {}))
         node = self._trunk_node
         if judged is None:
             raise TrunkFailed(trunk=node, why="its conversation broke off before it was asked")

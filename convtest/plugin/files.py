@@ -1,7 +1,6 @@
 """Scenario files for pytest: which items each of their scenarios makes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -12,6 +11,7 @@ from convtest.plugin.state import STATE, register_tags
 from convtest.plugin.sweeps import asked_sweep
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
+from convtest.structs import replace
 from convtest.textmatch import visible
 
 

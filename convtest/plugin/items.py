@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from convtest.plugin.snapshots import ScenarioSnapshots, Snapshot
 from convtest.plugin.state import HEADLINE, PROPERTY, STATE, Crash, Shown, mode_of
 from convtest.plugin.sweeps import CAUSES, SWEEP, point_facts
 from convtest.scenario.model import Scenario
+from convtest.structs import replace
 from convtest.temporary import room
 from convtest.textmatch import visible
 

@@ -3,13 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from convtest.errors import told
+from convtest.structs import Struct, field
 
 CELL, TRUNK = "convtest_cell", "convtest_trunk"
 """What a cell and a trunk came to, as JSON; they travel with the report."""
@@ -32,8 +32,7 @@ def begin_probes(config: pytest.Config) -> Path | None:
     return path
 
 
-@dataclass(slots=True)
-class _Matrix:
+class _Matrix(Struct):
     probes: list[dict[str, Any]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
@@ -42,8 +41,7 @@ class _Matrix:
     """The first cell that failed under a disturbance on a layer: all others tell the same story."""
 
 
-@dataclass(slots=True)
-class Cells:
+class Cells(Struct):
     """What the reports of a run say of matrices."""
 
     path: Path | None = None

@@ -1,13 +1,13 @@
 """Which folder's `[tool.convtest]` a run of pytest goes by, and those that it leaves out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from convtest.config import find_root
 from convtest.errors import ConfigError
+from convtest.structs import Struct, field
 
 
 def root_of(config: pytest.Config) -> Path:
@@ -21,8 +21,7 @@ def root_of(config: pytest.Config) -> Path:
     return found.pop() if len(found) == 1 else top
 
 
-@dataclass(slots=True)
-class LeftOut:
+class LeftOut(Struct):
     """Projects below pytest's root whose scenarios are not played, since the root is not theirs."""
 
     top: Path

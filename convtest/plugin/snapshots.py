@@ -2,7 +2,6 @@
 
 import difflib
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from convtest.config import Config
 from convtest.errors import ConversationFailed
+from convtest.structs import Struct
 
 if TYPE_CHECKING:
     from convtest.play.perform import Played
@@ -25,8 +25,7 @@ class ScenarioSnapshots(SingleFileSnapshotExtension):
     file_extension = "txt"
 
 
-@dataclass(slots=True)
-class Snapshot:
+class Snapshot(Struct):
     """The snapshot of one item."""
 
     config: Config

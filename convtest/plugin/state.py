@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from convtest.config import Config
 from convtest.gateway.standing import GatewayAddress
 from convtest.plugin.matrices import Cells
 from convtest.plugin.sweeps import Sweeps
+from convtest.structs import Struct, field, replace
 
 if TYPE_CHECKING:
     from convtest.play.apps import Applications
@@ -22,8 +22,7 @@ PROPERTY = "convtest"
 HEADLINE = "convtest_headline"
 
 
-@dataclass(slots=True)
-class State:
+class State(Struct):
     """What the plugin knows during one run of pytest."""
 
     config: Config
@@ -49,8 +48,7 @@ class State:
     """Where turns stand of recordings that broke off and were not gone on with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
+class Crash(Struct, frozen=True):
     """Where and what, in one line: what pytest's short summary shows."""
 
     path: str

@@ -4,12 +4,12 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from convtest.errors import told
+from convtest.structs import Struct, field
 
 if TYPE_CHECKING:
     from convtest.scenario.model import Point, Scenario
@@ -51,16 +51,14 @@ def asked_sweep(config: pytest.Config) -> "Asked | None":
     return Asked(turn=turn, disturb=disturb, at=at)
 
 
-@dataclass(slots=True)
-class _Cell:
+class _Cell(Struct):
     held: int = 0
     played: int = 0
     first: float = math.inf
     """The earliest of its points."""
 
 
-@dataclass(slots=True)
-class _Sweep:
+class _Sweep(Struct):
     turn: str
     cells: dict[str, dict[str, _Cell]] = field(default_factory=dict)
     """By disturbance, then by the kind of event it came after."""
@@ -149,8 +147,7 @@ def _without_numbers(cause: str) -> str:
     return re.sub(r"\d+", "#", cause)
 
 
-@dataclass(slots=True)
-class _Cause:
+class _Cause(Struct):
     headline: str
     points: list[str] = field(default_factory=list)
     also: dict[str, None] = field(default_factory=dict)

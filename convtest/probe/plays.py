@@ -1,6 +1,5 @@
 """The probes as they are played with one client, each once, and what is read off them."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -15,11 +14,11 @@ from convtest.play.perform import ready
 from convtest.play.prepare import missing
 from convtest.probe.probes import HEAD, PROBES
 from convtest.scenario.loader import load
+from convtest.structs import Struct, replace
 from convtest.transcript import Transcript, TurnRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """One thing that was measured: what it is about, and in words what the client does."""
 
     about: str

@@ -1,7 +1,6 @@
 """Measures what a client does where honest ones differ, and how it takes a wire that fails; against the simulator."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from convtest.checks.conduct import conduct_of
@@ -18,12 +17,12 @@ from convtest.probe.cut_short import cut_short, early_interrupt, killed_policy, 
 from convtest.probe.frames import frame_of, frame_place, said_by, sealed_by, thinking_of
 from convtest.probe.plays import Observation, Plays, how, way_of
 from convtest.probe.probes import FAULTS, STAND_INS
+from convtest.structs import Struct
 from convtest.temporary import temporary
 from convtest.transcript import ActRecord, Transcript
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
+class Probed(Struct, frozen=True, kw_only=True):
     client: str
     observations: tuple[Observation, ...]
     policy: Mapping[str, str]

@@ -3,10 +3,10 @@
 import difflib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from convtest.reporting.exchanges import Exchange, Line
+from convtest.structs import Struct
 
 State = Literal["same", "changed", "gone", "new"]
 T = TypeVar("T")
@@ -18,8 +18,7 @@ _MOST_WORDS = 4_000_000
 """Of two texts, how many words of one times words of the other are compared one by one: a second's work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A line and what became of it."""
 
     old: Line | None
@@ -30,8 +29,7 @@ class Pair:
         return _state(self.old, self.new)
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """An exchange and what became of it, line by line."""
 
     session: str

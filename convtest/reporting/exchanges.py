@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from convtest.structs import Struct
 from convtest.wire.blocks import Block, blocks_of, collapsed, encoded
 from convtest.wire.canonical import Canonical, tool_name
 from convtest.wire.interaction import Interaction
@@ -17,8 +17,7 @@ HEAD = "about"
 """The title of what stands before the first step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One thing that was said, or how: `user`, `assistant`, `model` … and its words."""
 
     label: str
@@ -27,8 +26,7 @@ class Line:
     """It is part of the conversation; a setting is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """What was asked at once, and what was answered."""
 
     session: str

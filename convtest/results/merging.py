@@ -1,16 +1,15 @@
 """Results of several files as one: of the shards of a run, or of what a run wrote before it was killed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from convtest.errors import ResultsError
 from convtest.results.lines import read_results
 from convtest.results.model import Result
+from convtest.structs import Struct, field
 
 
-@dataclass(slots=True)
-class Merged:
+class Merged(Struct):
     """Results in the order of the files and their lines; of an item that was played again the last one."""
 
     results: list[Result] = field(default_factory=list)

@@ -1,13 +1,13 @@
 """Two runs beside each other: whether they may be compared, what both have, and what the difference comes to."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from convtest.errors import RetentionError
 from convtest.retention.baseline import Conversation, Line, Origin, Run
 from convtest.retention.exact import Stratum
 from convtest.retention.power import Gates
 from convtest.retention.verdict import Compared, Verdict, judged
+from convtest.structs import Struct
 
 _FINE = 20
 """Parts of a probe in which one without a reply is counted."""
@@ -18,8 +18,7 @@ Key = tuple[tuple[str, str, int], str]
 Pair = tuple[Line, Line]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """A verdict, with what there is to say beside it."""
 
     verdict: Verdict

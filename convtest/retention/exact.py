@@ -1,15 +1,15 @@
 """Exact tests over trunks: a trunk is exchanged as a whole, since the probes of one conversation fail together."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from math import comb, prod, sqrt
 from statistics import NormalDist, fmean, variance
 
+from convtest.structs import Struct
 
-@dataclass(frozen=True, slots=True)
-class Stratum:
+
+class Stratum(Struct, frozen=True):
     """The trunks of one template: how many probes each held, in the baseline and now."""
 
     base: tuple[int, ...]

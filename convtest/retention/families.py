@@ -1,11 +1,11 @@
 """Families of questions that need no judge: what is told for each, what is asked, and what has to come."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from convtest.retention.pools import Pool
 from convtest.retention.wording import Wording
+from convtest.structs import Struct
 
 Family = Literal[
     "recall", "unknown", "overwrite", "retract", "order", "two_hop", "arithmetic", "instruction", "own_choice", "leak"
@@ -13,8 +13,7 @@ Family = Literal[
 MAIN, OTHER = "main", "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(Struct, frozen=True):
     """One turn in which something is told. `values` have to stand in what is sent of it later."""
 
     text: str
@@ -24,8 +23,7 @@ class Telling:
     """After everything else has been told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Struct, frozen=True, kw_only=True):
     """One question; `answer` is None where nothing is to be answered."""
 
     text: str
@@ -37,8 +35,7 @@ class Ask:
     """It asks for a value that holds no more: whoever condenses may have dropped it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """A slot of a family: its tellings in order, all of which the wire needs, and what is asked for it."""
 
     family: str
@@ -62,8 +59,7 @@ class Question:
         return tuple(dict.fromkeys(value for one in self.needs for value in one.values))
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(Struct, frozen=True):
     """Makes the questions of one trunk of values and words of its own."""
 
     pool: Pool

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +11,7 @@ import msgspec
 from convtest.errors import RetentionError
 from convtest.retention.baseline import Origin, Run, run_of
 from convtest.retention.probes import Probe, Trunk
+from convtest.structs import Struct
 
 SCHEMA = 1
 
@@ -43,8 +43,7 @@ class _Version(msgspec.Struct):
     schema: int
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """A file of JSON lines, one for each finished trunk; several processes may write it."""
 
     path: Path

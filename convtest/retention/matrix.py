@@ -1,12 +1,12 @@
 """A matrix: its cells, and the conversations (trunks) that they are asked in, as plain data."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from convtest.retention.families import FAMILIES, MAIN, OTHER, Maker, Question, Telling
 from convtest.retention.pools import Pool
 from convtest.retention.wording import WORDINGS, Language
+from convtest.structs import Struct
 
 CHILD = "child"
 BETWEEN = ("kill", "resume", "fork", "clear", "compact", "restore")
@@ -15,8 +15,7 @@ ON_IT = ("interrupt", "kill")
 """Those that come on it, after as many events as `@K` says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trunk:
+class Trunk(Struct, frozen=True):
     """One conversation: where its facts are told, and what disturbs it."""
 
     disturb: str
@@ -31,8 +30,7 @@ class Trunk:
         return f"trunk-{told}{self.disturb}"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One question in one trunk; after a fork in the parent or in the child."""
 
     trunk: Trunk
@@ -52,8 +50,7 @@ class Cell:
         return f"{self.question.name}-told@{self.trunk.told_at}-after@{self.after}-{self.disturb}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matrix:
+class Matrix(Struct, frozen=True, kw_only=True):
     """What `retention` declares, resolved."""
 
     families: tuple[str, ...]
@@ -133,8 +130,7 @@ class Matrix:
                 yield Cell(trunk, self.branch()[0], after)
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(Struct, frozen=True):
     questions: tuple[Question, ...]
     branch: tuple[Question, Telling]
     elsewhere: tuple[Telling, ...]

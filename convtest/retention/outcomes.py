@@ -1,9 +1,9 @@
 """What a reply to a probe is: the current value, an older one, somebody else's, one that nobody said, or none."""
 
 import re
-from dataclasses import dataclass, replace
 
 from convtest.retention.probes import Outcome
+from convtest.structs import Struct, replace
 from convtest.textmatch import contains_value, find_value, folded, sentences, tokens
 
 _DENIAL = re.compile(
@@ -34,8 +34,7 @@ _CLAUSE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
+class Values(Struct, frozen=True, kw_only=True):
     """Every value that counts for one probe."""
 
     current: str | None

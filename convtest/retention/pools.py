@@ -2,8 +2,8 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
+from convtest.structs import Struct, field
 from convtest.textmatch import contains_value, folded
 
 _FIRST: dict[str, str] = {
@@ -35,8 +35,7 @@ def words_of(language: str) -> list[str]:
     return [_JOINS[language].format(one, other) for one in first for other in second]
 
 
-@dataclass(slots=True)
-class Pool:
+class Pool(Struct):
     """Hands out values, each once; the same seed hands out the same."""
 
     language: str

@@ -1,13 +1,13 @@
 """How likely a drop would be seen: by simulation of both runs, with the gates that decide."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil, comb, prod, sqrt
 from random import Random
 from statistics import fmean, variance
 
 from convtest.retention.exact import Stratum, p_about, p_of_drop
 from convtest.retention.intervals import wilson
+from convtest.structs import Struct
 
 _Z_ALPHA, _Z_POWER = 1.645, 0.842
 _SEED = 20
@@ -19,8 +19,7 @@ _COUNTED = 10**12
 """Choices of trunks that are counted in each simulated run; beyond, the normal curve is close."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
+class Gates(Struct, frozen=True):
     """What decides. `min_drop` must be seen, `detect` is the drop that a run should be able to see."""
 
     alpha: float = 0.05
@@ -55,8 +54,7 @@ def _would_be(strata: Sequence[Stratum], gates: Gates) -> bool:
     return (p_of_drop(strata) if ways <= _COUNTED else p_about(strata)) < gates.alpha
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """How trunks of one template differ: the rate, and the correlation of two probes of one trunk (0: they are
     independent, 1: a trunk holds all or nothing)."""
 

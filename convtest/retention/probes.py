@@ -1,7 +1,8 @@
 """What one cell of a retention matrix came to, and one trunk: plain records, of which statistics and files are made."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from convtest.structs import Struct
 
 Outcome = Literal["hit", "miss", "stale", "hedged", "confused", "leak", "invented", "no_reply"]
 Letter = Literal["H", "M", "S", "G", "C", "L", "F", "N"]
@@ -29,8 +30,7 @@ WIRE: dict[Wire, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(Struct, frozen=True, kw_only=True):
     """One cell, asked once. `id` is the same in every repeat and run: row, family, slot, distance and disturbance."""
 
     id: str
@@ -66,8 +66,7 @@ class Probe:
         return self.outcome == "H"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trunk:
+class Trunk(Struct, frozen=True, kw_only=True):
     """One conversation of a matrix: a client, a row, a seed, a repeat and a disturbance."""
 
     id: str

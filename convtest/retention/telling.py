@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import groupby
 from xml.etree import ElementTree
 
@@ -11,6 +10,7 @@ from convtest.retention.comparing import Comparison
 from convtest.retention.intervals import wilson
 from convtest.retention.pictures.heat import columns
 from convtest.retention.verdict import Difference
+from convtest.structs import to_builtins
 from convtest.textmatch import visible
 
 _MARKS = {"regressed": "✗", "no change detected": "✓", "underpowered": "?"}
@@ -105,7 +105,7 @@ def as_data(run: Run, found: Comparison | None) -> dict[str, object]:
         "broken_conversations": {one.id: one.broken for some in run.torn.values() for one in some},
     }
     if found is not None:
-        data |= {"verdict": asdict(found.verdict), "exit": found.verdict.code}
+        data |= {"verdict": to_builtins(found.verdict), "exit": found.verdict.code}
         data |= {"warnings": list(found.warnings), "notes": list(found.notes)}
     return data
 

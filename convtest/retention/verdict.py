@@ -1,21 +1,20 @@
 """Whether a live run is worse than its baseline: three verdicts, and what they rest on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 from convtest.errors import RetentionError
 from convtest.retention.exact import Stratum, holm, p_of_drop
 from convtest.retention.intervals import newcombe
 from convtest.retention.power import Gates, Spread, drop_of, is_regressed, power_of, repeats_for
+from convtest.structs import Struct, field
 
 Word = Literal["regressed", "no change detected", "underpowered"]
 MOST_SILENT = 0.05
 """The part of a side's probes that may have had no reply."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Compared(Struct, frozen=True, kw_only=True):
     """Two runs side by side; only what both have."""
 
     strata: Sequence[Stratum]
@@ -26,8 +25,7 @@ class Compared:
     """Leaks and broken wires of now, one line each: they need no statistics."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """What one group of probes held, as parts of 1; `drop` is positive where now holds less."""
 
     base: float
@@ -39,8 +37,7 @@ class Difference:
     """Exact and one-sided; of families adjusted by Holm."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """One pooled test decides; families say where to look."""
 
     word: Word

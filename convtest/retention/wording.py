@@ -1,15 +1,15 @@
 """The words of a matrix in each language: what is told, asked and said between; the simulator reads the same."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
+
+from convtest.structs import Struct
 
 Language = Literal["en", "de", "zh", "ja", "ar"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
+class Wording(Struct, frozen=True, kw_only=True):
     """Phrases with places: `slot` is what a value is called, all others are values."""
 
     tell: str

@@ -1,15 +1,15 @@
 """A file that changed: what stood in it, and what stands in it now."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import Literal
+
+from convtest.structs import Struct
 
 Kind = Literal["cassette", "snapshot"]
 State = Literal["changed", "new", "removed", "renamed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class Changed(Struct, frozen=True, kw_only=True):
     """A cassette or a snapshot on both sides; None where it is not there."""
 
     id: str

@@ -1,7 +1,6 @@
 """What a person, or a program, is shown of a file that changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from convtest.cassettes.comparison import HEADLINES, Change, compared
@@ -11,6 +10,7 @@ from convtest.errors import ConvtestError
 from convtest.reporting.beside import Beside, Pair, beside
 from convtest.reporting.exchanges import Exchange, exchanges_in, exchanges_of
 from convtest.review.changed import Changed
+from convtest.structs import Struct, field
 
 _MOST = 12
 """Requests that are named of one change."""
@@ -18,8 +18,7 @@ _IN_THE_CONVERSATION = ("request", "answer", "missing", "new")
 """Verdicts that the two conversations show by themselves."""
 
 
-@dataclass(slots=True)
-class View:
+class View(Struct):
     """Both sides as conversations, and what beside them differs."""
 
     changed: Changed | None

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from convtest.cassettes.store import only_writer, recording
@@ -13,10 +12,10 @@ from convtest.results.merging import merged
 from convtest.results.model import Result
 from convtest.review import kept
 from convtest.review.changed import Changed, digest
+from convtest.structs import Struct, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Waiting(Struct, frozen=True, kw_only=True):
     """A change that can be accepted or rejected."""
 
     changed: Changed
@@ -52,8 +51,7 @@ class Waiting:
         kept.forget(self.root, self.id)
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """What waits, and what cannot be decided any more."""
 
     waiting: list[Waiting] = field(default_factory=list)

@@ -5,10 +5,10 @@ A new disturbance is a word and a row here, and what it does: in `play/disturbin
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from convtest.events import Ended
+from convtest.structs import Struct
 
 Doing = Literal[
     "interrupt", "kill", "disconnect", "reset", "close", "eof", "stall", "malformed", "error_event", "status", "resume",
@@ -22,8 +22,7 @@ FAILED: tuple[Ended, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(Struct, frozen=True, kw_only=True):
     """One disturbance."""
 
     on_the_wire: bool = False

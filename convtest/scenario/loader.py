@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from convtest.scenario.names import product, row_names, safe_name, slug
 from convtest.scenario.nodes import Mapping, Node, Scalar, Sequence, documents, is_null, plain_value, read_text
 from convtest.scenario.sweeping import Asked
 from convtest.scenario.templates import fill
+from convtest.structs import Struct
 
 MAX_ROWS = 20_000
 """Rows of one scenario's params; each is an item, with each client."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Clients:
+class _Clients(Struct, frozen=True):
     """What is said beside the file: clients, and a sweep."""
 
     default: str

@@ -1,7 +1,6 @@
 """A scenario as the runner and the checks see it: everything resolved, every step with its place."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +11,7 @@ from convtest.scenario.grammar import Point as PointName
 from convtest.scenario.grammar import SimulateShape, XfailShape
 from convtest.scenario.nodes import Mapping as MappingNode
 from convtest.scenario.nodes import Node
+from convtest.structs import Struct, field
 
 if TYPE_CHECKING:
     from convtest.retention.matrix import Matrix
@@ -33,16 +33,14 @@ ActKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One value of a slot, with the words that tell it."""
 
     tell: str
     answer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True):
     """A slot: its values oldest first, and the question that asks for the current one."""
 
     name: str
@@ -55,15 +53,13 @@ class Fact:
         return tuple(version.answer for version in self.versions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     when: Mapping[str, Any] | None
     value: Any
     error: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandIn:
+class StandIn(Struct, frozen=True, kw_only=True):
     """A stand-in tool: offered to the model, answered from the scenario."""
 
     name: str
@@ -72,8 +68,7 @@ class StandIn:
     answers: tuple[Answer, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disturbance:
+class Disturbance(Struct, frozen=True, kw_only=True):
     """Something done in mid-turn: as soon as `after` events were yielded (on the wire: delivered), or at a point."""
 
     do: str = "interrupt"
@@ -107,8 +102,7 @@ class Disturbance:
         return f"{self.do} after {self.after}" if self.at is None else f"{self.do} at {self.at}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSpec:
+class SessionSpec(Struct, frozen=True, kw_only=True):
     name: str
     client: str
     options: Mapping[str, Any]
@@ -118,8 +112,7 @@ class SessionSpec:
     """(role, text) of each message already said."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepBase:
+class StepBase(Struct, frozen=True, kw_only=True):
     index: int
     """Counts from 1 in the order of playing, repeats unrolled."""
     session: str
@@ -138,8 +131,7 @@ class StepBase:
         return place_in(self.node, keys)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn(StepBase):
+class Turn(StepBase, frozen=True, kw_only=True):
     prompt: str
     tells: tuple[str, int] | None = None
     """The fact told and which of its values, counted from 0."""
@@ -155,8 +147,7 @@ class Turn(StepBase):
         return f"user: {self.prompt}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act(StepBase):
+class Act(StepBase, frozen=True, kw_only=True):
     kind: ActKind
     target: str
     """The session named behind the step's key."""
@@ -174,8 +165,7 @@ class Act(StepBase):
 Step = Turn | Act
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Struct, frozen=True, kw_only=True):
     """Where a sweep disturbs its turn."""
 
     do: str
@@ -205,8 +195,7 @@ class Point:
         return f"{self.do}@{self.kind}{later}" if self.after is None else f"{self.do}@{self.after}-{self.kind}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class Sweep(Struct, frozen=True, kw_only=True):
     """The turn that is to be disturbed at every event, by what, and the steps of the item that does so at a point."""
 
     turn: "Turn"
@@ -215,8 +204,7 @@ class Sweep:
     steps_at: Callable[[Point], tuple["Step", ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
+class Scenario(Struct, frozen=True, kw_only=True):
     """One pytest item: a scenario with one row of its params and one client."""
 
     title: str

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
 from convtest.errors import Place, Problem, ScenarioError
+from convtest.structs import Struct
 
 MAX_BYTES = 1_000_000
 """A scenario is written by hand; a larger file is a mistake, and is refused before it is read."""
@@ -16,8 +16,7 @@ MAX_NODES = 100_000
 MAX_DEPTH = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """A word or number as it was written; `plain` if it had no quotes."""
 
     text: str
@@ -25,14 +24,12 @@ class Scalar:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True):
     items: tuple["Node", ...]
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Struct, frozen=True):
     entries: dict[str, "Node"]
     keys: dict[str, Place]
     flow: bool

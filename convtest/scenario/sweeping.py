@@ -1,7 +1,6 @@
 """`sweep`: the steps of the items that disturb one turn at every event, made of the scenario's own."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -13,13 +12,13 @@ from convtest.scenario.grammar import TURN_KEYS, DisturbShape, ScenarioShape, St
 from convtest.scenario.model import Fact, Point, Scenario, SessionSpec, Step, Sweep, Turn
 from convtest.scenario.nodes import Mapping, Node, Scalar, Sequence
 from convtest.scenario.steps import lower_steps
+from convtest.structs import Struct, replace
 
 NOTHING_TOLD = "Are you still there?"
 """Asked after the disturbance where no fact has been told: without a further turn nothing could be seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """A sweep asked for beside what the file says; None leaves what stands there."""
 
     turn: str | None = None
@@ -117,8 +116,7 @@ def _tells(step: Turn, fact: Fact) -> bool:
     return in_words or (step.tells is not None and step.tells[0] == fact.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """What the scenario's steps may name."""
 
     facts: dict[str, Fact]

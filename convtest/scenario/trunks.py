@@ -1,7 +1,6 @@
 """The steps of a trunk: tellings, filler, the disturbance, questions on forks and at the end; up to what is needed."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convtest.retention.families import MAIN, OTHER, Question, Telling
@@ -9,6 +8,7 @@ from convtest.retention.matrix import CHILD, Cell, Matrix, Trunk, parted
 from convtest.scenario.disturbances import FAILED, KINDS
 from convtest.scenario.expectations import EndedShape, ExpectShape
 from convtest.scenario.model import Act, ActKind, Disturbance, Scenario, SessionSpec, Step, Turn
+from convtest.structs import Struct, field, replace
 
 _ACTS: dict[str, tuple[ActKind, ...]] = {
     "kill": ("kill", "resume"),
@@ -20,8 +20,7 @@ _ACTS: dict[str, tuple[ActKind, ...]] = {
 """What a disturbance before a turn of filler is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Where a cell's questions are asked: the turns' indices."""
 
     store: tuple[int, ...] = ()
@@ -30,8 +29,7 @@ class Asked:
     """In the conversation itself, at its end."""
 
 
-@dataclass(slots=True)
-class Played:
+class Played(Struct):
     """A trunk with its steps, and where in them everything stands; by the index of the step."""
 
     trunk: Trunk

@@ -2,7 +2,6 @@
 API, and renders the reply."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,13 +16,13 @@ from convtest.simulator import (
 )
 from convtest.simulator.rendering import Reply
 from convtest.simulator.responses import Responses
+from convtest.structs import Struct
 from convtest.wire.messages_api import PATH, text_of_content
 from convtest.wire.openai_apis import CHAT_PATH, chat_request
 from convtest.wire.responses_api import RESPONSES_PATH
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
+class Api(Struct, frozen=True, kw_only=True):
     """`problem` says what is malformed in a request; `read` gives a well-formed one as the Messages API would have it,
     `chunks`, `body` and `refusal` an answer as this API sends it."""
 

@@ -1,23 +1,21 @@
 """What a request lets the simulator know: who said what, in order, and nothing else."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from convtest.structs import Struct
 from convtest.wire.messages import Histories, History, going_on
 from convtest.wire.messages_api import text_of_content
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """One text of the conversation; `role` is user, assistant or tool."""
 
     role: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     system: str
     said: History
     """Of `Said`."""

@@ -1,19 +1,18 @@
 """What a conversation holds of what was told in the phrases of retention, and answers made of it alone."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from convtest.retention.wording import WORDINGS, Wording, pattern_of
 from convtest.simulator.conversation import Conversation, Said
+from convtest.structs import Struct
 from convtest.textmatch import folded
 
 _STATEMENTS = ("change", "tell", "forget", "belongs", "lives", "holds", "rule", "picked")
 _QUESTIONS = ("ask_old", "ask", "hop", "total", "first", "chosen", "choose")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """A phrase that was said, with what stood in its places, in the order of the conversation."""
 
     kind: str

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from convtest.simulator.conversation import Conversation
 from convtest.simulator.everyday import everyday
 from convtest.simulator.memory import SUMMARY, is_summary_asked, recalled, ruled, summarised
+from convtest.structs import Struct
 from convtest.textmatch import contains_value, folded
 
 UNKNOWN = "I do not know that; you have not told me."
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """A fact of the scenario: its question, and (words that tell it, answer) oldest first."""
 
     ask: str

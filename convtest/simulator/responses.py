@@ -4,7 +4,6 @@ Source: https://platform.openai.com/docs/api-reference/responses and .../convers
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +12,7 @@ import msgspec
 from convtest.simulator import responses_rendering as rendering
 from convtest.simulator.rendering import Reply
 from convtest.simulator.responses_validation import Refusal, item_problem, pair_problem, refusal, shape_problem
+from convtest.structs import Struct, field
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import text_of_content
 from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH, responses_request
@@ -23,8 +23,7 @@ _MOST = 5_000
 Item = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """What the model has read and said up to an answer, and the answer as it was sent."""
 
     given: tuple[Item, ...]

@@ -5,12 +5,12 @@ Titles, classifications and guards ask in such a form. What is scripted for the 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from convtest.scenario.grammar import SimulateShape
+from convtest.structs import Struct
 
 _DEEPEST = 20
 """Schemas that refer to themselves end here."""
@@ -27,8 +27,7 @@ _LAYOUTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The form of an answer: a schema, and the tool that is to be called with it (empty for text)."""
 
     schema: Mapping[str, Any]

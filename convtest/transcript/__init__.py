@@ -7,6 +7,7 @@ from typing import Any, Literal
 from convtest.errors import ConvtestError
 from convtest.events import Usage
 from convtest.scenario.model import Scenario, Step
+from convtest.structs import Struct
 from convtest.transcript.records import ActRecord, Carried, Refusal, StepRecord, TurnRecord, ends_in
 from convtest.wire.interaction import Interaction
 
@@ -18,8 +19,7 @@ SourceName = Literal["live", "simulated", "replayed", "recorded", "swept"]
 """Who answered; `swept`: the base's recording up to the point of a sweep, then the simulator."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """A session began as another one stood before the record at `position`, cut after `turns` of its turns."""
 
     parent: str
@@ -27,8 +27,7 @@ class Origin:
     turns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
+class _Heard(Struct, frozen=True):
     """What a session had been through before a position."""
 
     position: int

@@ -7,13 +7,13 @@ from typing import Any
 from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage, text_of
 from convtest.policy import Policy
 from convtest.scenario.model import Act, Disturbance, Step, Turn
+from convtest.structs import Struct
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import text_of_content
 
 
-@dataclass(slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, kw_only=True):
     """A client's named error at a step."""
 
     code: str
@@ -197,8 +197,7 @@ def ends_in(sent: Canonical, record: TurnRecord) -> bool:
     return any(isinstance(b, dict) and record.turn.prompt.strip() in str(b.get("text", "")) for b in last)
 
 
-@dataclass(slots=True)
-class Carried:
+class Carried(Struct):
     """A stand-in tool was carried out once, for a session in a step; `answer`: its text, and whether it is an error."""
 
     session: str

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from convtest.structs import Struct
 from convtest.wire.canonical import Canonical
 from convtest.wire.messages import history_of, once
 from convtest.wire.messages_api import text_of_content
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One piece of a history: who, what kind, and its words with white space collapsed."""
 
     role: str
@@ -87,8 +87,7 @@ def sealed_of(messages: Iterable[Mapping[str, Any]]) -> tuple[Sealed, ...]:
     return history_of(messages).so_far("sealed", _Seen(), _sealed).found
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     found: tuple[Sealed, ...] = ()
     before: int = 0
     """Blocks, as they are compared."""

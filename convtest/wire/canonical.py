@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from convtest.structs import Struct
 from convtest.wire.growing import decoded_request
 from convtest.wire.marks import Finds, Mark, Placeholders, formed, marks_of
 from convtest.wire.messages import digest_of, history_of, once
@@ -210,8 +211,7 @@ def _key(method: str, url: str, body: Any) -> str:
     return hashlib.sha256(head + said).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What the server keeps of the conversation that a request goes on from; `whole` where all of it was seen."""
 
     messages: list[dict[str, Any]]

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
 
 from convtest.events import kind_of
+from convtest.structs import Struct
 from convtest.wire.chat_stream import ChatStream
 from convtest.wire.interaction import TERMINAL, Interaction
 from convtest.wire.messages_api import MalformedStream, MessageStream, ReplyStream
@@ -30,8 +30,7 @@ def ends_answer(piece: bytes) -> bool:
     return any(mark in piece for mark in TERMINAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """One event of a stream: its type, the kinds of what a session yields for it, and where it ends in the body."""
 
     type: str
@@ -39,8 +38,7 @@ class Served:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class Round(Struct, frozen=True, kw_only=True):
     """One answer of a turn, and what a session yields of it; `results` of tools come after it."""
 
     answer: Interaction

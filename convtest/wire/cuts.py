@@ -2,18 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from convtest.structs import Struct
 from convtest.wire.canonical import Canonical
 from convtest.wire.marks import Mark, formed, marks_of
 from convtest.wire.neighbours import joined
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """A turn that the client cut short: the last thing the user said in it, and the text recorded as its answer; both
     with secrets as their kinds."""
 

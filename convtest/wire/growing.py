@@ -1,10 +1,10 @@
 """Bodies of requests that go on from one another: what one shares with those before is read once, and kept once."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from convtest.structs import Struct, field
 from convtest.wire.messages import History, going_on
 from convtest.wire.unread import decoded
 
@@ -21,8 +21,7 @@ class _Split(msgspec.Struct):
     messages: msgspec.Raw
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Struct, frozen=True):
     """A body that was read: `head` ends behind its last message, `start` is where the list of them begins."""
 
     head: bytes
@@ -102,8 +101,7 @@ def _end(body: bytes, start: int) -> int | None:
     return start + len(held) if found and raw[:1] == b"[" and held != b"[" else None
 
 
-@dataclass(slots=True)
-class _Grown:
+class _Grown(Struct):
     """What the bodies of one conversation have begun with, and the last of them."""
 
     last: "Body"

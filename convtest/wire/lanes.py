@@ -5,11 +5,11 @@ import ipaddress
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from convtest.later import with_modules
+from convtest.structs import Struct, field
 from convtest.wire import stacks
 from convtest.wire.responses_api import CONVERSATIONS_PATH, RESPONSES_PATH
 from convtest.wire.tap import Tap
@@ -41,8 +41,7 @@ _OTHER_PATHS = (
 """Of APIs that are recorded where they are asked, and that the gateway does not speak: Gemini's, Bedrock's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     tap: Tap | None
     lane: str | None
 
@@ -50,8 +49,7 @@ class Route:
 _route: ContextVar[Route | None] = ContextVar("convtest_route", default=None)
 
 
-@dataclass(slots=True)
-class _Switch:
+class _Switch(Struct):
     """The patch, counted: it is there while any tap is active."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)

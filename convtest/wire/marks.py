@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from convtest.structs import Struct
 from convtest.wire.messages import History, Message, found_clean, is_clean
 
 PLACEHOLDER = "SCRUBBED"
@@ -21,8 +21,7 @@ _PLACEHOLDERS = re.compile(
 _NUMBERED = re.compile(r"^([^.]*?)-\d+(\.\w+)?$")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """One secret: its kind, which is its placeholder without a number, and what stands there: the value, or a
     placeholder of it."""
 
@@ -36,8 +35,7 @@ class Mark:
         return self.is_placeholder and self.token == self.kind
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Where a secret stands in a text."""
 
     start: int

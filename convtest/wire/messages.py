@@ -5,12 +5,13 @@ A conversation sends what was said again and again. What follows from a message 
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from operator import is_
 from typing import Any, TypeVar
 from weakref import ReferenceType, WeakValueDictionary, ref
 
 import msgspec
+
+from convtest.structs import Struct
 
 _T = TypeVar("_T")
 
@@ -131,8 +132,7 @@ def history_of(messages: Iterable[Any]) -> History:
     return messages if isinstance(messages, History) else History(messages)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """At a list of messages: it goes on from one of `count` messages of which `made` was noted."""
 
     count: int
@@ -141,8 +141,7 @@ class Look:
     """Says what was made of all of them."""
 
 
-@dataclass(slots=True)
-class _Noted:
+class _Noted(Struct):
     messages: tuple[Any, ...]
     made: Any
     size: int

@@ -1,11 +1,11 @@
 """Messages as the APIs read them: neighbours of one role are one message, and what holds nothing is none."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
+from convtest.structs import Struct
 from convtest.wire.messages import history_of
 from convtest.wire.openai_apis import CHAT_PATH
 from convtest.wire.responses_api import RESPONSES_PATH
@@ -50,8 +50,7 @@ def as_read(url: str, body: Any) -> Any:
     return _with(body, joined(messages)) if look.neighbours else body
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """What there is among messages."""
 
     plain: bool = True

@@ -7,7 +7,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from convtest.clock import aside
+from convtest.structs import Struct, field, replace
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import usage_of
 from convtest.wire.tap import Answer, OpenTurn, Source, Via
@@ -33,8 +33,7 @@ def shared_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"convtest-pace-{name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Pace(Struct, frozen=True, kw_only=True):
     """What may be asked; None is no limit. A `retry-after` is obeyed always."""
 
     concurrency: int | None = None

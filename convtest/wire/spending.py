@@ -3,11 +3,11 @@
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from convtest.errors import SpendingLimit
 from convtest.events import Usage
+from convtest.structs import Struct
 from convtest.wire.interaction import Interaction
 from convtest.wire.tap import Answer, OpenTurn, Source, Via, WireFailure
 
@@ -15,8 +15,7 @@ Price = Callable[[str, Usage], float | None]
 """What tokens of a model cost in USD, None where that is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """A file with a line for what each request cost, in USD: of all processes, and of those that were killed."""
 
     path: Path
@@ -37,8 +36,7 @@ class Ledger:
         return math.fsum(map(float, lines))
 
 
-@dataclass(slots=True)
-class Purse:
+class Purse(Struct):
     """What a run may spend in all, in USD (None: it is only counted), and what it has spent."""
 
     limit: float | None

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from convtest.structs import Struct
 
 _BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:(?:event|data|id|retry):|:.*[\r\n])")
 _ENOUGH = 256
 """Bytes that tell how a body begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
+class ServerEvent(Struct, frozen=True):
     event: str
     data: str
 

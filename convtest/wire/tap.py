@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
 
 from convtest.clock import Clock
 from convtest.limits import DEFAULTS, Limits
+from convtest.structs import Struct, field
 from convtest.wire.growing import Bodies
 from convtest.wire.interaction import TERMINAL, Interaction, Request, StreamEnd
 from convtest.wire.marks import Finds
@@ -23,8 +23,7 @@ class WireFailure(Exception):
         super().__init__(message)
 
 
-@dataclass(slots=True, kw_only=True)
-class OpenTurn:
+class OpenTurn(Struct, kw_only=True):
     """The turn in progress on a lane: what it has yielded, and whether a disturbance is still due."""
 
     number: int
@@ -61,8 +60,7 @@ class OpenTurn:
 async def _nothing() -> None: ...
 
 
-@dataclass(slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, kw_only=True):
     """The head of a response, and its body as it comes."""
 
     status: int
@@ -89,8 +87,7 @@ class Whole:
         return self._bodies.pop()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Via:
+class Via(Struct, frozen=True, kw_only=True):
     """How one request came in: the clock its answer is paced by, and the way to the real upstream."""
 
     clock: Clock

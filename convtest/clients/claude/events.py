@@ -4,10 +4,10 @@ Source: https://docs.claude.com/en/api/agent-sdk/python, and what version 0.2.18
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from convtest.events import Ended, ErrorCode, Event, TextDelta, Thinking, ToolResult, ToolUse, TurnEnd
+from convtest.structs import Struct, field
 from convtest.wire.messages_api import usage_of
 
 STAND_INS = "convtest"
@@ -40,8 +40,7 @@ def own_name(name: str) -> str:
     return name.removeprefix(f"mcp__{STAND_INS}__")
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(Struct):
     """Reads one turn's messages; the text that deltas did not bring is owed from the whole message."""
 
     said: str = ""

@@ -1,7 +1,6 @@
 """How a turn of the Messages API ended, and what its history may hold."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -10,6 +9,7 @@ import msgspec
 from convtest.clients.port import Opening, Tool
 from convtest.clients.tools import python_tool
 from convtest.events import Ended, ErrorCode, Event, TextDelta, ToolUse, TurnEnd
+from convtest.structs import Struct, field
 from convtest.wire.messages_api import ReplyStream
 
 _ERRORS: Mapping[int, tuple[Ended, ErrorCode | None]] = {
@@ -95,8 +95,7 @@ def lost(error: httpx.TransportError) -> Ended:
             return "connection_lost"
 
 
-@dataclass(slots=True)
-class Round:
+class Round(Struct):
     """One request of a turn, and what the session yielded of its answer."""
 
     stream: ReplyStream

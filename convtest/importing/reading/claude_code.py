@@ -1,7 +1,6 @@
 """Session files of Claude Code: one JSON object a line, each naming the one before it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from convtest.cassettes.naming import Names
@@ -9,6 +8,7 @@ from convtest.importing.conversation import Conversation, Found, ToolSpec, shown
 from convtest.importing.reading.building import Builder
 from convtest.importing.reading.content import Content, NotImportable
 from convtest.importing.reading.exchanges import tools_of
+from convtest.structs import replace
 from convtest.wire.messages_api import text_of_content
 
 _Line = tuple[int, Mapping[str, Any]]

@@ -1,7 +1,6 @@
 """What a file is by its content: JSON, JSON Lines or YAML, within limits."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from convtest.cassettes.naming import Names
 from convtest.cassettes.reading import Refused, read
 from convtest.errors import ConvtestError
 from convtest.importing.conversation import shown
+from convtest.structs import Struct, field, replace
 
 
 class NotImportable(ConvtestError, page="import#formats"):
@@ -23,8 +23,7 @@ class NotImportable(ConvtestError, page="import#formats"):
 _GZIP = b"\x1f\x8b"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(Struct, frozen=True, kw_only=True):
     """The data in a file."""
 
     kind: Literal["JSON", "JSON Lines", "YAML"]

@@ -1,7 +1,6 @@
 """Requests and their answers, as cassettes, HAR files and traces keep them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from convtest.cassettes.format import from_plain, to_text
 from convtest.cassettes.naming import Names
 from convtest.cassettes.reading import read
 from convtest.importing.conversation import Api, ToolSpec, shown
+from convtest.structs import Struct, field
 from convtest.wire.blocks import Block, blocks_of, merged
 from convtest.wire.canonical import is_claude_code, message_texts, plain_messages, tool_name, tool_schema
 from convtest.wire.interaction import Interaction
@@ -23,8 +23,7 @@ _NO_SETTINGS = frozenset({"messages", "input", "instructions", "system", "tools"
 _SYSTEM = ("system", "developer")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """One request for an answer, and the answer."""
 
     number: int

@@ -1,17 +1,16 @@
 """The formats that can be imported: which one a file is, by its content, and what it holds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from convtest.cassettes.naming import Names
 from convtest.importing.conversation import Found, grouped, shown
 from convtest.importing.reading import cassettes, claude_code, har, messages, spans
 from convtest.importing.reading.content import Content, NotImportable, content_of
+from convtest.structs import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class Format(Struct, frozen=True, kw_only=True):
     """One format; `recognises` looks at the content, `read` may raise NotImportable with what is not as it must be."""
 
     words: str

@@ -6,7 +6,6 @@ events; `gen_ai_values` reads both.
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from convtest.cassettes.naming import Names
@@ -23,10 +22,10 @@ from convtest.importing.reading.gen_ai_values import (
     tools_in,
 )
 from convtest.importing.reading.threads import conversations_of
+from convtest.structs import Struct, field
 
 
-@dataclass(slots=True, kw_only=True)
-class _Span:
+class _Span(Struct, kw_only=True):
     name: str
     id: str
     began: str

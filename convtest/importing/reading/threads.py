@@ -1,27 +1,25 @@
 """Which requests belong together: each conversation is a chain of requests that extend one another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convtest.importing.conversation import Conversation
 from convtest.importing.reading.building import Builder
 from convtest.importing.reading.exchanges import Exchange, likeness
+from convtest.structs import Struct, field, replace
 from convtest.wire.blocks import Block
 
 _QUOTED = 12
 """Letters of a prompt that nobody repeats by chance."""
 
 
-@dataclass(slots=True)
-class _Thread:
+class _Thread(Struct):
     exchanges: list[Exchange] = field(default_factory=list)
     branched: int = 0
     """After how many of its requests it left another one."""
 
 
-@dataclass(slots=True)
-class _Ends:
+class _Ends(Struct):
     """What a request that goes on from this one begins with."""
 
     exchange: Exchange

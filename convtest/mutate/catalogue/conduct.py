@@ -1,7 +1,7 @@
 """What a client does when it is interrupted, when the wire fails it, and beside the conversation."""
 
+import dataclasses
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,6 +9,7 @@ import httpx
 from convtest.events import Event, TextDelta, TurnEnd
 from convtest.mutate.mutator import Body, Known, Mutator, Reading, Send
 from convtest.mutate.requests import of_a_stranger, text, turn_start
+from convtest.structs import replace
 
 
 async def _ignored(method: Any, known: Known) -> None:
@@ -197,13 +198,13 @@ def _hidden(event: Event, reading: Reading) -> list[Event]:
     """What comes after an interrupt is read and not shown."""
     if not reading.known.interrupting:
         return [event]
-    return [replace(event, ended="interrupted")] if isinstance(event, TurnEnd) else []
+    return [dataclasses.replace(event, ended="interrupted")] if isinstance(event, TurnEnd) else []
 
 
 def _shown(event: Event, reading: Reading) -> list[Event]:
     """What comes after an interrupt is shown, and the end says that it was interrupted."""
     cut = reading.known.interrupting and isinstance(event, TurnEnd)
-    return [replace(event, ended="interrupted") if cut and isinstance(event, TurnEnd) else event]
+    return [dataclasses.replace(event, ended="interrupted") if cut and isinstance(event, TurnEnd) else event]
 
 
 def _one_more(event: Event, reading: Reading) -> list[Event]:
@@ -218,7 +219,7 @@ def _rest_later(event: Event, reading: Reading) -> list[Event]:
     known = reading.known
     if known.interrupting:
         if isinstance(event, TurnEnd):
-            return [replace(event, ended="interrupted")]
+            return [dataclasses.replace(event, ended="interrupted")]
         known.rest.append(event)
         return []
     rest, known.rest = known.rest, []

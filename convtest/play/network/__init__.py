@@ -5,12 +5,12 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 
 from convtest.errors import NetworkBlocked
 from convtest.play.network import children, late
 from convtest.play.network.sockets import allowed, guard, patched
 from convtest.play.network.stacks import asked_in_c, stack_of
+from convtest.structs import Struct, field
 
 _SPOKEN = ("api.anthropic.com", "api.openai.com")
 """Hosts of models whose API the gateway and the transports speak."""
@@ -64,8 +64,7 @@ def _advice(host: str) -> str:
     return "switch off what asks for it while the client is tested; a server of the test is listed under allow_hosts"
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A connection that was made while an item played: to whom, and by what."""
 
     host: str
@@ -77,8 +76,7 @@ class Opened:
         return f"{self.stack} to {self.host}" + (f":{self.port}" if self.port else "")
 
 
-@dataclass(slots=True, eq=False)
-class Traffic:
+class Traffic(Struct, eq=False):
     """What one item tried, and what it connected to."""
 
     item: str = ""

@@ -4,14 +4,13 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from convtest.play.network.sockets import patched
+from convtest.structs import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Began:
+class Began(Struct, frozen=True):
     """Where a thread comes from: the item, and what it may reach."""
 
     item: str

@@ -1,13 +1,13 @@
 """Small charts beside each other, one for each disturbance: retention over distance, and prompt tokens by turn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil, log2
 
 from convtest.retention.baseline import Conversation, Line, Run
 from convtest.retention.intervals import wilson
 from convtest.retention.pictures.heat import columns
 from convtest.retention.pictures.sheet import Point, Sheet
+from convtest.structs import Struct
 
 _SIZE = 236.0, 150.0
 _STEP = 300.0, 226.0
@@ -20,8 +20,7 @@ Counts = Mapping[float, tuple[int, int]]
 """(held, asked) by distance."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Panel:
+class _Panel(Struct, frozen=True):
     """The corner of one chart, and its scales: from 0, `across` and `up` are where they end."""
 
     x: float
