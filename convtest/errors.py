@@ -5,18 +5,13 @@ docs/errors.md lists them with their texts; `scripts/pages` makes it. Each class
 
 import difflib
 import errno
-import sysconfig
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from convtest.structs import Struct
-
-_LIBRARIES = (
-    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), str(Path(__file__).parent), "<frozen",
-)  # fmt: skip
-"""Where code stands that is not the user's."""
 
 
 class Place(Struct, frozen=True, order=True):
@@ -63,7 +58,15 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
 def is_library(file: str) -> bool:
     """Whether code in this file is not the user's."""
-    return file.startswith(_LIBRARIES)
+    return file.startswith(_libraries())
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    import sysconfig
+
+    installed = (sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+    return *installed, str(Path(__file__).parent), "<frozen"
 
 
 def raised_at(error: BaseException) -> str:

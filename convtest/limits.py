@@ -1,24 +1,22 @@
 """`[tool.convtest.limits]`, and how long a piece of work may take: nothing that an item does goes on without bound."""
 
 import contextlib
-import dataclasses
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convtest.errors import ConfigError, OutOfTime, TooLarge, did_you_mean, raised_at
+from convtest.structs import Struct
 
 SECTION = "[tool.convtest.limits]"
 _AGAIN = 1.0
 """Seconds after which it is said again to work that has caught the first word."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What may be configured; the limits of the language itself stand in `scenario`."""
 
     body: int = 64 * 1024 * 1024
@@ -44,7 +42,7 @@ DEFAULTS = Limits()
 
 def limits_of(value: Any) -> Limits:
     """The table as it stands in pyproject.toml. Raises ConfigError."""
-    known = {one.name: one.type for one in dataclasses.fields(Limits)}
+    known = Limits.__annotations__
     if not isinstance(value, dict):
         raise ConfigError("limits is a table", where="[tool.convtest]", help=f"with {', '.join(known)}")
     for name, limit in value.items():

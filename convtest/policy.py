@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from convtest.errors import ConfigError, did_you_mean
-from convtest.structs import Struct
+from convtest.structs import Struct, replace, to_builtins
 
 
 class Signature(Struct, frozen=True, kw_only=True):
@@ -22,12 +21,11 @@ class Signature(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """As it is written in TOML."""
-        named = {name: value for name, value in asdict(self).items() if value not in ("", None)}
+        named = {name: value for name, value in to_builtins(self).items() if value not in ("", None)}
         return "{" + ", ".join(f"{name} = {_toml(value)}" for name, value in named.items()) + "}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """What a client does where either way is right. The defaults bind it the least."""
 
     interrupted_prompt: Literal["kept", "dropped", "either"] = "either"
@@ -103,7 +101,7 @@ def _toml(value: str | tuple[str, ...]) -> str:
 def choices() -> dict[str, tuple[str, ...]]:
     """By the name of a choice: the words it takes."""
     hints = get_type_hints(Policy)
-    return {one.name: _words(hints[one.name]) for one in fields(Policy) if one.name not in {"side", "main"}}
+    return {name: _words(hints[name]) for name in Policy.__struct_fields__ if name not in {"side", "main"}}
 
 
 def takes_texts(name: str) -> bool:

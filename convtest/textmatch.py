@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 )
 
 
-_PARTICLE = re.compile(
+_PARTICLE = (
     "은|는|이|가|을|를|의|도|이나|이?라도|이며|이고|이야|이?라고|이?라는"
     "|(?:에|에서|에게|에게서|한테|한테서|께|께서|으?로|으?로서|으?로써|와|과|하고|이?랑|부터|까지|처럼|보다|마다|조차|마저|밖에|만)"
     "(?:은|는|도|만|의)?"
@@ -87,7 +87,7 @@ def _same(have: tuple[Token, ...], wanted: list[str]) -> bool:
 
 def _is_ending(rest: str) -> bool:
     """Whether a word and this are the same word, in its place in the sentence."""
-    return rest == "'s" or _PARTICLE.fullmatch(rest) is not None
+    return rest == "'s" or re.fullmatch(_PARTICLE, rest) is not None
 
 
 def contains_value(text: str, value: str) -> bool:

@@ -118,7 +118,10 @@ def test_pytest_starts_without_clients_wire_or_scenarios(project: Project) -> No
     without = project.pytest("-q", "-s", "test_plain.py").out
 
     lines = [next(line for line in out.splitlines() if line.startswith("ROOMS")) for out in (with_scenarios, without)]
-    assert lines == ["ROOMS config errors later limits patterns plugin policy prices structs convtest.gateway.standing"] * 2
+    assert (
+        lines
+        == ["ROOMS config errors later limits patterns plugin policy prices structs convtest.gateway.standing"] * 2
+    )
 
 
 def test_an_item_imports_what_it_is_played_with(project: Project) -> None:

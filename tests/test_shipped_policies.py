@@ -4,7 +4,6 @@ import json
 import shutil
 import sys
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from convtest.clients.registry import make
 from convtest.config import Config, load_config
 from convtest.probe.probing import probe
+from convtest.structs import to_builtins
 from tests.project import Project
 
 ROOT = Path(__file__).parent.parent
@@ -68,7 +68,7 @@ def test_the_policy_of_a_kind_is_what_the_probe_measures(tmp_path: Path, client:
 
     measured: dict[str, Any] = dict(probe(project, client).policy)
 
-    shipped = asdict(made.policy({}))
+    shipped = to_builtins(made.policy({}))
     assert {name: shipped[name] for name in measured} == {**measured, **LOOSER[client]}
 
 

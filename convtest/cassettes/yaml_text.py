@@ -13,7 +13,7 @@ import msgspec
 
 _PLAIN = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*(?:/[a-zA-Z0-9_-]+)*")
 _WORDS_THAT_MEAN = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
-_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 
 
 def dump(value: Mapping[str, Any]) -> str:
@@ -52,7 +52,8 @@ def _sequence(value: Sequence[Any], indent: int) -> Iterator[str]:
 
 def _literal(text: str) -> bool:
     """Whether a literal block gives back just this text."""
-    return "\n" in text and not _UNPRINTABLE.search(text) and bool(text.rsplit("\n", 1)[-1].strip() or text[-1] == "\n")
+    ends = text.endswith("\n") or text.rsplit("\n", 1)[-1].strip()
+    return "\n" in text and bool(ends) and not re.search(_UNPRINTABLE, text)
 
 
 def _block(text: str, indent: int) -> Iterator[str]:
@@ -88,7 +89,7 @@ def _scalar(value: Any) -> str:
 def _word(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS_THAT_MEAN:
         return text
-    if "\n" in text or "\t" in text or _UNPRINTABLE.search(text):
+    if "\n" in text or "\t" in text or re.search(_UNPRINTABLE, text):
         return quoted(text)
     return "'" + text.replace("'", "''") + "'"
 

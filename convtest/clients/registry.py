@@ -1,6 +1,5 @@
 """From a client profile to what opens sessions."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -71,7 +70,7 @@ def make(config: Config, name: str) -> Made:
         prices=config.prices,
         environment=profile.env,
         missing=_missing(kind),
-        policy=lambda options: dataclasses.replace(
+        policy=lambda options: replace(
             policy_over(kind.policy(options), profile.policy), side=profile.side, main=profile.main
         ),
         # It was measured with the profile's own options: what others do to a request nobody knows.

@@ -1,6 +1,5 @@
 """An address that stands before an item begins: at it applications that are started earlier find their model."""
 
-import secrets
 import socket
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ class GatewayAddress:
     def url(self) -> str:
         """The base URL without the API's version: the Anthropic API's. With `/v1` it is that of OpenAI's."""
         if self._socket is None:
+            import secrets
+
             from convtest.gateway.door import listening_socket
 
             self._socket = listening_socket()
