@@ -3,7 +3,6 @@
 docs/errors.md lists them with their texts; `scripts/pages` makes it. Each class names the page that tells more.
 """
 
-import difflib
 import errno
 import traceback
 from collections import Counter
@@ -43,6 +42,8 @@ class Problem(Struct, frozen=True):
 
 def nearest(wrong: str, known: Iterable[str]) -> str | None:
     """The one of what is known that was probably meant."""
+    import difflib
+
     lowered = {choice.lower(): choice for choice in sorted(known)}
     close = difflib.get_close_matches(wrong.lower(), list(lowered), n=1, cutoff=0.6)
     return lowered[close[0]] if close else None
