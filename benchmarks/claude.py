@@ -6,7 +6,6 @@ Three turns each, interleaved; the same options and environment.
 """
 
 import asyncio
-import dataclasses
 import os
 import statistics
 import sys
@@ -16,6 +15,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from convtest.structs import replace
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -70,7 +71,7 @@ async def alone(url: str, home: Path) -> None:
 def item(root: Path) -> None:
     stage = Stage(root)
     profile = Profile(name="assistant", kind="claude_agent_sdk", upstream="simulator", options={"model": MODEL})
-    config = dataclasses.replace(stage.config(), clients={"assistant": profile})
+    config = replace(stage.config(), clients={"assistant": profile})
     (scenario,) = stage.scenarios(SCENARIO)
     folder = root / "run"
     folder.mkdir()

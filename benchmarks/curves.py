@@ -6,7 +6,6 @@
 CPU of this process: turns and sessions simulated, events and sizes replayed, items in runs of pytest; medians of three.
 """
 
-import dataclasses
 import json
 import statistics
 import sys
@@ -16,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+
+from convtest.structs import replace
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -104,7 +105,7 @@ def played(steps: Sequence[dict[str, object]], *, recorded: bool) -> tuple[float
             upstream="simulator",
             options={"model": "claude-haiku-4-5", "max_tokens": 20_000},
         )
-        config = dataclasses.replace(stage.config(), clients={"assistant": profile})
+        config = replace(stage.config(), clients={"assistant": profile})
         (scenario,) = stage.scenarios(json.dumps(told))
 
         def play(number: int, mode: Mode) -> float:

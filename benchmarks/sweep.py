@@ -6,7 +6,6 @@ A turn of 60 events is interrupted before its request, as soon as that is out an
 follow; a replay plays the same turns and the same two, from the same cassette. Exits with 1 where a limit is exceeded.
 """
 
-import dataclasses
 import gc
 import itertools
 import os
@@ -19,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
+
+from convtest.structs import replace
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -57,7 +58,7 @@ def stage_in(root: Path) -> tuple[Config, Scenario]:
     """A project with the scenario and its recording."""
     stage = Stage(root)
     profile = Profile(name="assistant", kind="messages", upstream="simulator", options={"model": "claude-haiku-4-5"})
-    config = dataclasses.replace(stage.config(), clients={"assistant": profile})
+    config = replace(stage.config(), clients={"assistant": profile})
     (base,) = stage.scenarios(SCENARIO)
     play(config, [base], Mode(record="all"))
     assert len(points(config, base)) == SWEPT

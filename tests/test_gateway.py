@@ -1,6 +1,5 @@
 """The gateway: the same conversations as in process, whatever a peer does to it."""
 
-import dataclasses
 import signal
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from convtest.reporting.failure import failure_text
 from convtest.reporting.snapshot import snapshot_text
 from convtest.scenario.loading import load_file
 from convtest.scenario.model import Scenario
+from convtest.structs import replace
 from tests.gateways import TOKEN, Serving, read_all, request, serving
 from tests.models import TEXT, Behaviour, model
 from tests.project import Project
@@ -37,11 +37,8 @@ def config() -> Config:
 def at_the_gateway() -> Config:
     """The project's configuration with every `messages` client at the gateway's address."""
     found = config()
-    clients = {
-        name: dataclasses.replace(profile, gateway=profile.kind == "messages")
-        for name, profile in found.clients.items()
-    }
-    return dataclasses.replace(found, clients=clients)
+    clients = {name: replace(profile, gateway=profile.kind == "messages") for name, profile in found.clients.items()}
+    return replace(found, clients=clients)
 
 
 def shipped() -> Iterator[Scenario]:

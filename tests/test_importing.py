@@ -9,6 +9,7 @@ import pytest
 from convtest.events import kind_of
 from convtest.importing import proving
 from convtest.importing.reading.content import NotImportable
+from convtest.structs import replace
 from tests.imported import (
     FORMATS,
     KEY,
@@ -399,7 +400,7 @@ def test_a_client_of_ones_own_is_not_played(bench: Bench) -> None:
     """What it would do at import nobody knows: the recording is kept as it is, and plain pytest plays it."""
     clients = {**bench.config.clients, "mine": bench.config.clients["assistant"]}
     clients["mine"] = type(clients["mine"])(name="mine", kind="python", target="nowhere:at_all", upstream="simulator")
-    object.__setattr__(bench.config, "clients", clients)
+    bench.config = replace(bench.config, clients=clients)
 
     (made,) = bench.imports(as_json(vcr(anthropic())), client="mine").outcomes
 

@@ -18,6 +18,7 @@ from convtest.importing.reading.formats import found_in
 from convtest.importing.scenario_text import document
 from convtest.limits import Limits
 from convtest.scenario.nodes import documents, plain_value
+from convtest.structs import replace
 from tests.imported import FORMATS, SAID, anthropic, as_json, flat_span, har, lines, otlp, ruby, said, session, vcr
 from tests.importing import Bench
 from tests.project import Project
@@ -83,7 +84,7 @@ def test_what_is_no_conversation_is_one_clear_error(bench: Bench, data: bytes, s
 
 
 def test_a_file_that_is_too_large_is_not_read(bench: Bench) -> None:
-    object.__setattr__(bench.config, "limits", Limits(cassette=1000))
+    bench.config = replace(bench.config, limits=Limits(cassette=1000))
 
     assert "it has 2,000 bytes, more than 1,000" in refused(bench, b" " * 2000)
 

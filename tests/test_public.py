@@ -33,7 +33,8 @@ def described(name: str) -> list[str]:
             f"{one.name}: {one.type if isinstance(one.type, str) else _named(one.type)}" for one in fields(value)
         ]
     elif issubclass(value, msgspec.Struct):
-        members = [f"{one.name}: {_named(one.type)}" for one in msgspec.structs.fields(value)]
+        told = [one for one in msgspec.structs.fields(value) if not one.name.startswith("_")]
+        members = [f"{one.name}: {_named(one.type)}" for one in told]
     else:
         members = []
     members += [_member(key, one) for key, one in vars(value).items() if not key.startswith("_") and _is_member(one)]

@@ -4,6 +4,7 @@ Source: https://openai.github.io/openai-agents-python.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from convtest.adapters.base import Adapter
 from convtest.clients.port import Tool
 from convtest.errors import ConfigError
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, Usage
-from convtest.structs import replace
 
 _APIS = ("responses", "chat")
 _HISTORIES = ("session", "server")

@@ -4,6 +4,7 @@ Source: https://ai.pydantic.dev/message-history and .../agents#streaming-events-
 """
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from pydantic_ai.toolsets import FunctionToolset
 from convtest.adapters.base import Adapter
 from convtest.clients.port import Tool as StandIn
 from convtest.events import Event, TextDelta, Thinking, ToolResult, ToolUse, Usage
-from convtest.structs import replace
 
 
 class PydanticAI(Adapter):

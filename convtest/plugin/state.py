@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from convtest.config import Config
 from convtest.gateway.standing import GatewayAddress
 from convtest.plugin.matrices import Cells
 from convtest.plugin.sweeps import Sweeps
-from convtest.structs import Struct, field, replace
+from convtest.structs import Struct, field
 
 if TYPE_CHECKING:
     from convtest.play.apps import Applications
@@ -48,7 +49,8 @@ class State(Struct):
     """Where turns stand of recordings that broke off and were not gone on with."""
 
 
-class Crash(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Crash:
     """Where and what, in one line: what pytest's short summary shows."""
 
     path: str

@@ -1,13 +1,12 @@
 """The ordered record of all sessions, said and sent: what checks read, snapshots show and reports print."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from convtest.errors import ConvtestError
 from convtest.events import Usage
 from convtest.scenario.model import Scenario, Step
-from convtest.structs import Struct
+from convtest.structs import Struct, field
 from convtest.transcript.records import ActRecord, Carried, Refusal, StepRecord, TurnRecord, ends_in
 from convtest.wire.interaction import Interaction
 
@@ -39,8 +38,7 @@ class _Heard(Struct, frozen=True):
         return self.position <= position and self.comes is comes and records[self.position - 1] is self.last
 
 
-@dataclass(slots=True, kw_only=True)
-class Transcript:
+class Transcript(Struct, kw_only=True):
     """Everything about one played scenario."""
 
     scenario: Scenario
@@ -64,11 +62,11 @@ class Transcript:
     openings: Mapping[str, int | tuple[str, ...]] = field(default_factory=dict)  # by client: declared, or seen before
     elsewhere_said: Mapping[str, str] = field(default_factory=dict)
     """Prompts of other items of this process, and whose they are."""
-    followed: Sequence[Any] | None = field(default=None, repr=False, compare=False)
+    followed: Sequence[Any] | None = None
     """Its main requests with what each had to extend, once the checks have found them."""
-    _positions: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _positions: dict[int, int] = field(default_factory=dict)
     """Of records, by their identity."""
-    _heard: dict[str, "_Heard"] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _heard: dict[str, "_Heard"] = field(default_factory=dict)
     """By session: what was asked for last."""
 
     def turns(self, session: str | None = None) -> list[TurnRecord]:

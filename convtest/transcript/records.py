@@ -1,13 +1,12 @@
 """What happened at each step: its turn with everything that was streamed back and sent, or its act."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from convtest.events import Event, ToolResult, ToolUse, TurnEnd, Usage, text_of
 from convtest.policy import Policy
 from convtest.scenario.model import Act, Disturbance, Step, Turn
-from convtest.structs import Struct
+from convtest.structs import Struct, field
 from convtest.wire.canonical import Canonical
 from convtest.wire.interaction import Interaction
 from convtest.wire.messages_api import text_of_content
@@ -20,8 +19,7 @@ class Refusal(Struct, kw_only=True):
     message: str
 
 
-@dataclass(slots=True, kw_only=True)
-class StepRecord:
+class StepRecord(Struct, kw_only=True):
     """What happened at one step."""
 
     step: Step
@@ -43,8 +41,7 @@ class StepRecord:
     """Texts of the files that the step expects, None for one that is not there."""
 
 
-@dataclass(slots=True, kw_only=True)
-class ActRecord(StepRecord):
+class ActRecord(StepRecord, kw_only=True):
     """An act on a session."""
 
     @property
@@ -53,8 +50,7 @@ class ActRecord(StepRecord):
         return self.step
 
 
-@dataclass(slots=True, kw_only=True)
-class TurnRecord(StepRecord):
+class TurnRecord(StepRecord, kw_only=True):
     """One user message and everything streamed back. Times are milliseconds since the message was handed over."""
 
     events: list[Event] = field(default_factory=list)
@@ -87,9 +83,7 @@ class TurnRecord(StepRecord):
         assert isinstance(self.step, Turn)
         return self.step
 
-    _read: "tuple[tuple[int, int, int], str, TurnEnd | None] | None" = field(
-        default=None, init=False, repr=False, compare=False
-    )
+    _read: "tuple[tuple[int, int, int], str, TurnEnd | None] | None" = None
     """The text and the end, of which events."""
 
     @property

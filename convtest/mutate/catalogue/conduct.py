@@ -9,7 +9,6 @@ import httpx
 from convtest.events import Event, TextDelta, TurnEnd
 from convtest.mutate.mutator import Body, Known, Mutator, Reading, Send
 from convtest.mutate.requests import of_a_stranger, text, turn_start
-from convtest.structs import replace
 
 
 async def _ignored(method: Any, known: Known) -> None:
@@ -114,7 +113,7 @@ def _one(name: str, bug: str, **edits: Any) -> Mutator:
 def _options(**changes: Any) -> Callable[[Any, Known], Any]:
     def opens(opening: Any, known: Known) -> Any:
         used = {key: value for key, value in changes.items() if opening.options.get(key, value) != value}
-        return replace(opening, options={**opening.options, **used}) if used else opening
+        return dataclasses.replace(opening, options={**opening.options, **used}) if used else opening
 
     return opens
 
