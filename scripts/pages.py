@@ -96,13 +96,12 @@ def _shape(name: str, shape: dict[str, Any]) -> Iterator[str]:
         yield "Just one of: " + ", ".join(f"`{one['required'][0]}`" for one in shape["oneOf"]) + "."
         yield ""
     needed = set(shape.get("required", ()))
-    yield "| key | takes |"
-    yield "|---|---|"
+    yield "| key | is | takes |"
+    yield "|---|---|---|"
     for key, value in sorted(shape["properties"].items(), key=lambda pair: pair[0] not in needed):
-        more = f"; {value['description']}" if value.get("description") else ""
         default = value.get("default")
         usual = f"; without it `{_yaml(default)}`" if default not in (None, [], {}, "") else ""
-        yield f"| `{key}`{' (needed)' if key in needed else ''} | {_takes(value)}{more}{usual} |"
+        yield f"| `{key}`{' (needed)' if key in needed else ''} | {value['description']} | {_takes(value)}{usual} |"
 
 
 def _yaml(value: Any) -> str:

@@ -26,15 +26,15 @@ HEAD = """# The Claude Agent SDK, point by point
 
 What the real SDK ({sdk}) and the CLI it bundles do when one turn is disturbed at every event, and one with a tool at
 every change: `convtest sweep scenarios/claude/sweeps.yaml`. Every point holds: no hang, no process left, the facts told
-before are still known, and all invariants of [checks.md](checks.md) under the policy in
-[clients.md](clients.md#policy).
+before are still known, and all invariants of [What is checked](checks.md) under the policy in
+[Clients](clients.md#policy).
 Neighbouring points at which the same is seen share a row. Made by `scripts/points.py`.
 
 "After" counts the events that the session had yielded, or, for what breaks the wire, the server's events delivered,
 over all answers of the turn. "Next" is what the next request of the session holds of the disturbed turn.
 
 The points before the request are left out here: how far the CLI has got by then is for the machine to say. What it does
-there, and misses, stands in [claude-agent-sdk.md](claude-agent-sdk.md#what-was-seen).
+there, and misses, stands in [The Claude Agent SDK](claude-agent-sdk.md#what-was-seen).
 """
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from convtest.scenario import nodes
 from convtest.scenario.grammar import STEP_KEYS
+from convtest.scenario.meanings import MEANINGS
 from convtest.scenario.schema import schema
 from tests.project import Project
 
@@ -33,6 +34,15 @@ def shipped() -> list[tuple[str, object]]:
 
 def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def test_every_key_says_what_it_is() -> None:
+    made = schema()
+    shapes = {"ScenarioShape": made, **made["$defs"]}
+    told = {name: sorted(meanings) for name, meanings in MEANINGS.items()}
+
+    assert told == {name: sorted(one["properties"]) for name, one in shapes.items() if "properties" in one}
+    assert all(value["description"] for one in shapes.values() for value in one.get("properties", {}).values())
 
 
 @pytest.mark.parametrize("document", [one for _, one in shipped()], ids=[name for name, _ in shipped()])

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from convtest.scenario.grammar import NOT_YET, STEP_KEYS, ScenarioShape
+from convtest.scenario.meanings import MEANINGS
 
 ID = "https://convtest.invalid/scenario.schema.json"
 
@@ -13,6 +14,11 @@ def schema() -> dict[str, Any]:
     """The schema of one document of a scenario file; every key of the language is in it."""
     made = msgspec.json.schema(ScenarioShape)
     defs = {name: _without_null(definition) for name, definition in made["$defs"].items()}
+    for name, meanings in MEANINGS.items():
+        for key, meaning in meanings.items():
+            described = defs[name]["properties"][key]
+            form = described.get("description", "")  # of a type's own, such as a duration
+            described["description"] = f"{meaning} {form[0].upper()}{form[1:]}." if form else meaning
     for shape, keys in NOT_YET.items():
         for key in keys:
             defs[shape.__name__]["properties"][key]["description"] = "Not supported yet."
