@@ -1,4 +1,4 @@
-"""Imports: what is to be done with a module as soon as somebody imports it, and imports of many."""
+"""Imports: what is to be done with a module as soon as somebody imports it; and a rest for the collector."""
 
 import contextlib
 import gc
@@ -23,9 +23,9 @@ def with_modules(names: Collection[str], call: Callable[[Any], None]) -> Iterato
 
 
 @contextlib.contextmanager
-def importing() -> Iterator[None]:
-    """Around what imports many modules: all that they make stays, and the collector would look through it again and
-    again. It takes a sixth of the start of a run with one item."""
+def resting() -> Iterator[None]:
+    """Around what imports many modules, or reads many scenarios: all that is made stays, and the collector would look
+    through it again and again. That is a sixth of the start of a run with one item, and a fifth of reading rows."""
     was = gc.isenabled()
     gc.disable()
     try:

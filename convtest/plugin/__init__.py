@@ -13,7 +13,7 @@ import pytest
 from convtest.config import load_config
 from convtest.errors import ConfigError, ConversationFailed, ConvtestError, told
 from convtest.gateway.standing import GatewayAddress
-from convtest.later import importing
+from convtest.later import resting
 from convtest.plugin.matrices import begin_probes
 from convtest.plugin.options import add_options, need_backend
 from convtest.plugin.outputs import begin_outputs, end_outputs, tell_worker, written
@@ -98,7 +98,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "ScenarioF
     inside = any(path.is_relative_to(root) for root in state.config.scenarios)
     if path.is_relative_to(state.config.cassettes) or not (named or inside):
         return None
-    with importing():
+    with resting():
         from convtest.plugin.files import ScenarioFile
 
     return ScenarioFile.from_parent(parent, path=file_path)

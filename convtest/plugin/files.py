@@ -6,6 +6,7 @@ from types import ModuleType
 import pytest
 
 from convtest.errors import ConvtestError
+from convtest.later import resting
 from convtest.plugin.items import ScenarioItem
 from convtest.plugin.state import STATE, register_tags
 from convtest.plugin.sweeps import asked_sweep
@@ -28,7 +29,8 @@ class ScenarioFile(pytest.Module):
         state = self.config.stash[STATE]
         try:
             client, asked = self.config.getoption("--convtest-client"), asked_sweep(self.config)
-            scenarios = load_file(self.path, state.config, client, asked)
+            with resting():
+                scenarios = load_file(self.path, state.config, client, asked)
         except ConvtestError as error:
             raise self.CollectError(visible(error.told)) from None
         for scenario in scenarios:

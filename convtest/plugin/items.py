@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from convtest.config import Config
 from convtest.errors import ClientError, ConversationFailed, ConvtestError, NoCassette
-from convtest.later import importing
+from convtest.later import resting
 from convtest.plugin.properties import properties_of
 from convtest.plugin.results import hand_out, results_file
 from convtest.plugin.snapshots import ScenarioSnapshots, Snapshot
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from convtest.play.perform import Played, Ready
 
 
+FIXTURES = pytest.StashKey[dict[Any, Any]]()
+"""Of a file: what pytest knows of the fixtures of its items, by their function."""
 OVERRIDABLE = ("convtest_client_options", "convtest_upstream", "convtest_scrub")
 """Fixtures of the plugin that a conftest.py may define anew."""
 
@@ -45,7 +48,11 @@ class ScenarioItem(pytest.Function):
 
     @classmethod
     def of(cls, parent: pytest.File, scenario: Scenario) -> "ScenarioItem":
-        item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=_body(scenario))
+        body = _body(tuple(scenario.fixtures), snapshot=scenario.wants_snapshot)
+        # As pytest's own items of one function: which fixtures they use is looked up once for all of a file.
+        known = parent.stash.setdefault(FIXTURES, {})
+        item: ScenarioItem = cls.from_parent(parent, name=scenario.name, callobj=body, fixtureinfo=known.get(body))
+        known[body] = item._fixtureinfo
         _know_brackets(item)
         item.scenario, item.written, item.outcome, item.trouble, item.compared = scenario, None, None, None, None
         if scenario.point is not None:
@@ -62,7 +69,7 @@ class ScenarioItem(pytest.Function):
 
     def setup(self) -> None:
         """Clients and cassette are resolved here, so that what is wrong with them shows as ERROR."""
-        with importing():
+        with resting():
             from convtest.play.perform import ready
             from convtest.play.prepare import cassette_path, record_command
 
@@ -238,10 +245,11 @@ def _know_brackets(item: pytest.Item) -> None:
         item._id = parse(item.nodeid)
 
 
-def _body(scenario: Scenario) -> Any:
+@cache
+def _body(fixtures: tuple[str, ...], *, snapshot: bool) -> Any:
     """The item's function; it asks for syrupy's fixture only where the scenario has a snapshot."""
-    around = pytest.mark.usefixtures(*scenario.fixtures, *OVERRIDABLE)
-    if scenario.wants_snapshot:
+    around = pytest.mark.usefixtures(*fixtures, *OVERRIDABLE)
+    if snapshot:
 
         @around
         def play_with_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> None:
