@@ -11,8 +11,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convtest.cli.diff import command as diff
-from convtest.cli.show import command as show
+from convtest.cli import group
 
 URLS = (
     "https://api.anthropic.com/v1/messages",
@@ -99,9 +98,9 @@ def test_law_any_json_is_shown_and_compared(tmp_path: Path, one: Any, other: Any
     first, second = written(tmp_path / "one.yaml", one), written(tmp_path / "other.yaml", other)
     runner = CliRunner()
 
-    shown = runner.invoke(show, [first, second], catch_exceptions=False)
-    compared = runner.invoke(diff, [first, second], catch_exceptions=False)
-    alike = runner.invoke(diff, [first, first], catch_exceptions=False)
+    shown = runner.invoke(group, ["show", first, second], catch_exceptions=False)
+    compared = runner.invoke(group, ["diff", first, second], catch_exceptions=False)
+    alike = runner.invoke(group, ["diff", first, first], catch_exceptions=False)
 
     assert shown.exit_code == 0
     assert compared.exit_code in (0, 1)
@@ -145,7 +144,9 @@ def compare(tmp_path: Path, one: Any, other: Any) -> tuple[int, dict[str, Any], 
         written(tmp_path / f"{name}.yaml", {"interactions": rows, "version": 1})
         for name, rows in (("one", one), ("other", other))
     ]
-    plain, as_json = (CliRunner().invoke(diff, [*more, *paths], catch_exceptions=False) for more in ([], ["--json"]))
+    plain, as_json = (
+        CliRunner().invoke(group, ["diff", *more, *paths], catch_exceptions=False) for more in ([], ["--json"])
+    )
     return plain.exit_code, json.loads(as_json.output), plain.output
 
 

@@ -322,7 +322,9 @@ BROKEN: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize(("body", "check", "says"), BROKEN.values(), ids=list(BROKEN))
 def test_a_program_that_breaks_the_protocol_is_named(stage: Stage, body: str, check: str, says: str) -> None:
-    outcome = play(stage, ONE.replace("8s", "2s"), program(stage.root, body))
+    text = ONE.replace("8s", "2s" if check == "timeout" else "30s")
+
+    outcome = play(stage, text, program(stage.root, body))
 
     assert says in finding_of(outcome, check).seen
     assert running(str(stage.root)) == []
