@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from convtest.cassettes.naming import Names
@@ -253,6 +253,9 @@ def test_any_value_in_any_place_is_imported_or_refused(tmp_path: Path, name: str
         max_size=4,
     )
 )
+@example({"<<": {"<<": 1}})
+@example({"x": {"a,": None, "b: c": "d"}})
+@example({"x": [{"a key of more than forty letters, which is a sentence": 1}]})
 def test_what_is_written_is_read_as_it_was(data: dict[str, Any]) -> None:
     (node,) = documents(document(data), "x.yaml")
 

@@ -84,8 +84,8 @@ def _flow(value: Any) -> str | None:
         case Mapping() if len(value) > _PAIRS:
             return None
         case Mapping():
-            made = [(word(str(key)), _short(one)) for key, one in value.items()]
-            return None if any(one is None for _, one in made) else f"{{{', '.join(f'{k}: {v}' for k, v in made)}}}"
+            made = [(_short(str(key)), _short(one)) for key, one in value.items()]
+            return None if any(None in pair for pair in made) else f"{{{', '.join(f'{k}: {v}' for k, v in made)}}}"
         case list():
             listed = [_short(one) for one in value]
             return None if any(one is None for one in listed) else f"[{', '.join(map(str, listed))}]"

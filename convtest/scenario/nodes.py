@@ -203,7 +203,7 @@ class _Builder:
             if type(event).__name__ != "ScalarEvent":
                 self._refuse("a key must be a word", key_place)
             key = event.value
-            if key == "<<":
+            if key == "<<" and event.implicit[0]:  # in quotes it is a word
                 self._refuse("merge keys (<<) are not part of YAML 1.2", key_place, "repeat the keys")
             if key in entries:
                 self._refuse(f"the key {key!r} stands here twice", key_place, f"the first is at line {keys[key].line}")
