@@ -225,6 +225,15 @@ def said_of(bench: Bench, path: Path) -> list[str]:
     return [*found.left_out, *(note for made in found.conversations for note in made.notes)]
 
 
+def test_a_method_that_steers_a_terminal_is_shown_by_its_letters(tmp_path: Path) -> None:
+    broken = changed(WHOLE["ruby"], ("http_interactions", 1, "request", "method"), "\x1b[2J")
+    bench = Bench(tmp_path)
+
+    told = said_of(bench, bench.put("ruby.json", json.dumps(broken)))
+
+    assert "request 2: \\x1b[2J api.anthropic.com/v1/messages asks no model in an API that is known" in told
+
+
 @pytest.mark.parametrize("name", WHOLE)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

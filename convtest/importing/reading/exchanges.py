@@ -73,7 +73,8 @@ def sort_out(interactions: Sequence[Interaction], word: str) -> tuple[list[Excha
     for number, one in enumerate(interactions, 1):
         problem = _no_question(one)
         if problem:
-            left_out.append(f"{word} {number}: {one.request.method} {address(one.request.url)} {problem}")
+            asked = f"{shown(one.request.method, 20)} {address(one.request.url)}"
+            left_out.append(f"{word} {number}: {asked} {problem}")
         else:
             found.append(exchange_of(one, number))
             if found[-1].interaction is None:
