@@ -1,6 +1,7 @@
 """Classes of data. msgspec makes them in C: a run makes well over a hundred, and dataclasses compiles code for each.
 
-What users import, and what holds fields that are not compared, are dataclasses as before.
+Events and the port stay dataclasses, since clients change them by `dataclasses.replace`; so does what has fields that
+are not compared.
 """
 
 from msgspec import Struct, field, to_builtins

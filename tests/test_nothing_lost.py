@@ -515,6 +515,12 @@ def test_a_person_at_a_terminal_chooses(project: Project, answer: str, asked_for
         assert store.partial_of(path).exists() == (answer == "stop")
 
 
+def printed(code: str, temporary: Path) -> list[str]:
+    """What a process of its own prints, whose temporary files stand there."""
+    command, environment = [sys.executable, "-c", code], {**os.environ, "TMPDIR": str(temporary)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 def test_rooms_of_a_process_are_gone_with_it(tmp_path: Path) -> None:
     code = (
         "from convtest.temporary import room\n"
@@ -523,15 +529,7 @@ def test_rooms_of_a_process_are_gone_with_it(tmp_path: Path) -> None:
         "print(one.exists(), other.exists(), one.parent.exists())"
     )
 
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert done.stdout.splitlines() == ["True False", "False False True"]
+    assert printed(code, tmp_path) == ["True False", "False False True"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -547,13 +545,5 @@ def test_a_child_that_was_forked_has_rooms_of_its_own_and_leaves_those_of_its_pa
         "    os.wait(); print(mine.is_dir())"
     )
 
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert done.stdout.splitlines() == ["True", "True"]
+    assert printed(code, tmp_path) == ["True", "True"]
     assert list(tmp_path.iterdir()) == []

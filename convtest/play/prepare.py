@@ -157,7 +157,10 @@ def scrubber_of(config: Config) -> Scrubber:
 
 @lru_cache(maxsize=4)
 def _scrubber(values: tuple[tuple[str, str], ...], patterns: tuple[str, ...], home: Path) -> Scrubber:
-    """The items of a run have the same secrets: what it has once looked through is kept with it."""
+    """The items of a run have the same secrets: what it has once looked through is kept with it.
+
+    `home` is one of them: a fixture may give the process another.
+    """
     return Scrubber(dict(values), patterns)
 
 

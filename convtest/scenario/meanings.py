@@ -156,7 +156,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
     "RangeShape": {"min": "At least.", "max": "At most."},
     "UsageShape": {
-        "input_tokens": "Tokens of the prompt that no cache held.",
+        "input_tokens": "Tokens of the prompt, as its API counts them.",
         "output_tokens": "Tokens of the answers.",
         "cache_read_tokens": "Tokens read from the cache.",
         "cache_write_tokens": "Tokens written to it.",
